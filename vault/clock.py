@@ -1,0 +1,45 @@
+"""The clock, passed in everywhere. This module alone reads the machine's clocks."""
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall clock, monotonic clock and waiting, as one thing, so that a test can let years pass."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, in UTC. It may jump; nothing may be deleted on its word alone (I7)."""
+
+    def monotonic_s(self) -> float:
+        """Seconds since an arbitrary moment; never runs back while this process lives."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def utc_text(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, as all our formats write a time: `2026-11-23T21:50:19.123Z`."""
+    in_utc = moment.astimezone(UTC)
+    return in_utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{in_utc.microsecond // 1000:03d}Z"
+
+
+def utc_moment(text: str) -> datetime:
+    """The moment that `utc_text` wrote. Raises ValueError for any other form."""
+    moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    if utc_text(moment) != text:
+        raise ValueError(f"{text!r} is not a time of the form 2026-11-23T21:50:19.123Z")
+    return moment
