@@ -1,0 +1,159 @@
+"""The log that shows tampering: leaves of a Merkle tree (RFC 6962), appended inside the caller's transaction (I4).
+
+A leaf's line in `register/log/` is flushed before the transaction that carries it can commit, so that the catalogue can be
+rebuilt; the catalogue's row and the tree's peaks are in that transaction. FORMAT.md, section 5.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from vault import catalogue
+from vault.clock import Clock, utc_text
+from vault.durable import append_line, make_folder
+from vault.errors import StorageFailed
+from vault.jsonform import Json, canonical, parse_object
+
+LINES_A_FILE = 4096
+_HASH_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What happened. Never holds footage, a passphrase or a key."""
+
+    action: str
+    actor: str
+    subject: str | None
+    details: Json
+    acting_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The state of the log: how many leaves, and the root over them."""
+
+    size: int
+    root: bytes
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    return hashlib.sha256(b"\0" + leaf).digest()
+
+
+def _node_hash(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+class Tree:
+    """The peaks of a growing tree: the roots of its perfect subtrees, largest first. Appending costs O(log n)."""
+
+    def __init__(self, size: int = 0, peaks: Iterable[bytes] = ()) -> None:
+        self.size = size
+        self.peaks = list(peaks)
+
+    def append(self, hashed_leaf: bytes) -> None:
+        node, rest = hashed_leaf, self.size
+        while rest & 1:
+            node = _node_hash(self.peaks.pop(), node)
+            rest >>= 1
+        self.peaks.append(node)
+        self.size += 1
+
+    def head(self) -> Head:
+        if not self.peaks:
+            return Head(0, hashlib.sha256(b"").digest())
+        node = self.peaks[-1]
+        for peak in reversed(self.peaks[:-1]):
+            node = _node_hash(peak, node)
+        return Head(self.size, node)
+
+
+class Log:
+    """The log of one vault. Appends are serialised by the catalogue's write transaction."""
+
+    def __init__(self, register: Path, clock: Clock) -> None:
+        self._folder = register / "log"
+        self._clock = clock
+
+    def append(self, tx: sa.Connection, entry: Entry) -> int:
+        """Add an entry to the caller's write transaction; returns its sequence. Raises StorageFailed, VaultFull: then
+        the caller's transaction must not commit."""
+        tree = read_tree(tx)
+        leaf = canonical(
+            {
+                "sequence": tree.size,
+                "time_utc": utc_text(self._clock.now()),
+                "actor": entry.actor,
+                "acting_for": entry.acting_for,
+                "action": entry.action,
+                "subject": entry.subject,
+                "details": entry.details,
+            }
+        )
+        make_folder(self._folder)
+        append_line(self._folder / _file_name(tree.size), leaf)
+        tx.execute(sa.insert(catalogue.log).values(sequence=tree.size, leaf=leaf))
+        tree.append(leaf_hash(leaf))
+        write_tree(tx, tree)
+        return tree.size - 1
+
+    def lines(self) -> Iterator[bytes]:
+        """The leaves as the register has them, in order of their sequence: for one sequence the last whole line.
+
+        Raises StorageFailed where a sequence is missing.
+        """
+        expected = 0
+        for path in sorted(self._folder.glob("*.jsonl")) if self._folder.is_dir() else ():
+            for sequence, leaf in sorted(_whole_lines(path).items()):
+                if sequence != expected:
+                    raise StorageFailed(f"The register of the log lacks entry {expected}.")
+                expected += 1
+                yield leaf
+
+    def newest_line(self) -> int:
+        """The highest sequence that the register holds, -1 where it is empty."""
+        for path in sorted(self._folder.glob("*.jsonl"), reverse=True) if self._folder.is_dir() else ():
+            if found := _whole_lines(path):
+                return max(found)
+        return -1
+
+
+def _file_name(sequence: int) -> str:
+    return f"{sequence // LINES_A_FILE:06d}.jsonl"
+
+
+def _whole_lines(path: Path) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    content = path.read_bytes()
+    for line in content[: content.rfind(b"\n") + 1].splitlines():
+        try:
+            sequence = parse_object(line)["sequence"]
+        except (ValueError, KeyError):
+            continue
+        if isinstance(sequence, int):
+            found[sequence] = line
+    return found
+
+
+def read_tree(tx: sa.Connection) -> Tree:
+    """The tree as the catalogue has it."""
+    row = tx.execute(sa.select(catalogue.log_head.c.size, catalogue.log_head.c.peaks)).one_or_none()
+    if row is None:
+        return Tree()
+    peaks = [row.peaks[at : at + _HASH_BYTES] for at in range(0, len(row.peaks), _HASH_BYTES)]
+    return Tree(row.size, peaks)
+
+
+def write_tree(tx: sa.Connection, tree: Tree) -> None:
+    tx.execute(sa.delete(catalogue.log_head))
+    tx.execute(sa.insert(catalogue.log_head).values(only=1, size=tree.size, peaks=b"".join(tree.peaks)))
+
+
+def read_leaves(tx: sa.Connection, first: int = 0, count: int = 10_000) -> list[bytes]:
+    """The catalogue's leaves from `first` on, at most `count`."""
+    query = sa.select(catalogue.log.c.leaf).where(catalogue.log.c.sequence >= first).order_by(catalogue.log.c.sequence)
+    return [row.leaf for row in tx.execute(query.limit(count))]

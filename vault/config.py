@@ -1,0 +1,51 @@
+"""The vault's settings: one TOML file, read strictly."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vault.errors import ConfigurationError
+
+MIB = 1 << 20
+
+
+class VaultSettings(BaseModel):
+    """Where the vault stands and what it may use. Relative paths are taken from the folder of the settings file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    root: Path
+    """The vault's folder."""
+    pins: Path
+    """The file that names the keyring's two signers. It stands outside the vault, where who can write the vault can't reach."""
+    reserve_mb: Annotated[int, Field(ge=1)] = 512
+    """Free space in MiB that intake leaves for the log and for viewing."""
+    lanes: Annotated[int, Field(ge=1, le=16)] = 4
+    """How many files are sealed at the same time; each takes about 9 MiB of memory."""
+
+    @property
+    def reserve_bytes(self) -> int:
+        return self.reserve_mb * MIB
+
+
+def load_vault_settings(path: Path) -> VaultSettings:
+    """Read the settings file. Raises ConfigurationError that names file and key."""
+    try:
+        with path.open("rb") as file:
+            raw = tomllib.load(file)
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"There is no settings file {path}.", hint="Name one with --config, or run `vault init --config FILE --root FOLDER`."
+        ) from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} can't be read: {error}.") from error
+    try:
+        settings = VaultSettings.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(f"{path}: {key}: {first['msg']}.") from None
+    here = path.resolve().parent
+    return settings.model_copy(update={"root": here / settings.root, "pins": here / settings.pins})

@@ -1,0 +1,32 @@
+"""One process at a time takes recordings into a vault, or rebuilds its catalogue."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from vault.errors import VaultBusy
+
+LOCK_NAME = "intake.lock"
+
+
+class IntakeLock:
+    """Held from construction to `close`, or to the death of the process. Raises VaultBusy."""
+
+    def __init__(self, root: Path) -> None:
+        self._fd = os.open(root / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise VaultBusy(f"Another process takes recordings into {root}.") from None
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> "IntakeLock":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,167 @@
+"""Checks a vault without opening anything and without changing anything: rows, files, digests, log.
+
+What it can't see without a key, an altered file whose digest was altered with it in `record.json`, in the row **and** in the
+log's entry, only a pair or the escrow drill can, and a checkpoint of the log held elsewhere.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from vault import catalogue
+from vault.audit import Tree, leaf_hash, read_leaves, read_tree
+from vault.errors import CannotOpen, StorageFailed
+from vault.jsonform import parse_object
+from vault.record import LIMIT_BYTES, Record, file_rows, parse_record, recording_row
+from vault.recording import StoredSegment
+from vault.store import RECORD_NAME, read_small
+from vault.vault import Vault
+
+Progress = Callable[[int], None]
+"""Is told how many more bytes were checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be: a stable code, where, and a sentence."""
+
+    code: str
+    subject: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was checked and what was found."""
+
+    recordings: int
+    files: int
+    sealed_bytes: int
+    log_entries: int
+    findings: tuple[Finding, ...]
+
+
+def total_bytes(vault: Vault) -> int:
+    """How many sealed bytes a full check reads, for a progress bar."""
+    with vault.reading() as tx:
+        rows = catalogue.all_recordings(tx)
+        return sum(file.sealed_bytes for row in rows for file in catalogue.files_of(tx, row.id))
+
+
+def verify(vault: Vault, progress: Progress) -> Verdict:
+    """Check everything. Findings come in the order of recordings, then folders, then log."""
+    with vault.reading() as tx:
+        rows = [(row, catalogue.files_of(tx, row.id)) for row in catalogue.all_recordings(tx)]
+    findings: list[Finding] = []
+    records_in_log = _logged_records(vault)
+    for row, files in rows:
+        findings += _check_recording(vault, row, files, records_in_log, progress)
+    findings += _check_strays(vault, {row.id for row, _ in rows})
+    entries, log_findings = _check_log(vault)
+    findings += log_findings
+    sealed = sum(file.sealed_bytes for _, files in rows for file in files)
+    return Verdict(len(rows), sum(len(files) for _, files in rows), sealed, entries, tuple(findings))
+
+
+def _check_recording(
+    vault: Vault,
+    row: catalogue.RecordingRow,
+    files: tuple[StoredSegment, ...],
+    records_in_log: dict[str, str],
+    progress: Progress,
+) -> Iterator[Finding]:
+    folder = vault.store.folder_at(row.folder)
+    try:
+        content = read_small(folder / RECORD_NAME, LIMIT_BYTES)
+        record = parse_record(content)
+    except (StorageFailed, CannotOpen) as error:
+        yield Finding("record.unreadable", row.id, f"record.json of {row.id}: {error.sentence}")
+        return
+    digest = vault.store.digest_of(content)
+    if digest != row.record_sha256:
+        yield Finding("record.altered", row.id, f"record.json of {row.id} is not the one the catalogue knows.")
+    if row.proven and records_in_log.get(row.id) != digest:
+        yield Finding("record.not_in_log", row.id, f"The log has no entry that {row.id} was stored as it stands.")
+    if not _row_agrees(record, row, files):
+        yield Finding("row.altered", row.id, f"The catalogue's row of {row.id} differs from its record.json.")
+    for part in record.files:
+        try:
+            found = vault.store.file_digest(folder / part.sealed_name)
+        except StorageFailed as error:
+            yield Finding("file.missing", row.id, f"{row.id}/{part.sealed_name}: {error.sentence}")
+            continue
+        progress(found[0])
+        if found != (part.sealed_bytes, part.sealed_sha256):
+            yield Finding("file.altered", row.id, f"{row.id}/{part.sealed_name} is not the file that was sealed.")
+    expected = {part.sealed_name for part in record.files} | {RECORD_NAME}
+    for path in sorted(folder.iterdir()):
+        if path.name not in expected:
+            yield Finding("file.stray", row.id, f"{row.id}/{path.name} belongs to nothing.")
+
+
+def _row_agrees(record: Record, row: catalogue.RecordingRow, files: tuple[StoredSegment, ...]) -> bool:
+    expected = recording_row(record, row.folder, row.record_sha256, row.stored_utc, row.proven)
+    same = all(getattr(row, key) == value for key, value in expected.items() if key != "state")
+    held = [
+        {
+            "sealed_name": file.sealed_name,
+            "name": file.name,
+            "size_bytes": file.size_bytes,
+            "sha256": file.sha256,
+            "head_sha256": file.head_sha256,
+            "tail_sha256": file.tail_sha256,
+            "sealed_bytes": file.sealed_bytes,
+            "sealed_sha256": file.sealed_sha256,
+        }
+        for file in files
+    ]
+    return same and held == file_rows(record)
+
+
+def _check_strays(vault: Vault, known: set[str]) -> Iterator[Finding]:
+    for folder in vault.store.folders():
+        if folder.name not in known:
+            yield Finding("folder.without_row", folder.name, f"{vault.store.relative(folder)} has no row in the catalogue.")
+    for path in sorted(vault.store.incoming.iterdir()):
+        yield Finding("incoming.part", path.name, f"incoming/{path.name} is left from an interrupted intake; dockd drops it.")
+
+
+def _logged_records(vault: Vault) -> dict[str, str]:
+    """Recording id to the SHA-256 of its record.json, of each `recording.stored` in the log."""
+    found = {}
+    for leaf in _leaves(vault):
+        entry = parse_object(leaf)
+        if entry["action"] == "recording.stored":
+            found[entry["subject"]] = entry["details"]["record_sha256"]
+    return found
+
+
+def _leaves(vault: Vault) -> Iterator[bytes]:
+    first = 0
+    while True:
+        with vault.reading() as tx:
+            batch = read_leaves(tx, first)
+        yield from batch
+        if not batch:
+            return
+        first += len(batch)
+
+
+def _check_log(vault: Vault) -> tuple[int, list[Finding]]:
+    """The catalogue's leaves against their numbering, the tree's peaks, and the register's lines."""
+    findings = []
+    tree = Tree()
+    lines = vault.log.lines()
+    for at, leaf in enumerate(_leaves(vault)):
+        if parse_object(leaf).get("sequence") != at:
+            findings.append(Finding("log.order", str(at), f"Entry {at} of the log carries another number."))
+        if next(lines, None) != leaf:
+            findings.append(Finding("log.register", str(at), f"Entry {at} of the log is not the one in the register."))
+        tree.append(leaf_hash(leaf))
+    beyond = sum(1 for _ in lines)
+    if beyond > 1:
+        findings.append(Finding("log.rolled_back", "log", f"The register has {beyond} entries that the catalogue lacks."))
+    with vault.reading() as tx:
+        stored = read_tree(tx)
+    if (stored.size, stored.peaks) != (tree.size, tree.peaks):
+        findings.append(Finding("log.root", "log", "The log's root is not the root over its entries."))
+    return tree.size, findings
