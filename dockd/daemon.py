@@ -1,0 +1,129 @@
+"""dockd as a service: looks, serves, tells the service manager, and stops in bounded time."""
+
+import contextlib
+import queue
+import signal
+from enum import Enum, auto
+from types import FrameType
+
+import structlog
+
+from dockd.bay import Board, Vigil
+from dockd.config import DockSettings
+from dockd.dock import Dock
+from dockd.mount import MountedCard
+from dockd.notify import ServiceManager
+from dockd.pull import Workplace
+from dockd.status import StatusServer
+from dockd.visit import pause
+from dockd.volumes import MountWatcher
+from vault.clock import Clock
+
+log = structlog.get_logger()
+
+GRACE_S = 10.0
+"""How long a segment in hand may go on after a stop was asked for."""
+STOP_S = 30.0
+"""How long the bays' threads are waited for in all; `TimeoutStopSec` in the unit is longer."""
+IDLE_TICK_S = 60.0
+"""How often the loop turns where no watchdog asks for more."""
+
+
+class _Wake(Enum):
+    LOOK = auto()
+    STOP = auto()
+
+
+class Daemon:
+    """The main loop. Everything that wakes it goes through one queue whose `put` a signal handler may call."""
+
+    def __init__(self, settings: DockSettings, workplace: Workplace, manager: ServiceManager, clock: Clock) -> None:
+        self._workplace = workplace
+        self._manager = manager
+        self._wakes: queue.SimpleQueue[_Wake] = queue.SimpleQueue()
+        self._board = Board()
+        self._watcher = MountWatcher(
+            settings.mount_roots,
+            filesystems=settings.filesystems,
+            watched_folder=settings.watched_folder,
+            rescan_s=settings.rescan_seconds,
+        )
+        self._dock = Dock(
+            self._watcher,
+            lambda root: MountedCard(root, clock),
+            workplace,
+            self._board,
+            pause,
+            lambda: self._wakes.put(_Wake.LOOK),
+        )
+        self._status = StatusServer(settings.status_socket, self._board, clock)
+        self._vigil = Vigil(manager.watchdog_s, clock) if manager.watchdog_s is not None else None
+        self._tick_s = manager.watchdog_s / 4 if manager.watchdog_s is not None else IDLE_TICK_S
+
+    def run(self) -> bool:
+        """Serve until a signal asks to stop. False if a thread is stuck in a device and could not be waited for.
+
+        The recovery is done before. Raises StatusRefused.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._asked_to_stop)
+        self._status.start()
+        self._watcher.start(lambda: self._wakes.put(_Wake.LOOK))
+        self._dock.turn()
+        self._manager.ready()
+        log.info("dockd ready")
+        self._tell()
+        while True:
+            wakes = self._sleep()
+            if _Wake.STOP in wakes:
+                break
+            if _Wake.LOOK in wakes:
+                self._dock.turn()
+            self._tell()
+        return self._stop()
+
+    def _asked_to_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self._wakes.put(_Wake.STOP)
+
+    def _sleep(self) -> set[_Wake]:
+        wakes: set[_Wake] = set()
+        with contextlib.suppress(queue.Empty):
+            wakes.add(self._wakes.get(timeout=self._tick_s))
+            while True:
+                wakes.add(self._wakes.get_nowait())
+        return wakes
+
+    def _tell(self) -> None:
+        """STATUS, and the watchdog's sign of life: this loop has turned, and no busy bay stands still."""
+        self._manager.status(summary(self._board))
+        if self._vigil is None:
+            return
+        pulses = self._dock.pulses()
+        if self._vigil.all_is_well(pulses):
+            self._manager.alive()
+        else:
+            log.error("a bay stands still", bays=[pulse.bay for pulse in pulses if pulse.busy])
+
+    def _stop(self) -> bool:
+        self._manager.stopping()
+        self._manager.extend(STOP_S)
+        self._manager.status("Stopping.")
+        log.info("dockd stopping")
+        self._workplace.halt.request()
+        self._watcher.stop()
+        ended = self._dock.stop(STOP_S)
+        self._status.stop()
+        log.info("dockd stopped", ended=ended)
+        return ended
+
+
+def summary(board: Board) -> str:
+    """One line for `systemctl status`."""
+    states = board.states()
+    if not states:
+        return "No camera is docked."
+    words = []
+    for state in states:
+        count = f" {state.recording_number} of {state.recording_count}" if state.recording_count else ""
+        words.append(f"{state.bay}: {state.camera or 'camera'} {state.phase.value}{count}")
+    return "; ".join(words)
