@@ -154,6 +154,6 @@ def write_tree(tx: sa.Connection, tree: Tree) -> None:
 
 
 def read_leaves(tx: sa.Connection, first: int = 0, count: int = 10_000) -> list[bytes]:
-    """The catalogue's leaves from `first` on, at most `count`."""
+    """The catalogue's leaves from `first` on, at most `count`. One that an edit left as text comes as its bytes."""
     query = sa.select(catalogue.log.c.leaf).where(catalogue.log.c.sequence >= first).order_by(catalogue.log.c.sequence)
-    return [row.leaf for row in tx.execute(query.limit(count))]
+    return [leaf if isinstance(leaf, bytes) else str(leaf).encode() for (leaf,) in tx.execute(query.limit(count))]

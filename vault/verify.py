@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from vault import catalogue
 from vault.audit import Tree, leaf_hash, read_leaves, read_tree
 from vault.errors import CannotOpen, StorageFailed
-from vault.jsonform import parse_object
+from vault.jsonform import Json, parse_object
 from vault.record import LIMIT_BYTES, Record, file_rows, parse_record, recording_row
 from vault.recording import StoredSegment
 from vault.store import RECORD_NAME, read_small
@@ -129,10 +129,18 @@ def _logged_records(vault: Vault) -> dict[str, str]:
     """Recording id to the SHA-256 of its record.json, of each `recording.stored` in the log."""
     found = {}
     for leaf in _leaves(vault):
-        entry = parse_object(leaf)
-        if entry["action"] == "recording.stored":
-            found[entry["subject"]] = entry["details"]["record_sha256"]
+        entry = _entry(leaf)
+        if entry.get("action") == "recording.stored":
+            found[str(entry.get("subject"))] = str(entry.get("details", {}).get("record_sha256"))
     return found
+
+
+def _entry(leaf: bytes) -> Json:
+    """The entry of a leaf; empty where the leaf is none, which its number then shows."""
+    try:
+        return parse_object(leaf)
+    except ValueError:
+        return {}
 
 
 def _leaves(vault: Vault) -> Iterator[bytes]:
@@ -152,7 +160,7 @@ def _check_log(vault: Vault) -> tuple[int, list[Finding]]:
     tree = Tree()
     lines = vault.log.lines()
     for at, leaf in enumerate(_leaves(vault)):
-        if parse_object(leaf).get("sequence") != at:
+        if _entry(leaf).get("sequence") != at:
             findings.append(Finding("log.order", str(at), f"Entry {at} of the log carries another number."))
         if next(lines, None) != leaf:
             findings.append(Finding("log.register", str(at), f"Entry {at} of the log is not the one in the register."))

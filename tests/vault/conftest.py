@@ -1,0 +1,32 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.vault.world import HandClock, founded
+from vault.config import VaultSettings
+from vault.intake import Intake
+from vault.vault import Vault
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, clock: HandClock) -> VaultSettings:
+    return founded(tmp_path, clock)
+
+
+@pytest.fixture
+def vault(settings: VaultSettings, clock: HandClock) -> Iterator[Vault]:
+    with Vault.open(settings, clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def intake(vault: Vault) -> Iterator[Intake]:
+    with Intake(vault) as opened:
+        opened.recover()
+        yield opened

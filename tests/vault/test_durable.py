@@ -1,0 +1,102 @@
+"""The choke point of durability: nothing is overwritten, errors are named, a failed flush is final."""
+
+import errno
+import mmap
+import os
+from pathlib import Path
+
+import pytest
+
+from vault.durable import (
+    BLOCK_BYTES,
+    MediumReader,
+    Part,
+    append_line,
+    make_folder,
+    publish,
+    remove_folder,
+    storage_errors,
+    write_new,
+)
+from vault.errors import StorageFailed, VaultFull
+
+
+def block_of(content: bytes) -> memoryview:
+    length = -(-len(content) // BLOCK_BYTES) * BLOCK_BYTES
+    buffer = mmap.mmap(-1, max(length, BLOCK_BYTES))
+    buffer.write(content)
+    return memoryview(buffer)
+
+
+def read_all(path: Path) -> bytes:
+    buffer = memoryview(mmap.mmap(-1, 4 * BLOCK_BYTES))
+    found = b""
+    with MediumReader(path) as reader:
+        while count := reader.readinto(buffer):
+            found += buffer[:count]
+    return found
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 9 * BLOCK_BYTES + 5])
+def test_a_part_has_exactly_its_announced_size(tmp_path: Path, size_bytes: int) -> None:
+    content = os.urandom(size_bytes)
+    part = Part(tmp_path / "a.part", size_bytes)
+    if size_bytes:
+        part.write(block_of(content))
+    part.close()
+    publish(tmp_path / "a.part", tmp_path / "a")
+    assert read_all(tmp_path / "a") == content
+    assert not (tmp_path / "a.part").exists()
+
+
+def test_publishing_never_overwrites(tmp_path: Path) -> None:
+    write_new(tmp_path / "1.part", tmp_path / "a", b"first")
+    with pytest.raises(StorageFailed):
+        write_new(tmp_path / "2.part", tmp_path / "a", b"second")
+    assert (tmp_path / "a").read_bytes() == b"first"
+
+
+def test_a_part_that_exists_or_is_a_link_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"mine")
+    (tmp_path / "a.part").symlink_to(tmp_path / "real")
+    with pytest.raises(StorageFailed):
+        Part(tmp_path / "a.part", 10)
+    assert (tmp_path / "real").read_bytes() == b"mine"
+
+
+def test_a_link_in_the_vault_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"elsewhere")
+    (tmp_path / "a").symlink_to(tmp_path / "real")
+    with pytest.raises(StorageFailed):
+        MediumReader(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("number", "becomes"), [(errno.ENOSPC, VaultFull), (errno.EDQUOT, VaultFull), (errno.EIO, StorageFailed)]
+)
+def test_the_systems_refusals_become_the_vaults_errors(number: int, becomes: type[Exception]) -> None:
+    with pytest.raises(becomes), storage_errors("testing"):
+        raise OSError(number, os.strerror(number))
+
+
+def test_a_line_after_a_torn_one_stands_alone(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    append_line(path, b"one")
+    path.write_bytes(path.read_bytes() + b"tor")
+    append_line(path, b"two")
+    assert path.read_bytes() == b"one\ntor\ntwo\n"
+
+
+def test_folders_are_made_with_their_parents(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a/b/c")
+    make_folder(tmp_path / "a/b/c")
+    assert (tmp_path / "a/b/c").is_dir()
+
+
+def test_what_was_written_last_goes_first(tmp_path: Path) -> None:
+    make_folder(tmp_path / "r")
+    for name in ("0000.sealed", "record.json"):
+        (tmp_path / "r" / name).write_bytes(b"x")
+    remove_folder(tmp_path / "r", last=("record.json",))
+    remove_folder(tmp_path / "r", last=("record.json",))
+    assert not (tmp_path / "r").exists()
