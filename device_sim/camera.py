@@ -78,6 +78,7 @@ class Camera:
         self.finished: list[Finished] = []
         """Recordings closed since this object was made, in order."""
         self._clock = clock
+        self._medium = medium
         self._state = state
         self._memory = Memory(folder / "internal", medium)
         self._key = self._memory.key()
@@ -160,6 +161,10 @@ class Camera:
     def card_folder(self) -> Path:
         """Where the card is now: in the camera, or where it was inserted."""
         return Path(self._state.card_at) if self._state.card_at is not None else self._card.root
+
+    def recordings(self) -> list[str]:
+        """The folders of recordings on the card, wherever it is."""
+        return Card(self.card_folder, self._medium).names()
 
     @property
     def ring_ms(self) -> int:
@@ -265,11 +270,15 @@ class Camera:
 
     def undock(self) -> None:
         """Taken out of the dock: to standby, with an empty ring."""
+        self.take_out()
+        self.power_on()
+
+    def take_out(self) -> None:
+        """Taken out of the dock while the power key is held: to off."""
         self._expect("be taken out", Mode.DOCKED)
         if self._state.card_at is not None:
             raise WrongState("The card is still in the dock.", "Take it back with `pull`.")
         self._rest(Mode.OFF)
-        self.power_on()
 
     def battery_cut(self) -> None:
         """The power fails, now. Nothing is written any more, and what was only in memory is gone."""
