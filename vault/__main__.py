@@ -17,7 +17,7 @@ from vault.clock import SystemClock
 from vault.config import VaultSettings, load_vault_settings
 from vault.confirmation import confirm, unconfirmed_since
 from vault.durable import make_folder, write_new
-from vault.errors import ConfigurationError, Failure, VaultExists
+from vault.errors import ConfigurationError, Failure, UnknownRecording, VaultExists
 from vault.founding import found
 from vault.keys import PassphraseCost, Unwrapper
 from vault.lock import IntakeLock
@@ -178,28 +178,50 @@ def list_recordings(config: Path, as_json: bool) -> None:
         for row in rows:
             click.echo(json.dumps(asdict(row), ensure_ascii=False))
         return
-    table = Table("recording", "camera's name", "switched on (UTC)", "length", "pre-roll", "size", "on the camera")
+    table = Table(
+        "recording", "camera's name", "switched on (UTC)", "length", "pre-roll", "size", "sealed", "read back", "erased"
+    )
     for row in rows:
         table.add_row(
-            row.id,
+            row.id[:SHORT_ID],
             row.name,
-            (row.triggered_utc or "not stated").replace("T", " ").removesuffix("Z"),
+            _moment_text(row.triggered_utc),
             "not stated" if row.duration_ms is None else f"{row.duration_ms / 1000:.1f} s",
             _preroll_text(row),
             f"{row.size_bytes / 1e6:.1f} MB",
-            {"stored": "still there", "erasing": "being erased", "erased": "erased"}[row.state]
+            {"stored": "not erased", "erasing": "being erased", "erased": "erased"}[row.state]
             + ("" if row.proven else ", unproven"),
         )
     out.print(table)
     for row in rows:
         for finding in row.finding_list:
-            out.print(f"{row.name}: {finding}", style="yellow")
+            out.print(f"{row.name}: {finding}", style="yellow", markup=False)
+
+
+SHORT_ID = 8
+"""How much of a recording's id a table shows; every command takes any unambiguous start of it."""
+
+
+def _moment_text(utc: str | None) -> str:
+    return "not stated" if utc is None else utc[:19].replace("T", " ")
 
 
 def _preroll_text(row: catalogue.RecordingRow) -> str:
+    """What was measured in the footage itself, and why it is short where the camera says so (P15)."""
     if row.preroll_ms is None:
-        return "not stated by the camera"
-    return f"{row.preroll_ms / 1000:.1f} s, {row.wholeness}"
+        return "not stated"
+    verdict = {"whole": "verified", "broken": "BROKEN", "not_stated": "not stated"}[row.wholeness]
+    because = f", {row.preroll_short_because.replace('_', ' ')}" if row.preroll_short_because else ""
+    return f"{row.preroll_ms / 1000:.1f} s{because}, {verdict}"
+
+
+def _recording_id(vault: Vault, start: str) -> str:
+    """The one recording whose id starts so. Raises UnknownRecording."""
+    with vault.reading() as tx:
+        found = catalogue.recordings_starting(tx, start.lower()) if start else []
+    if len(found) != 1:
+        raise UnknownRecording(f"{len(found)} recordings have an id that starts with {start!r}.")
+    return found[0]
 
 
 @commands.command("verify")
@@ -275,15 +297,17 @@ def confirm_catalogue(config: Path, receivers: tuple[str, ...]) -> None:
 def open_files(config: Path, recording: str, receivers: tuple[str, ...], folder: Path) -> None:
     """Open a recording to files: for tests and disaster only. The log tells of it first."""
     with _opened(config) as vault:
+        recording_id = _recording_id(vault, recording)
         first, second = _unlocked_pair(vault, receivers)
         if folder.exists():
             raise VaultExists(f"{folder} exists.", hint="Name a folder that does not exist yet.")
-        opened = open_recording(vault, recording, first, second, "vault open")
+        opened = open_recording(vault, recording_id, first, second, "vault open")
         folder.mkdir(parents=True, mode=0o700)
         for at, part in enumerate(opened.record.files):
             extract(opened, part, folder / ("manifest" if part.name == "manifest" else f"{at:04d}{Path(part.name).suffix}"))
     out.print(
-        f"{len(opened.record.files)} files of {recording} stand opened in {folder}. Remove them when they are no longer needed."
+        f"{len(opened.record.files)} files of {recording_id} stand opened in {folder}. "
+        "Remove them when they are no longer needed."
     )
 
 

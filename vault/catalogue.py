@@ -316,6 +316,12 @@ def get_recording(tx: sa.Connection, recording_id: str) -> RecordingRow | None:
     return RecordingRow(**row._mapping) if row else None
 
 
+def recordings_starting(tx: sa.Connection, start: str) -> list[str]:
+    """Ids of recordings that begin with these characters; `%` and `_` mean themselves."""
+    query = sa.select(recording.c.id).where(recording.c.id.startswith(start, autoescape=True)).order_by(recording.c.id)
+    return [row.id for row in tx.execute(query)]
+
+
 def all_recordings(tx: sa.Connection) -> list[RecordingRow]:
     """Every recording, oldest first."""
     rows = tx.execute(sa.select(recording).order_by(recording.c.stored_utc, recording.c.id))

@@ -1,0 +1,73 @@
+# `make run` does the main job and shows it; `make test` runs the tests. Both do all set-up.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PROCESSES ?= $(shell nproc)
+
+.PHONY: run test lint format bench crash mutants fuzz lock setup clean
+
+run: $(READY)
+	$(BIN)/python -m tests.demo
+
+test: $(READY) tools
+	$(BIN)/pytest -q -n $(PROCESSES) --dist loadfile
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Ratios against cp, rsync, age, restic and borg in one run, on this disk with cold caches. GIB and ROUNDS are arguments.
+GIB ?= 2
+ROUNDS ?= 5
+bench: $(READY)
+	$(BIN)/python -m tests.bench throughput --gib $(GIB) --rounds $(ROUNDS)
+	$(BIN)/python -m tests.bench memory
+	$(BIN)/python -m tests.bench latency
+
+# Kills and errors at every durable system call, and the explorer of what power cuts may leave. Counts are arguments.
+PAIRS ?= 200
+IMAGES ?= 20000
+crash: $(READY) tools
+	$(BIN)/python -m tests.crash.syscalls --kills all --pairs $(PAIRS) --errors all
+	$(BIN)/python -m tests.crash.explorer --images $(IMAGES) --processes $(PROCESSES)
+
+# Planted mistakes, each of which some test has to catch.
+mutants: $(READY) tools
+	$(BIN)/python -m tests.crash.mutants
+
+setup: $(READY) tools
+
+# The environment: exactly the locked packages, each by its hash. Debian's python3 comes without venv.
+$(READY): requirements/dev.lock pyproject.toml
+	@python3 -c "import ensurepip, venv" 2>/dev/null || $(MAKE) --no-print-directory apt PACKAGES="python3 python3-venv"
+	python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What the tests call beside Python.
+.PHONY: tools apt
+tools:
+	@missing=""; for pair in strace:strace systemd-analyze:systemd mount:mount; do \
+	  command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	test -z "$$missing" || $(MAKE) --no-print-directory apt PACKAGES="$$missing"
+
+apt:
+	@as=""; test "$$(id -u)" = 0 || as=sudo; \
+	echo "installing $(PACKAGES)"; \
+	$$as apt-get -qq update && DEBIAN_FRONTEND=noninteractive $$as apt-get -qq install --no-install-recommends -y $(PACKAGES) >/dev/null
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The locks name no host and hold a hash for each file.
+lock: $(READY)
+	python3 -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv
+	$(VENV)/lock/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.lock
+	$(VENV)/lock/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml -o requirements/run.lock
+
+clean:
+	rm -rf $(VENV) run .pytest_cache .mypy_cache .ruff_cache .hypothesis

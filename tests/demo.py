@@ -1,0 +1,141 @@
+"""`make run`: two cameras work a shift, both are docked, and the vault shows what it holds. Only public commands are called."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.rule import Rule
+from rich.table import Table
+
+FOLDER = Path(__file__).resolve().parent.parent / "run"
+PROGRAMS = Path(sysconfig.get_path("scripts"))
+
+SHIFTS = {
+    "BWC0042": "standby 45 s\non\n95 s\noff\nstandby 12 s\non\n40 s\noff\nstandby 300 s\non\n30 s\ndock\n",
+    "BWC0043": "standby 8 s\non\n60 s\noff\nstandby 240 s\non\n150 s\noff\nstandby 20 s\ndock\n",
+}
+"""Re-triggered within its pre-roll, docked while recording; switched on eight seconds after it was put on."""
+
+BUSY = ("identifying", "pulling", "checking", "erasing")
+
+console = Console(width=max(100, Console().width), highlight=False)
+
+
+def call(program: str, *words: object) -> str:
+    """Run one of the project's programs; its output. A failure ends the demonstration with what the program said."""
+    done = subprocess.run(
+        [str(PROGRAMS / program), *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"COLUMNS": "110", "PATH": "/usr/bin:/bin"},
+    )
+    if done.returncode:
+        console.print(done.stdout + done.stderr, style="red")
+        sys.exit(f"{program} {' '.join(map(str, words))} ended with {done.returncode}")
+    return done.stdout
+
+
+def step(text: str) -> None:
+    console.print(Rule(text, align="left"))
+
+
+def main() -> None:
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    (FOLDER / "bays").mkdir(parents=True)
+    config = FOLDER / "vault.toml"
+    step("A vault with a keyring for five functions and the escrow")
+    console.print(call("vault", "init", "--config", config, "--root", FOLDER / "vault", "--demo"), end="")
+    for serial, shift in SHIFTS.items():
+        step(f"Camera {serial} works a shift")
+        camera = FOLDER / serial
+        call("device-sim", "create", camera, "--serial", serial, "--officer", f"boa-{serial[-2:]}")
+        (FOLDER / f"{serial}.shift").write_text(shift)
+        console.print(call("device-sim", "play", camera, FOLDER / f"{serial}.shift"), end="")
+        console.print(call("vault", "camera", "add", serial, "--card", camera / "card", "--config", config), end="")
+    step("Both cameras are docked")
+    with running_dock(config) as status_socket:
+        for serial in SHIFTS:
+            call("device-sim", "insert", FOLDER / serial, FOLDER / "bays")
+        states = watch(status_socket)
+    for serial in SHIFTS:
+        call("device-sim", "pull", FOLDER / serial)
+    step("What the vault holds")
+    console.print(call("vault", "list", "--config", config), end="")
+    console.print(call("vault", "verify", "--config", config), end="")
+    console.print(f"\nEverything of this run stands in {FOLDER}; try `{PROGRAMS / 'vault'} --help`.")
+    if any(phase != "safe to take" for phase in states.values()):
+        sys.exit(f"not every camera came to 'safe to take': {states}")
+
+
+@contextmanager
+def running_dock(vault_config: Path) -> Iterator[Path]:
+    """The daemon, until the block ends; its journal goes to a file."""
+    config, status_socket = FOLDER / "dockd.toml", FOLDER / "status.sock"
+    lines = {"vault": vault_config, "watched_folder": FOLDER / "bays", "status_socket": status_socket}
+    config.write_text("".join(f"{key} = {json.dumps(str(value))}\n" for key, value in lines.items()))
+    ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ready.bind(str(FOLDER / "notify.sock"))
+    ready.settimeout(60)
+    with (FOLDER / "dockd.journal").open("wb") as journal:
+        dock = subprocess.Popen(
+            [PROGRAMS / "dockd", "run", "--config", config], stderr=journal, env={"NOTIFY_SOCKET": str(FOLDER / "notify.sock")}
+        )
+        try:
+            while b"READY=1" not in ready.recv(65536):
+                pass
+            yield status_socket
+        finally:
+            ready.close()
+            dock.terminate()
+            dock.wait(timeout=60)
+
+
+def watch(status_socket: Path) -> dict[str, str]:
+    """Show the bays until each has come to rest; camera to its last phase."""
+    pause = threading.Event()
+    with Live(console=console, refresh_per_second=10) as live:
+        while True:
+            bays = status(status_socket)["bays"]
+            live.update(bay_table(bays))
+            phases = {bay["camera"]: bay["phase"] for bay in bays if bay["camera"]}
+            if len(phases) == len(SHIFTS) and not any(phase in BUSY for phase in phases.values()):
+                return phases
+            pause.wait(0.1)
+
+
+def status(path: Path) -> dict[str, Any]:
+    """What the dock's status socket says to whoever connects."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        answer: dict[str, Any] = json.load(connection.makefile("rb"))
+    return answer
+
+
+def bay_table(bays: list[dict[str, Any]]) -> Table:
+    table = Table("bay", "lamp", "", "recording", "taken in", "speed", "message")
+    for bay in bays:
+        table.add_row(
+            bay["bay"],
+            bay["lamp"],
+            bay["phase"],
+            f"{bay['recording_number']} of {bay['recording_count']}",
+            f"{bay['bytes_done'] / 1e6:.1f} of {bay['bytes_total'] / 1e6:.1f} MB",
+            f"{bay['bytes_per_s'] / 1e6:.1f} MB/s",
+            bay["message"],
+        )
+    return table
+
+
+if __name__ == "__main__":
+    main()
