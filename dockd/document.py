@@ -281,4 +281,4 @@ def _invalid(error: ValidationError, what: str) -> ManifestRefused:
 
 def _brief(text: str) -> str:
     """Text that may hold words of the card, fit for one line of a log."""
-    return shown((text[:_SENTENCE_CHARACTERS],)).replace("\\\\", "\\").replace("\\x2f", "/").rstrip(".")
+    return shown((text[:_SENTENCE_CHARACTERS],)).replace("\\x5c", "\\").replace("\\x2f", "/").rstrip(".")

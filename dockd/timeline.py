@@ -8,9 +8,10 @@ and says so. Boxes as in ISO/IEC 14496-12.
 
 import hashlib
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from dockd.boxes import BrokenBoxError, Fragment, SampleDefaults, Track, milliseconds, read_moof, read_moov
 from dockd.document import PREROLL_REQUESTED_MS, ROUNDING_MS, ManifestRefused, RecordingDocument, recording_document
 from vault.recording import Origin, RecordingClaim, TimelineVerdict, Wholeness
 
@@ -22,36 +23,11 @@ AUDIO_EDGE_MS = 500
 
 _MOOV_MAX_BYTES = 1 << 20
 _MOOF_MAX_BYTES = 1 << 18
-_BOXES_MAX = 65_536
-_RUNS_MAX = 16_384
+_BOXES_MAX = 4096
+_FRAGMENTS_MAX = 512
 _ODD_MAX = 8
 _FINDINGS_MAX = 40
-_TRACKS_MAX = 16
-
-_NON_SYNC = 0x0001_0000
-"""sample_is_non_sync_sample among the flags of a sample (8.8.3.1)."""
 _KNOWN = frozenset({b"ftyp", b"moov", b"moof", b"mdat", b"styp", b"sidx", b"free", b"skip", b"mfra", b"prft", b"emsg", b"uuid"})
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """A track of the init segment. `kind` is the handler (`vide`, `soun`), `codec` the first sample entry (`avc1`)."""
-
-    number: int
-    kind: str
-    codec: str
-    timescale: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """One track's part of one fragment, in ticks of the track's timescale. None is what the fragment doesn't say."""
-
-    moof: int
-    track: int
-    start_ticks: int | None
-    duration_ticks: int
-    starts_on_keyframe: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +45,6 @@ class SegmentFacts:
     odd: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Defaults:
-    """What `trex` says of a track's samples where the fragment doesn't."""
-
-    duration_ticks: int
-    flags: int
-
-
-class _BrokenBoxError(ValueError):
-    """Bytes that no box can have."""
-
-
 class SegmentTimeline:
     """An observer of one file's bytes, shown in order in blocks of any size. One thread."""
 
@@ -96,8 +60,8 @@ class SegmentTimeline:
         self._moofs = 0
         self._init = hashlib.sha256()
         self._init_types: list[bytes] = []
-        self._tracks: dict[int, Track] = {}
-        self._defaults: dict[int, _Defaults] = {}
+        self._tracks: tuple[Track, ...] = ()
+        self._defaults: Mapping[int, SampleDefaults] = {}
         self._fragments: list[Fragment] = []
         self._movie_ms: int | None = None
         self._before = b""
@@ -130,7 +94,7 @@ class SegmentTimeline:
         return SegmentFacts(
             size_bytes=self._size_bytes,
             init_sha256=self._init.hexdigest() if self._init_types == [b"ftyp", b"moov"] else None,
-            tracks=tuple(self._tracks.values()),
+            tracks=self._tracks,
             fragments=tuple(self._fragments),
             movie_ms=self._movie_ms,
             odd=tuple(odd),
@@ -143,7 +107,7 @@ class SegmentTimeline:
                 self._read_body()
             else:
                 self._read_header()
-        except (_BrokenBoxError, struct.error) as error:
+        except (BrokenBoxError, struct.error) as error:
             # From here on no byte can be trusted to be the start of a box.
             self._note(f"Near byte {self._size_bytes} the file is no MP4: {error}.")
             self._to_the_end = True
@@ -159,7 +123,7 @@ class SegmentTimeline:
             (size_bytes,) = struct.unpack_from(">Q", self._pending, 8)
         self._boxes += 1
         if self._boxes > _BOXES_MAX:
-            raise _BrokenBoxError(f"it has more than {_BOXES_MAX} boxes")
+            raise BrokenBoxError(f"it has more than {_BOXES_MAX} boxes")
         self._check_order(kind)
         if size_bytes == 0:
             self._note("The last box states no size.")
@@ -167,7 +131,7 @@ class SegmentTimeline:
             self._pending.clear()
             return
         if size_bytes < header_bytes:
-            raise _BrokenBoxError("a box is smaller than its own header")
+            raise BrokenBoxError("a box is smaller than its own header")
         self._enter(kind, size_bytes - header_bytes)
 
     def _enter(self, kind: bytes, body_bytes: int) -> None:
@@ -191,9 +155,16 @@ class SegmentTimeline:
         kind, self._type, self._wanted = self._type, b"", 8
         self._pending.clear()
         if kind == b"moov":
-            self._read_moov(body)
-        else:
-            self._read_moof(body)
+            movie = read_moov(body)
+            # A second moov is noted already; the first one stays.
+            if not self._tracks:
+                self._tracks, self._defaults, self._movie_ms = movie.tracks, movie.defaults, movie.movie_ms
+            return
+        self._moofs += 1
+        self._fragments.extend(read_moof(body, self._moofs, self._defaults))
+        if len(self._fragments) > _FRAGMENTS_MAX:
+            del self._fragments[_FRAGMENTS_MAX:]
+            raise BrokenBoxError(f"it has more than {_FRAGMENTS_MAX} fragments")
 
     def _check_order(self, kind: bytes) -> None:
         """The order that the contract names: `ftyp`, `moov`, and then pairs of `moof` and `mdat`."""
@@ -209,61 +180,6 @@ class SegmentTimeline:
         if kind not in _KNOWN:
             self._note("There are boxes of an unknown type.")
 
-    def _read_moov(self, moov: memoryview) -> None:
-        for kind, body in _boxes(moov):
-            if kind == b"mvhd":
-                timescale, duration_ticks = _header_times(body)
-                if timescale and 0 < duration_ticks < 1 << 62:
-                    self._movie_ms = _ms(duration_ticks, timescale)
-            elif kind == b"trak" and len(self._tracks) < _TRACKS_MAX:
-                track = _track(body)
-                if track.number in self._tracks:
-                    self._note("Two tracks have the same number.")
-                self._tracks.setdefault(track.number, track)
-            elif kind == b"mvex":
-                for inner, trex in _boxes(body):
-                    if inner == b"trex" and len(self._defaults) < _TRACKS_MAX:
-                        _, number, _, duration_ticks, _, flags = struct.unpack_from(">6I", trex)
-                        self._defaults[number] = _Defaults(duration_ticks, flags)
-
-    def _read_moof(self, moof: memoryview) -> None:
-        self._moofs += 1
-        for kind, body in _boxes(moof):
-            if kind == b"traf":
-                if len(self._fragments) >= _RUNS_MAX:
-                    raise _BrokenBoxError(f"it has more than {_RUNS_MAX} fragments")
-                self._fragments.append(self._fragment(body))
-
-    def _fragment(self, traf: memoryview) -> Fragment:
-        number, start_ticks, duration_ticks = 0, None, 0
-        keyframe: bool | None = None
-        defaults = _Defaults(0, _NON_SYNC)
-        for kind, body in _boxes(traf):
-            if kind == b"tfhd":
-                number, defaults = self._fragment_header(body)
-            elif kind == b"tfdt":
-                start_ticks = struct.unpack_from(">Q" if body[:1] == b"\1" else ">I", body, 4)[0]
-            elif kind == b"trun":
-                run_ticks, run_keyframe = _run(body, defaults)
-                duration_ticks += run_ticks
-                keyframe = run_keyframe if keyframe is None else keyframe
-        return Fragment(self._moofs, number, start_ticks, duration_ticks, bool(keyframe))
-
-    def _fragment_header(self, tfhd: memoryview) -> tuple[int, _Defaults]:
-        """The track, and `trex`'s defaults with what this fragment sets in their place (8.8.7)."""
-        flags, number = struct.unpack_from(">II", tfhd)
-        defaults = self._defaults.get(number, _Defaults(0, _NON_SYNC))
-        # Two fields that say nothing of time stand before the first of ours, each only if its flag is set.
-        position = 8 + (8 if flags & 0x01 else 0) + (4 if flags & 0x02 else 0)
-        if flags & 0x08:
-            defaults = replace(defaults, duration_ticks=struct.unpack_from(">I", tfhd, position)[0])
-            position += 4
-        if flags & 0x10:
-            position += 4
-        if flags & 0x20:
-            defaults = replace(defaults, flags=struct.unpack_from(">I", tfhd, position)[0])
-        return number, defaults
-
     def _note(self, sentence: str) -> None:
         if sentence not in self._odd and len(self._odd) < _ODD_MAX:
             self._odd.append(sentence)
@@ -274,7 +190,8 @@ def judge(claim: RecordingClaim, facts: Sequence[SegmentFacts | None], findings:
     card holds.
 
     None stands for a segment whose bytes this process has not seen. `findings` are what the reading of the card had
-    to say already. `preroll_ms` is measured: the unbroken picture, from a keyframe on, up to the stated switch-on.
+    to say already. `preroll_ms` is measured: the unbroken picture, from a keyframe on, nearest before the stated
+    switch-on.
     """
     if claim.origin is Origin.DCIM or claim.manifest is None:
         return _not_stated(facts, findings)
@@ -291,6 +208,7 @@ class _Judgement:
     def __init__(self, document: RecordingDocument, facts: Sequence[SegmentFacts | None], findings: Sequence[str]) -> None:
         self._document = document
         self._findings = list(findings)
+        self._said = set(findings)
         self._named = [
             (entry.name, seen) for entry, seen in zip(document.segments, [*facts, *[None] * len(document.segments)], strict=False)
         ]
@@ -301,7 +219,8 @@ class _Judgement:
             if seen is None:
                 self._say(f"{name} was not seen by this check.")
             else:
-                self._findings.extend(f"{name}: {sentence}" for sentence in seen.odd)
+                for sentence in seen.odd:
+                    self._say(f"{name}: {sentence}")
         if not self._named:
             self._say("The recording has no segment: the power failed before the first one was closed.")
         self._check_init()
@@ -329,9 +248,9 @@ class _Judgement:
             return self._result(0, 0, None)
         start_ticks, end_ticks = stretches[0][0], stretches[-1][1]
         if abs(start_ticks) > TOLERANCE_TICKS:
-            self._say(f"The picture starts at {_ms(start_ticks, video.timescale)} ms, not at 0.")
+            self._say(f"The picture starts at {milliseconds(start_ticks, video.timescale)} ms, not at 0.")
         self._check_segments(video)
-        duration_ms = _ms(end_ticks - start_ticks, video.timescale)
+        duration_ms = milliseconds(end_ticks - start_ticks, video.timescale)
         self._check_duration(duration_ms)
         if audio is not None:
             self._check_sound(audio, duration_ms)
@@ -380,8 +299,8 @@ class _Judgement:
                 stretches[-1] = (stretches[-1][0], end_ticks)
                 continue
             how = "are missing" if apart_ticks > 0 else "are repeated"
-            at_ms = _ms(stretches[-1][1], track.timescale)
-            apart_ms = _ms_exact(abs(apart_ticks), track.timescale)
+            at_ms = milliseconds(stretches[-1][1], track.timescale)
+            apart_ms = _ms_text(abs(apart_ticks), track.timescale)
             self._say(f"{name}: at {at_ms} ms {apart_ms} ms of the {what} {how}.")
             stretches.append((start_ticks, end_ticks))
         return stretches
@@ -424,7 +343,7 @@ class _Judgement:
         if not stretches:
             self._say("The sound track is empty.")
             return
-        start_ms, end_ms = _ms(stretches[0][0], audio.timescale), _ms(stretches[-1][1], audio.timescale)
+        start_ms, end_ms = milliseconds(stretches[0][0], audio.timescale), milliseconds(stretches[-1][1], audio.timescale)
         if start_ms > AUDIO_EDGE_MS or abs(end_ms - duration_ms) > AUDIO_EDGE_MS:
             self._say(f"The sound runs from {start_ms} to {end_ms} ms, the picture to {duration_ms} ms.")
 
@@ -436,26 +355,32 @@ class _Judgement:
                 self._say(f"{name}: a fragment does not start on a keyframe.")
         return keyframes[0][1] if self._named[0][1] is not None else None
 
-    def _check_preroll(self, video: Track, stretches: list[tuple[int, int]], keyframe_first: bool | None) -> int:
-        """Measure the picture up to the switch-on, which the camera's monotonic clock places on the timeline.
+    def _check_preroll(self, video: Track, stretches: list[tuple[int, int]], keyframe_first: bool | None) -> int | None:
+        """Measure the unbroken picture nearest before the switch-on, which the camera's monotonic clock places on the
+        timeline.
 
-        It counts from the last break before the switch-on: what lies before a gap is not the half minute before.
+        What lies before a gap is not the half minute before. None where the first segment was not seen.
         """
+        if keyframe_first is None:
+            return None
         stated_ms = self._document.preroll.delivered_ms
-        stretch = next((found for found in reversed(stretches) if _ms(found[0], video.timescale) <= stated_ms), stretches[0])
-        end_ms = min(stated_ms, _ms(stretch[1], video.timescale))
-        measured_ms = max(0, end_ms - _ms(stretch[0], video.timescale)) if keyframe_first else 0
+        stretch = next(
+            (found for found in reversed(stretches) if milliseconds(found[0], video.timescale) <= stated_ms), stretches[0]
+        )
+        end_ms = min(stated_ms, milliseconds(stretch[1], video.timescale))
+        measured_ms = max(0, end_ms - milliseconds(stretch[0], video.timescale)) if keyframe_first else 0
         if abs(measured_ms - stated_ms) > 2 * ROUNDING_MS:
             self._say(f"{measured_ms} ms of picture stand before the switch-on, and {stated_ms} ms are stated.")
         first = next((fragment for _, fragment in self._fragments(video)), None)
-        first_ms = _ms(first.duration_ticks, video.timescale) if first is not None else 0
+        first_ms = milliseconds(first.duration_ticks, video.timescale) if first is not None else 0
         if stated_ms > PREROLL_REQUESTED_MS + first_ms + ROUNDING_MS:
             # P13: the camera may hand on the half minute and the keyframe interval that it begins in, and no more.
             self._say(f"The pre-roll of {stated_ms} ms is longer than 30 s and one keyframe interval.")
         return measured_ms
 
     def _say(self, sentence: str) -> None:
-        if sentence not in self._findings:
+        if sentence not in self._said:
+            self._said.add(sentence)
             self._findings.append(sentence)
 
     def _result(self, preroll_ms: int | None, duration_ms: int | None, keyframe_first: bool | None) -> TimelineVerdict:
@@ -478,84 +403,5 @@ def _capped(findings: Sequence[str]) -> tuple[str, ...]:
     return (*findings[:_FINDINGS_MAX], f"And {len(findings) - _FINDINGS_MAX} findings more.")
 
 
-def _boxes(body: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """The boxes inside a box. Raises _BrokenBoxError where their sizes don't add up."""
-    position = 0
-    while position < body.nbytes:
-        if body.nbytes - position < 8:
-            raise _BrokenBoxError("a box ends in the middle of another's header")
-        size_bytes, kind = struct.unpack_from(">I4s", body, position)
-        if size_bytes < 8 or size_bytes > body.nbytes - position:
-            raise _BrokenBoxError("a box does not fit into the box around it")
-        yield kind, body[position + 8 : position + size_bytes]
-        position += size_bytes
-
-
-def _header_times(body: memoryview) -> tuple[int, int]:
-    """Timescale and duration of `mvhd` or `mdhd` (8.2.2, 8.4.2): version 1 has 64-bit times."""
-    if body[:1] == b"\1":
-        timescale, duration_ticks = struct.unpack_from(">IQ", body, 20)
-        return timescale, duration_ticks
-    timescale, duration_ticks = struct.unpack_from(">II", body, 12)
-    return timescale, duration_ticks if duration_ticks != 0xFFFF_FFFF else 0
-
-
-def _track(trak: memoryview) -> Track:
-    number, kind, codec, timescale = 0, b"", b"", 0
-    for outer, body in _boxes(trak):
-        if outer == b"tkhd":
-            (number,) = struct.unpack_from(">I", body, 20 if body[:1] == b"\1" else 12)
-        elif outer == b"mdia":
-            for inner, content in _boxes(body):
-                if inner == b"mdhd":
-                    timescale, _ = _header_times(content)
-                elif inner == b"hdlr":
-                    (kind,) = struct.unpack_from("4s", content, 8)
-                elif inner == b"minf":
-                    codec = _sample_entry(content)
-    return Track(number, _four(kind), _four(codec), timescale)
-
-
-def _sample_entry(minf: memoryview) -> bytes:
-    for outer, body in _boxes(minf):
-        if outer == b"stbl":
-            for inner, content in _boxes(body):
-                if inner == b"stsd":
-                    (entry,) = struct.unpack_from("4s", content, 12)
-                    return bytes(entry)
-    return b""
-
-
-def _four(code: bytes) -> str:
-    """A four-character code as text; what is not ASCII becomes a question mark."""
-    return "".join(chr(byte) if 0x20 <= byte < 0x7F else "?" for byte in code)
-
-
-def _run(trun: memoryview, defaults: _Defaults) -> tuple[int, bool | None]:
-    """The ticks of a run of samples, and whether its first is a keyframe; None for a run without samples (8.8.8)."""
-    flags, count = struct.unpack_from(">II", trun)
-    if count == 0:
-        return 0, None
-    position = 8 + (4 if flags & 0x01 else 0)
-    first_flags = defaults.flags
-    if flags & 0x04:
-        (first_flags,) = struct.unpack_from(">I", trun, position)
-        position += 4
-    # Duration, size, flags and composition offset of each sample, each field only if its bit is set.
-    fields = [bit for bit in (0x100, 0x200, 0x400, 0x800) if flags & bit]
-    if count * len(fields) * 4 > trun.nbytes - position:
-        raise _BrokenBoxError("a run has fewer samples than it says")
-    values = struct.unpack_from(f">{count * len(fields)}I", trun, position)
-    if 0x400 in fields and not flags & 0x04:
-        first_flags = values[fields.index(0x400)]
-    ticks = sum(values[fields.index(0x100) :: len(fields)]) if 0x100 in fields else count * defaults.duration_ticks
-    return ticks, not first_flags & _NON_SYNC
-
-
-def _ms(ticks: int, timescale: int) -> int:
-    """Milliseconds, rounded half up."""
-    return (2000 * ticks + timescale) // (2 * timescale)
-
-
-def _ms_exact(ticks: int, timescale: int) -> str:
+def _ms_text(ticks: int, timescale: int) -> str:
     return f"{1000 * ticks / timescale:.1f}".removesuffix(".0")
