@@ -10,7 +10,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 VAULT_ROWS = (
     ("errors", "clock", "recording", "jsonform"),
-    ("durable", "sealed", "policy", "config", "lock"),
+    ("durable", "sealed", "policy", "config", "lock", "memory"),
     ("keys", "lane"),
     ("record", "catalogue", "store", "migrations.versions.0001_first"),
     ("audit", "keyring", "migration", "migrations.env"),

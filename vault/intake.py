@@ -33,6 +33,7 @@ from vault.jsonform import Json, printable
 from vault.keys import Wrapper, new_data_key
 from vault.lane import Lanes
 from vault.lock import IntakeLock
+from vault.memory import forbid_dumps
 from vault.record import (
     LIMIT_BYTES,
     Record,
@@ -87,6 +88,7 @@ class Intake:
 
     def __init__(self, vault: Vault) -> None:
         """Take the vault's intake lock. Raises VaultBusy, KeyringRefused."""
+        forbid_dumps()
         self._vault = vault
         self._wrapper = vault.keyring.wrapper()
         self._lanes = Lanes(vault.settings.lanes)

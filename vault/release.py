@@ -6,10 +6,11 @@ from pathlib import Path
 
 from vault import catalogue
 from vault.audit import Entry
-from vault.durable import MediumReader, publish
+from vault.durable import MediumReader, publish, remove_file
 from vault.errors import CannotOpen, PairRefused, UnknownRecording
 from vault.keys import Unwrapper, join
 from vault.lane import BLOCK_READ_BYTES, Lane
+from vault.memory import forbid_dumps
 from vault.policy import pair_of
 from vault.record import LIMIT_BYTES, FilePart, Record, parse_record
 from vault.sealed import Opener, Place
@@ -44,6 +45,7 @@ def open_recording(vault: Vault, recording_id: str, first: Unwrapper, second: Un
 
     Raises PairRefused where it is one person, or a pair that the protocol does not name; UnknownRecording; CannotOpen.
     """
+    forbid_dumps()
     pair = pair_of(first.receiver, second.receiver)
     if pair is None:
         raise PairRefused(f"{first.receiver} and {second.receiver} may not open a recording together.")
@@ -69,7 +71,10 @@ def open_recording(vault: Vault, recording_id: str, first: Unwrapper, second: Un
 def extract(opened: Opened, part: FilePart, target: Path) -> None:
     """Write the plaintext of one file to `target`, which gets its name only once the whole file has opened (tests, disaster)."""
     unfinished = target.with_name(target.name + ".part")
-    with unfinished.open("xb") as file:
-        for block in opened.blocks(part):
-            file.write(block)
-    publish(unfinished, target)
+    try:
+        with unfinished.open("xb") as file:
+            for block in opened.blocks(part):
+                file.write(block)
+        publish(unfinished, target)
+    finally:
+        remove_file(unfinished)

@@ -43,6 +43,7 @@ class Place:
 
     def __init__(self, vault_id: str, recording_id: str, sealed_name: str, size_bytes: int) -> None:
         self.size_bytes = size_bytes
+        self.sealed_name = sealed_name
         self.count = piece_count(size_bytes)
         self._names = (vault_id, recording_id, sealed_name)
 
@@ -123,23 +124,23 @@ class Opener:
                 sealed = sealed[take:]
         except (InvalidTag, ValueError) as error:
             raise CannotOpen(
-                "A sealed file does not open: its bytes, its key or its place are not the ones it was sealed with."
+                f"{self._place.sealed_name} does not open: its bytes, its key or its place are not the ones it was sealed with."
             ) from error
         return written
 
     def finish(self, out: memoryview) -> int:
         """The last plaintext bytes, once the end has proven that nothing is missing. Raises CannotOpen."""
         if self._left_bytes or self._piece + 1 != self._place.count:
-            raise CannotOpen("A sealed file is truncated.")
+            raise CannotOpen(f"{self._place.sealed_name} is truncated.")
         try:
             return self._end_piece(out)
         except (InvalidTag, ValueError) as error:
-            raise CannotOpen("A sealed file does not open at its end: it is truncated or altered.") from error
+            raise CannotOpen(f"{self._place.sealed_name} does not open at its end: it is truncated or altered.") from error
 
     def _begin_piece(self) -> None:
         self._piece += 1
         if self._piece >= self._place.count:
-            raise CannotOpen("A sealed file is longer than it was sealed.")
+            raise CannotOpen(f"{self._place.sealed_name} is longer than it was sealed.")
         self._left_bytes = _message_bytes(self._place.plain_bytes(self._piece))
         self._message = Cobblestone256Decryptor(self._key, self._place.context(self._piece))
 
