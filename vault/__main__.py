@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
@@ -36,8 +37,8 @@ root = {root}
 pins = {pins}
 """
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, markup=False)
+err = Console(stderr=True, highlight=False, markup=False)
 
 config_option = click.option(
     "--config",
@@ -195,7 +196,7 @@ def list_recordings(config: Path, as_json: bool) -> None:
     out.print(table)
     for row in rows:
         for finding in row.finding_list:
-            out.print(f"{row.name}: {finding}", style="yellow", markup=False)
+            out.print(f"{row.name}: {finding}", style="yellow")
 
 
 SHORT_ID = 8
@@ -343,7 +344,7 @@ def main() -> None:
         commands()
     except Failure as failure:
         err.print(failure.sentence, style="red")
-        err.print(f"{failure.hint} [{failure.code}]", markup=False)
+        err.print(f"{failure.hint} [{failure.code}]")
         sys.exit(failure.reaction.value)
 
 

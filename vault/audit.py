@@ -104,21 +104,25 @@ class Log:
     def lines(self) -> Iterator[bytes]:
         """The leaves as the register has them, in order of their sequence: for one sequence the last whole line.
 
-        Raises StorageFailed where a sequence is missing.
+        Raises StorageFailed where a sequence is missing, or where one is told again after a later one stood.
         """
-        expected = 0
+        held: bytes | None = None
+        at = -1
         for path in sorted(self._folder.glob("*.jsonl")) if self._folder.is_dir() else ():
-            for sequence, leaf in sorted(_whole_lines(path).items()):
-                if sequence != expected:
-                    raise StorageFailed(f"The register of the log lacks entry {expected}.")
-                expected += 1
-                yield leaf
+            for sequence, leaf in _whole_lines(path):
+                if sequence not in (at, at + 1):
+                    raise StorageFailed(f"The register of the log lacks entry {at + 1}, or has entry {sequence} out of order.")
+                if sequence > at and held is not None:
+                    yield held
+                at, held = sequence, leaf
+        if held is not None:
+            yield held
 
     def newest_line(self) -> int:
         """The highest sequence that the register holds, -1 where it is empty."""
         for path in sorted(self._folder.glob("*.jsonl"), reverse=True) if self._folder.is_dir() else ():
             if found := _whole_lines(path):
-                return max(found)
+                return max(sequence for sequence, _ in found)
         return -1
 
 
@@ -126,16 +130,17 @@ def _file_name(sequence: int) -> str:
     return f"{sequence // LINES_A_FILE:06d}.jsonl"
 
 
-def _whole_lines(path: Path) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
+def _whole_lines(path: Path) -> list[tuple[int, bytes]]:
+    """Sequence and leaf of each line that is whole and is an entry, in the order they stand."""
+    found = []
     content = path.read_bytes()
-    for line in content[: content.rfind(b"\n") + 1].splitlines():
+    for line in content[: content.rfind(b"\n") + 1].split(b"\n")[:-1]:
         try:
             sequence = parse_object(line)["sequence"]
         except (ValueError, KeyError):
             continue
         if isinstance(sequence, int):
-            found[sequence] = line
+            found.append((sequence, line))
     return found
 
 
