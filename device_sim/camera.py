@@ -98,7 +98,7 @@ class Camera:
         """
         folder, medium = Path(folder), medium or Disk()
         clock = clock or ManualClock(SystemClock().utc_ms())
-        if (folder / "internal").exists() and (folder / "card").exists():
+        if Memory(folder / "internal", medium).exists():
             raise ProfileError(f"{folder} holds a camera already.", "Choose another folder.")
         if not folder.parent.is_dir():
             raise ProfileError(f"{folder.parent} is not a folder.", "Make it first.")

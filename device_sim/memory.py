@@ -73,6 +73,10 @@ class Memory:
         self._medium.sync(self._folder.parent)
         self.save(state)
 
+    def exists(self) -> bool:
+        """Whether a camera was made here, to the end."""
+        return bool(self._slots())
+
     def key(self) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes((self._folder / KEY_NAME).read_bytes())
 

@@ -179,9 +179,19 @@ def list_recordings(config: Path, as_json: bool) -> None:
         for row in rows:
             click.echo(json.dumps(asdict(row), ensure_ascii=False))
         return
-    table = Table(
-        "recording", "camera's name", "switched on (UTC)", "length", "pre-roll", "size", "sealed", "read back", "erased"
-    )
+    table = Table(box=SIMPLE, pad_edge=False)
+    for heading in (
+        "recording",
+        "camera's name",
+        "switched on (UTC)",
+        "length",
+        "pre-roll",
+        "size",
+        "sealed",
+        "read back",
+        "erased",
+    ):
+        table.add_column(heading, no_wrap=heading in ("recording", "camera's name"))
     for row in rows:
         table.add_row(
             row.id[:SHORT_ID],
@@ -190,8 +200,9 @@ def list_recordings(config: Path, as_json: bool) -> None:
             "not stated" if row.duration_ms is None else f"{row.duration_ms / 1000:.1f} s",
             _preroll_text(row),
             f"{row.size_bytes / 1e6:.1f} MB",
-            {"stored": "not erased", "erasing": "being erased", "erased": "erased"}[row.state]
-            + ("" if row.proven else ", unproven"),
+            "yes",
+            "yes" if row.proven else "unproven",
+            {"stored": "no", "erasing": "begun", "erased": "yes"}[row.state],
         )
     out.print(table)
     for row in rows:
