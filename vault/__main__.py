@@ -179,19 +179,9 @@ def list_recordings(config: Path, as_json: bool) -> None:
         for row in rows:
             click.echo(json.dumps(asdict(row), ensure_ascii=False))
         return
-    table = Table(box=SIMPLE, pad_edge=False)
-    for heading in (
-        "recording",
-        "camera's name",
-        "switched on (UTC)",
-        "length",
-        "pre-roll",
-        "size",
-        "sealed",
-        "read back",
-        "erased",
-    ):
-        table.add_column(heading, no_wrap=heading in ("recording", "camera's name"))
+    table = Table(box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading, width in LIST_COLUMNS.items():
+        table.add_column(heading, min_width=width)
     for row in rows:
         table.add_row(
             row.id[:SHORT_ID],
@@ -200,7 +190,6 @@ def list_recordings(config: Path, as_json: bool) -> None:
             "not stated" if row.duration_ms is None else f"{row.duration_ms / 1000:.1f} s",
             _preroll_text(row),
             f"{row.size_bytes / 1e6:.1f} MB",
-            "yes",
             "yes" if row.proven else "unproven",
             {"stored": "no", "erasing": "begun", "erased": "yes"}[row.state],
         )
@@ -209,6 +198,18 @@ def list_recordings(config: Path, as_json: bool) -> None:
         for finding in row.finding_list:
             out.print(f"{row.name}: {finding}", style="yellow")
 
+
+LIST_COLUMNS = {
+    "recording": 9,
+    "camera's name": 14,
+    "switched on (UTC)": 10,
+    "length": 7,
+    "pre-roll": 8,
+    "size": 6,
+    "sealed, read back": 8,
+    "erased": 6,
+}
+"""Headings, and how narrow each may become: together they fit a terminal of 80 columns."""
 
 SHORT_ID = 8
 """How much of a recording's id a table shows; every command takes any unambiguous start of it."""
