@@ -179,7 +179,7 @@ def list_recordings(config: Path, as_json: bool) -> None:
         for row in rows:
             click.echo(json.dumps(asdict(row), ensure_ascii=False))
         return
-    table = Table(box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=SIMPLE, pad_edge=False, padding=0)
     for heading, width in LIST_COLUMNS.items():
         table.add_column(heading, min_width=width)
     for row in rows:
