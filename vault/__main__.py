@@ -181,7 +181,7 @@ def list_recordings(config: Path, as_json: bool) -> None:
         return
     table = Table(box=SIMPLE, pad_edge=False, padding=0)
     for heading, width in LIST_COLUMNS.items():
-        table.add_column(heading, min_width=width)
+        table.add_column(heading, width=width)
     for row in rows:
         table.add_row(
             row.id[:SHORT_ID],
@@ -204,7 +204,7 @@ LIST_COLUMNS = {
     "camera's name": 14,
     "switched on (UTC)": 10,
     "length": 7,
-    "pre-roll": 8,
+    "pre-roll": 13,
     "size": 6,
     "sealed, read back": 8,
     "erased": 6,
