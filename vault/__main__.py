@@ -204,7 +204,7 @@ LIST_COLUMNS = {
     "camera's name": 14,
     "switched on (UTC)": 10,
     "length": 7,
-    "pre-roll": 13,
+    "pre-roll": 11,
     "size": 6,
     "sealed, read back": 8,
     "erased": 6,
