@@ -10,6 +10,7 @@ A flush that fails is never tried again: the kernel may have dropped the very pa
 flush would then report success over a hole. The file is abandoned.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -66,7 +67,7 @@ class Part:
                 if size_bytes:
                     os.posix_fallocate(self._fd, 0, size_bytes)
         except (StorageFailed, VaultFull):
-            os.close(self._fd)
+            self.drop()
             raise
 
     def write(self, block: memoryview) -> None:
@@ -89,9 +90,9 @@ class Part:
             self._close_fd()
 
     def drop(self) -> None:
-        """Close and remove. What remains after a failure here is removed at the next start."""
+        """Close and remove. What can't be removed now is removed at the next start, and why it is dropped matters more."""
         self._close_fd()
-        with storage_errors(f"removing {self.path.name}"):
+        with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
 
     def _close_fd(self) -> None:

@@ -100,3 +100,10 @@ def test_what_was_written_last_goes_first(tmp_path: Path) -> None:
     remove_folder(tmp_path / "r", last=("record.json",))
     remove_folder(tmp_path / "r", last=("record.json",))
     assert not (tmp_path / "r").exists()
+
+
+def test_a_part_that_finds_no_room_leaves_nothing(tmp_path: Path) -> None:
+    """Fault C5: a size that no disk has is refused before a byte is written."""
+    with pytest.raises((VaultFull, StorageFailed)):
+        Part(tmp_path / "a.part", 1 << 62)
+    assert not list(tmp_path.iterdir())
