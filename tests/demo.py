@@ -68,6 +68,7 @@ def main() -> None:
         for serial in SHIFTS:
             call("device-sim", "insert", FOLDER / serial, FOLDER / "bays")
         states = watch(status_socket)
+        console.print()
     for serial in SHIFTS:
         call("device-sim", "pull", FOLDER / serial)
     step("What the vault holds")

@@ -181,7 +181,7 @@ def list_recordings(config: Path, as_json: bool) -> None:
         return
     table = Table(box=SIMPLE, pad_edge=False, padding=0)
     for heading, width in LIST_COLUMNS.items():
-        table.add_column(heading, width=width)
+        table.add_column(heading, width=None if heading == "pre-roll" else width, min_width=width)
     for row in rows:
         table.add_row(
             row.id[:SHORT_ID],
