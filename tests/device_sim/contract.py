@@ -5,6 +5,7 @@ Everything is an assertion. Nothing of the camera's own code is used, neither fo
 
 import hashlib
 import io
+import itertools
 import json
 import re
 import struct
@@ -62,7 +63,7 @@ def read_card(root: Path, public_key: str) -> list[Recording]:
     names = sorted(path.name for path in (root / "RECORDINGS").iterdir())
     for name in names:
         recordings.append(read_recording(root / "RECORDINGS" / name, public_key))
-    for before, after in zip(recordings, recordings[1:], strict=False):
+    for before, after in itertools.pairwise(recordings):
         assert after.manifest["counter"] == before.manifest["counter"] + 1
         assert after.manifest["previous_sha256"] == before.sha256
         assert after.manifest["started_mono_ms"] >= before.manifest["started_mono_ms"]

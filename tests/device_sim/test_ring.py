@@ -1,9 +1,8 @@
 """The pre-record ring: the failures that others document, and its bounds for any stream."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import pytest
 
 from device_sim.ring import EncodedFrame, Preroll, Ring
 
