@@ -95,6 +95,13 @@ class World:
     def settings(self) -> VaultSettings:
         return VaultSettings(root=self.vault, pins=self.folder / "pins.json", reserve_mb=1, lanes=1)
 
+    def copy(self, folder: Path) -> "World":
+        """This world as it stands, in `folder`, which must not exist. dockd's settings name absolute paths: they are anew."""
+        shutil.copytree(self.folder, folder)
+        world = World(self.shift, folder)
+        world.config.write_text(f'vault = "{folder / "vault.toml"}"\nstatus_socket = "{folder / "status.sock"}"\n')
+        return world
+
 
 @dataclass(frozen=True)
 class Shift:
@@ -120,10 +127,7 @@ class Shift:
 
     def copy(self, folder: Path) -> World:
         """A fresh world in `folder`, which must not exist."""
-        shutil.copytree(self.template, folder)
-        world = World(self, folder)
-        world.config.write_text(f'vault = "{folder / "vault.toml"}"\nstatus_socket = "{folder / "status.sock"}"\n')
-        return world
+        return World(self, self.template).copy(folder)
 
     @cached_property
     def secrets(self) -> tuple[bytes, ...]:
