@@ -20,11 +20,13 @@ def _absolute(path: Path) -> Path:
     return path
 
 
-def _compiles(pattern: str) -> str:
+def _joins_chapters(pattern: str) -> str:
     try:
-        re.compile(pattern)
+        groups = re.compile(pattern).groupindex
     except re.error as error:
         raise ValueError(f"is not a regular expression: {error}") from error
+    if not {"recording", "chapter"} <= set(groups):
+        raise ValueError("needs the groups `recording` and `chapter`")
     return pattern
 
 
@@ -49,7 +51,7 @@ class DockSettings(BaseModel):
     rescan_seconds: int = Field(default=30, ge=1, le=3600)
     status_socket: AbsolutePath = Path("/run/dockd/status.sock")
     erase: bool = True
-    dcim_chapters: Annotated[str, AfterValidator(_compiles)] | None = None
+    dcim_chapters: Annotated[str, AfterValidator(_joins_chapters)] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def chapters(self) -> re.Pattern[str] | None:

@@ -193,7 +193,7 @@ class Pull:
         """What fails for this recording alone becomes its outcome, and the next one is tried (A8). What the vault can't do, it
         can't do for the next one either: that passes through, and the camera stays as it is."""
         claim = recording.claim
-        if self._intake.named(claim.camera_serial, claim.name):
+        if any(other.identity != claim.identity for other in self._intake.named(claim.camera_serial, claim.name)):
             sentence = f"{shown_name(claim)} has other content than the vault holds under this name. Both are kept."
             self._say(claim.camera_serial, "camera.alarm", sentence)
         largest_bytes = max((segment.size_bytes for segment in claim.segments), default=0)
@@ -202,6 +202,10 @@ class Pull:
         try:
             self._recall.before_step()
             with self._work.roster.in_hand(claim):
+                # A twin in another bay may have brought it in since this card was read.
+                receipt = self._intake.standing(claim)
+                if receipt is not None:
+                    return replace(outcome, receipt=receipt)
                 return self._receive(recording, docking, lanes, outcome)
         except CardGone:
             raise

@@ -76,6 +76,7 @@ class StatusServer:
             self._path.chmod(0o660)
             self._socket.listen(16)
         except OSError as error:
+            self._socket.close()
             raise StatusRefused(
                 f"The status socket {self._path} can't be made: {error.strerror}.",
                 hint="Name another path with the key `status_socket`, or make its folder.",

@@ -1,7 +1,7 @@
 """A card in memory: the world of cameras as a test wants it, with the misbehaviour of real ones.
 
-A `Medium` is what stands on the camera; `MemoryCard` is one opening of it. What is deleted on one opening is seen by the next, unless
-the medium is told to lie.
+A `Medium` is what stands on the camera; `MemoryCard` is one opening of it. What one opening deleted is seen by the next,
+unless the medium is told to lie.
 """
 
 import threading

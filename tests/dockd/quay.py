@@ -19,7 +19,7 @@ from vault.clock import Clock
 from vault.intake import Intake
 from vault.jsonform import Json, parse_object, to_base64
 from vault.vault import Vault
-from vault.verify import verify
+from vault.verify import Finding, verify
 
 GRACE_S = 10.0
 LANES = 2
@@ -97,9 +97,9 @@ class Quay:
     def actions(self) -> list[str]:
         return [entry["action"] for entry in self.entries()]
 
-    def is_whole(self) -> bool:
-        """Every sealed file, row and log entry agree; nothing is left of what was given up."""
-        return not verify(self.vault, lambda _: None).findings
+    def findings(self) -> tuple[Finding, ...]:
+        """Where sealed files, rows and log disagree, and what is left of something that was given up."""
+        return verify(self.vault, lambda _: None).findings
 
     def holds(self, row: RecordingRow, contents: Sequence[bytes]) -> bool:
         """The vault opens to exactly these segments (I1)."""

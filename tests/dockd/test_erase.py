@@ -236,7 +236,7 @@ def test_a_half_erased_recording_that_the_vault_does_not_hold_is_left_alone(quay
 
 
 def test_files_that_come_back_after_an_erase_are_erased_again(quay: Quay, tmp_path: Path) -> None:
-    """Fault B9: FAT has no journal, a card that is pulled at once may show its files again. They are held; nothing is stored twice."""
+    """Fault B9: FAT has no journal, a card that is pulled at once may show its files again. Nothing is stored twice."""
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
     before = dict(medium.contents)

@@ -35,7 +35,7 @@ def test_a_camera_is_taken_in_proven_and_erased(quay: Quay, tmp_path: Path) -> N
     assert medium.clocks == [quay.clock.now()]
     assert report.remarks == ()
     assert all(not outcome.broken for outcome in report.outcomes)
-    assert quay.is_whole()
+    assert quay.findings() == ()
 
 
 def again_of(read: dict[str, int]) -> list[int]:
@@ -171,7 +171,7 @@ def test_taken_out_half_way_it_goes_on_with_the_first_missing_segment(quay: Quay
     assert set(again_of(again)) >= set(range(taken, 4))
     assert set(again_of(again)) <= {*in_hand, *range(taken, 4)}
     assert quay.holds(quay.rows()[0], contents)
-    assert quay.is_whole()
+    assert quay.findings() == ()
 
 
 @pytest.mark.parametrize("bad", [1, 2, 3])
@@ -201,7 +201,7 @@ def test_content_that_differs_from_the_manifest_is_thrown_away_and_stays(quay: Q
     assert [problem.code for problem in report.problems] == ["vault.content_differs"]
     assert quay.states() == {TWO: "erased"}
     assert segment(ONE, 1) in medium.contents
-    assert quay.is_whole()
+    assert quay.findings() == ()
     assert quay.roster.facts_of("any") == {}
 
 
