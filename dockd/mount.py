@@ -75,7 +75,7 @@ class MountedCard:
     @property
     def where(self) -> str:
         """The mount point, for people."""
-        return shown(self._root.parts[1:]) if self._root == Path("/") else "/" + shown(self._root.absolute().parts[1:])
+        return "/" + shown(self._root.absolute().parts[1:])
 
     @property
     def lanes(self) -> int:
@@ -154,16 +154,13 @@ class MountedCard:
         self._must_stand()
         try:
             with self._folder(path[:-1]) as parent:
-                try:
-                    os.rmdir(_plain(path)[-1], dir_fd=parent)
-                except FileNotFoundError:
-                    return True
-                except OSError as error:
-                    if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                        return False
-                    raise
+                os.rmdir(_plain(path)[-1], dir_fd=parent)
                 os.fsync(parent)
         except OSError as error:
+            if error.errno == errno.ENOENT and self._stands():
+                return True
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                return False
             raise self._deletion_failure(error, shown(path)) from error
         return True
 
@@ -264,7 +261,6 @@ class MountedReader:
         self._descriptor = descriptor
         self._position = offset
         self._failure = failure
-        self._modified_ns = file.modified_ns
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         self._direct = self._set_direct(True)
 
@@ -314,11 +310,9 @@ class MountedReader:
 
     def _prove_end(self) -> None:
         now = os.fstat(self._descriptor)
-        if self._direct:
-            self._direct = self._set_direct(False)
-        if now.st_size > self._file.size_bytes or os.pread(self._descriptor, 1, self._file.size_bytes):
+        if now.st_size > self._file.size_bytes:
             raise self._changed("goes on beyond")
-        if (now.st_size, now.st_mtime_ns) != (self._file.size_bytes, self._modified_ns):
+        if (now.st_size, now.st_mtime_ns) != (self._file.size_bytes, self._file.modified_ns):
             raise CardFileChanged(f"{self._file.shown} was written to while it was read.")
 
     def _changed(self, how: str) -> CardFileChanged:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card import CardGone, CardReading, edges_of
+from dockd.card import CardFile, CardGone, CardReading, edges_of
 from dockd.dcim import QUIET_S, read_recordings
-from dockd.mount import MountedCard
+from dockd.mount import MountedCard, MountedReader
 from tests.dockd.hand_clock import HandClock
 from tests.dockd.real_mounts import tmpfs, unmount
 from vault.errors import ConfigurationError
@@ -156,6 +156,22 @@ def test_a_card_taken_out_meanwhile_is_gone(tmp_path: Path) -> None:
         put(root, "DCIM/A.MP4")
         with pytest.raises(CardGone):
             read(root, meanwhile=lambda: unmount(root, lazily=True))
+
+
+class LeavingCard(MountedCard):
+    """A card that is taken out in the moment in which its first file is opened."""
+
+    def open(self, file: CardFile, offset: int = 0) -> MountedReader:
+        unmount(Path(self.where), lazily=True)
+        return super().open(file, offset)
+
+
+def test_a_card_taken_out_while_files_are_told_apart_is_gone(tmp_path: Path) -> None:
+    """Fault A1. It is no verdict on the file that was just being opened."""
+    with tmpfs(tmp_path / "card") as root:
+        put(root, "DCIM/A.MP4")
+        with LeavingCard(root, HandClock()) as card, pytest.raises(CardGone):
+            read_recordings(card, card.files(), SERIAL, None, HandClock())
 
 
 # Chapters

@@ -115,6 +115,17 @@ def test_a_recovered_recording_without_segments_is_whole(camera: CardMaker) -> N
     assert recording.files == ()
 
 
+def test_without_a_signature_even_an_empty_recording_is_a_remnant(camera: CardMaker) -> None:
+    """Nothing is missing from it but the proof; what nothing proves is never taken in."""
+    made = camera.make(2)
+    made.document |= {"stop_reason": "recovered", "segments": [], "stopped_mono_ms": made.document["started_mono_ms"]}
+    made.segments = {}
+    (camera.write(made) / "recording.sig").unlink()
+    reading = read(camera)
+    assert reading.recordings == ()
+    assert reading.remnants[0].refused.code == "manifest.unsigned"
+
+
 def test_a_card_without_a_device_is_a_dcim_camera(tmp_path: Path) -> None:
     (tmp_path / "DCIM").mkdir()
     with MountedCard(tmp_path, HandClock()) as card:

@@ -230,6 +230,18 @@ def test_a_file_that_became_something_else_is_not_opened_or_deleted(card: Mounte
     assert outside.read_bytes() == b"outside"
 
 
+def test_an_empty_file_that_became_a_pipe_is_not_opened(card: MountedCard) -> None:
+    """Fault B7. Size and time can be the same; the kind can't."""
+    path = put(card, "A.MP4", b"")
+    (file,) = card.files()
+    path.unlink()
+    os.mkfifo(path)
+    os.utime(path, ns=(file.modified_ns, file.modified_ns))
+    for act in (card.open, card.delete):
+        with pytest.raises(CardFileChanged, match="no longer a regular file"):
+            act(file)
+
+
 def test_a_folder_that_became_a_link_is_not_entered(card: MountedCard) -> None:
     """Fault B7. The same for a folder on the way."""
     put(card, "DCIM/A.MP4")
@@ -469,6 +481,19 @@ def test_a_file_that_grows_is_never_taken_as_whole(card: MountedCard, size_bytes
         os.utime(path, ns=(file.modified_ns, file.modified_ns))
 
 
+def test_not_one_byte_beyond_the_listed_size_is_handed_on(card: MountedCard) -> None:
+    """Fault A13. What grew in is not shown to anybody, not even before the refusal."""
+    path = put(card, "A.MP4", b"a" * 5000)
+    (file,) = card.files()
+    buffer = aligned(4096)
+    with card.open(file) as reader:
+        with open(path, "ab") as growing:
+            growing.write(b"x" * 5000)
+        assert reader.readinto(buffer) == 4096
+        with pytest.raises(CardFileChanged, match="goes on beyond"):
+            reader.readinto(buffer)
+
+
 def test_a_file_that_is_written_to_while_it_is_read_is_not_whole(card: MountedCard) -> None:
     """Fault A16. Same size, other content: its time gives it away."""
     path = put(card, "A.MP4", bytes(10_000))
@@ -622,6 +647,7 @@ def test_deletes_one_file_and_then_its_empty_folder(card: MountedCard) -> None:
     card.delete(last)
     assert card.delete_folder(folder)
     assert card.delete_folder(folder)
+    assert card.delete_folder(("NEVER", "WAS"))
     assert (root_of(card) / "RECORDINGS").is_dir()
     assert not (root_of(card) / "RECORDINGS" / "B-000001").exists()
 
