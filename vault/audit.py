@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from vault import catalogue
 from vault.clock import Clock, utc_text
-from vault.durable import append_line, make_folder
+from vault.durable import append_line, flush_folder, make_folder
 from vault.errors import StorageFailed
 from vault.jsonform import Json, canonical, parse_object
 
@@ -96,6 +96,9 @@ class Log:
         )
         make_folder(self._folder)
         append_line(self._folder / _file_name(tree.size), leaf)
+        if tree.size % LINES_A_FILE == 0:
+            # A killed process may have made the file already; its name counts from the first entry that commits.
+            flush_folder(self._folder)
         tx.execute(sa.insert(catalogue.log).values(sequence=tree.size, leaf=leaf))
         tree.append(leaf_hash(leaf))
         write_tree(tx, tree)

@@ -150,8 +150,12 @@ def flush_folder(folder: Path) -> None:
             os.close(fd)
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and the parents it lacks; each new one is durable, and durable in its parent, when this returns."""
+def make_folder(folder: Path, within: Path | None = None) -> None:
+    """Make a folder and the parents it lacks; each new one is durable in its parent when this returns.
+
+    With `within`, every folder from there down to a new one is. One that stood there already may be left from a process that
+    was killed, or from a flush that failed, before it was durable, and what is put into it now would go with it.
+    """
     missing = []
     at = folder
     while not at.is_dir():
@@ -160,7 +164,11 @@ def make_folder(folder: Path) -> None:
     for new in reversed(missing):
         with storage_errors(f"making the folder {new.name}"):
             new.mkdir(mode=0o700, exist_ok=True)
-        flush_folder(new.parent)
+    top = within if within is not None and at.is_relative_to(within) else at
+    for parent in folder.parents if missing else ():
+        flush_folder(parent)
+        if parent == top:
+            break
 
 
 def publish(part: Path, final: Path) -> None:
@@ -200,10 +208,10 @@ def _write_flushed(path: Path, content: bytes) -> None:
 def append_line(path: Path, line: bytes) -> None:
     """Append `line` and a line feed to a file, durably; a torn line that a crash left at its end is ended first.
 
-    One writer at a time: the caller holds the catalogue's write lock.
+    The name of a new file is not durable yet: that is `flush_folder`. One writer at a time: the caller holds the catalogue's
+    write lock.
     """
     with storage_errors(f"writing {path.name}"):
-        new = not path.exists()
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NEVER_FOLLOW, 0o600)
         try:
             size_bytes = os.fstat(fd).st_size
@@ -214,8 +222,6 @@ def append_line(path: Path, line: bytes) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
-    if new:
-        flush_folder(path.parent)
 
 
 def remove_file(path: Path) -> None:

@@ -89,7 +89,7 @@ class Store:
             part.close()
             proof = self._read_back(part_path, Opener(key, place), lane)
             _demand_agreement(target, proof)
-            make_folder(target.folder)
+            make_folder(target.folder, within=self.footage)
             publish(part_path, target.folder / target.sealed_name)
         except BaseException:
             part.drop()
@@ -107,7 +107,7 @@ class Store:
 
     def write_record(self, folder: Path, content: bytes) -> str:
         """Publish `record.json`, last of a recording's files, and read it back from the medium; returns its SHA-256."""
-        make_folder(folder)
+        make_folder(folder, within=self.footage)
         write_new(self._new_part(RECORD_NAME), folder / RECORD_NAME, content)
         digest = self.digest_of(content)
         if self.file_digest(folder / RECORD_NAME) != (len(content), digest):

@@ -1,13 +1,15 @@
 """The log: with the caller's transaction or not at all (I4), in the register first, its root over all of it."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from tests.vault.world import HandClock
-from vault import audit
-from vault.audit import Entry, Head, Log, Tree, leaf_hash, read_leaves, read_tree
+from vault import audit, catalogue
+from vault.audit import Entry, Head, Log, Tree, leaf_hash, read_leaves, read_tree, write_tree
 from vault.errors import StorageFailed
 from vault.jsonform import parse_object
 from vault.vault import Vault
@@ -41,6 +43,28 @@ def test_published_roots() -> None:
     tree = Tree()
     tree.append(leaf_hash(b""))
     assert tree.head().root.hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+
+
+def test_the_name_of_a_register_that_a_killed_process_made_is_flushed(
+    tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faults C1, then C3: killed between the first line and the flush of its folder; the next first entry makes it good."""
+    flushed: list[Path] = []
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{fd}").readlink())
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    folder = tmp_path / "register" / "log"
+    folder.mkdir(parents=True)
+    (folder / "000000.jsonl").write_bytes(b'{"torn')
+    with vault.writing() as tx:
+        write_tree(tx, Tree())
+        tx.execute(sa.delete(catalogue.log))
+        Log(tmp_path / "register", HandClock()).append(tx, entry("first"))
+    assert flushed == [folder / "000000.jsonl", folder]
 
 
 def test_an_entry_commits_with_what_it_tells_of(vault: Vault) -> None:

@@ -107,3 +107,37 @@ def test_a_part_that_finds_no_room_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises((VaultFull, StorageFailed)):
         Part(tmp_path / "a.part", 1 << 62)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def flushed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """What was flushed, in order. A path that stands in it beforehand fails at its first flush, and is taken out."""
+    seen: list[Path] = []
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        path = Path(f"/proc/self/fd/{fd}").readlink()
+        if seen[:1] == [path / "fails"]:
+            seen.clear()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(fd)
+        seen.append(path)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return seen
+
+
+def test_a_month_that_a_killed_process_made_is_flushed_by_the_next(tmp_path: Path, flushed: list[Path]) -> None:
+    """Faults C1, then C3: killed between mkdir and the flush of the parent; nobody else would ever flush it."""
+    (tmp_path / "2026" / "11").mkdir(parents=True)
+    make_folder(tmp_path / "2026" / "11" / "recording", within=tmp_path)
+    assert flushed == [tmp_path / "2026" / "11", tmp_path / "2026", tmp_path]
+
+
+def test_a_year_whose_flush_failed_is_flushed_for_the_next_recording(tmp_path: Path, flushed: list[Path]) -> None:
+    """Fault C4."""
+    flushed.append(tmp_path / "fails")
+    with pytest.raises(StorageFailed):
+        make_folder(tmp_path / "2026" / "11" / "first", within=tmp_path)
+    make_folder(tmp_path / "2026" / "11" / "second", within=tmp_path)
+    assert tmp_path in flushed
