@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +15,9 @@ import structlog
 from rich.console import Console
 
 from dockd.bay import Bay, Board
+from dockd.card import Card
 from dockd.config import DockSettings, load_dock_settings
-from dockd.daemon import GRACE_S, Daemon
+from dockd.daemon import GRACE_S, STOP_S, Daemon
 from dockd.dock import MOUNTED_LANES
 from dockd.halt import Halt
 from dockd.journal import log_to_journal
@@ -58,18 +59,8 @@ def cli() -> None:
 @config_option
 def run(config_path: Path) -> int:
     """Serve all bays until SIGTERM (the daemon)."""
-    settings = load_dock_settings(config_path)
-    log_to_journal(settings.log_level)
     clock = SystemClock()
-    manager = ServiceManager.from_environment(os.environ, os.getpid())
-    manager.extend(RECOVERY_S)
-    with _workplace(settings, clock) as workplace:
-        if Daemon(settings, workplace, manager, clock).run():
-            return 0
-        # A thread is stuck in a device, and the interpreter would wait for it for ever. What it had in hand has no row and
-        # no key: the next start drops it.
-        sys.stderr.flush()
-        os._exit(0)
+    return serve(load_dock_settings(config_path), clock, lambda root: MountedCard(root, clock))
 
 
 @cli.command()
@@ -107,6 +98,21 @@ def status(config_path: Path, as_json: bool) -> int:
         click.echo(json.dumps(document, indent=2))
     else:
         show_status(Console(), document)
+    return 0
+
+
+def serve(settings: DockSettings, clock: Clock, open_card: Callable[[Path], Card], *, stop_s: float = STOP_S) -> int:
+    """The daemon from its settings to its exit code."""
+    log_to_journal(settings.log_level)
+    manager = ServiceManager.from_environment(os.environ, os.getpid())
+    manager.extend(RECOVERY_S)
+    with _workplace(settings, clock) as workplace:
+        if not Daemon(settings, workplace, manager, open_card, stop_s=stop_s).run():
+            # A thread is stuck in a device, and the interpreter would wait for it for ever. What it had in hand has no row
+            # and no key: the next start drops it.
+            sys.stderr.flush()
+            os._exit(0)
+    manager.close()
     return 0
 
 

@@ -3,21 +3,22 @@
 import contextlib
 import queue
 import signal
+from collections.abc import Callable
 from enum import Enum, auto
+from pathlib import Path
 from types import FrameType
 
 import structlog
 
 from dockd.bay import Board, Vigil
+from dockd.card import Card
 from dockd.config import DockSettings
 from dockd.dock import Dock
-from dockd.mount import MountedCard
 from dockd.notify import ServiceManager
 from dockd.pull import Workplace
 from dockd.status import StatusServer
 from dockd.visit import pause
 from dockd.volumes import MountWatcher
-from vault.clock import Clock
 
 log = structlog.get_logger()
 
@@ -25,20 +26,32 @@ GRACE_S = 10.0
 """How long a segment in hand may go on after a stop was asked for."""
 STOP_S = 30.0
 """How long the bays' threads are waited for in all; `TimeoutStopSec` in the unit is longer."""
-IDLE_TICK_S = 60.0
-"""How often the loop turns where no watchdog asks for more."""
+TICK_S = 10.0
+"""How often the loop turns at least, to tell how far the bays are."""
 
 
 class _Wake(Enum):
     LOOK = auto()
+    """Something may have changed on what is mounted."""
+    STIR = auto()
+    """A bay has something to tell, or is free."""
     STOP = auto()
 
 
 class Daemon:
     """The main loop. Everything that wakes it goes through one queue whose `put` a signal handler may call."""
 
-    def __init__(self, settings: DockSettings, workplace: Workplace, manager: ServiceManager, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: DockSettings,
+        workplace: Workplace,
+        manager: ServiceManager,
+        open_card: Callable[[Path], Card],
+        *,
+        stop_s: float = STOP_S,
+    ) -> None:
         self._workplace = workplace
+        self._stop_s = stop_s
         self._manager = manager
         self._wakes: queue.SimpleQueue[_Wake] = queue.SimpleQueue()
         self._board = Board()
@@ -48,17 +61,11 @@ class Daemon:
             watched_folder=settings.watched_folder,
             rescan_s=settings.rescan_seconds,
         )
-        self._dock = Dock(
-            self._watcher,
-            lambda root: MountedCard(root, clock),
-            workplace,
-            self._board,
-            pause,
-            lambda: self._wakes.put(_Wake.LOOK),
-        )
+        self._dock = Dock(self._watcher, open_card, workplace, self._board, pause, lambda: self._wakes.put(_Wake.STIR))
+        clock = workplace.clock
         self._status = StatusServer(settings.status_socket, self._board, clock)
         self._vigil = Vigil(manager.watchdog_s, clock) if manager.watchdog_s is not None else None
-        self._tick_s = manager.watchdog_s / 4 if manager.watchdog_s is not None else IDLE_TICK_S
+        self._tick_s = min(TICK_S, manager.watchdog_s / 4) if manager.watchdog_s is not None else TICK_S
 
     def run(self) -> bool:
         """Serve until a signal asks to stop. False if a thread is stuck in a device and could not be waited for.
@@ -77,8 +84,10 @@ class Daemon:
             wakes = self._sleep()
             if _Wake.STOP in wakes:
                 break
-            if _Wake.LOOK in wakes:
+            if wakes:
                 self._dock.turn()
+            if _Wake.LOOK in wakes:
+                self._dock.look_again()
             self._tell()
         return self._stop()
 
@@ -106,12 +115,12 @@ class Daemon:
 
     def _stop(self) -> bool:
         self._manager.stopping()
-        self._manager.extend(STOP_S)
+        self._manager.extend(self._stop_s)
         self._manager.status("Stopping.")
         log.info("dockd stopping")
         self._workplace.halt.request()
         self._watcher.stop()
-        ended = self._dock.stop(STOP_S)
+        ended = self._dock.stop(self._stop_s)
         self._status.stop()
         log.info("dockd stopped", ended=ended)
         return ended

@@ -29,7 +29,7 @@ class Volumes(Protocol):
 
 
 class Dock:
-    """All visits. One thread calls it; `on_end` is called from a visit's thread when it is through."""
+    """All visits. One thread calls it; `stirred` is called from a visit's thread, when a turn is worth taking."""
 
     def __init__(
         self,
@@ -38,14 +38,14 @@ class Dock:
         workplace: Workplace,
         board: Board,
         pause: Pause,
-        on_end: Callable[[], None],
+        stirred: Callable[[], None],
     ) -> None:
         self._volumes = volumes
         self._open_card = open_card
         self._work = workplace
         self._board = board
         self._pause = pause
-        self._on_end = on_end
+        self._stirred = stirred
         self._visits: dict[tuple[Path, str], Visit] = {}
         self._looked_before = False
 
@@ -55,15 +55,18 @@ class Dock:
         for place, visit in list(self._visits.items()):
             if place not in present:
                 visit.leave()
-            if not visit.alive:
+            if visit.ended:
                 del self._visits[place]
         served = {mountpoint for mountpoint, _ in self._visits}
         for place, volume in present.items():
-            if place in self._visits:
-                self._visits[place].look_again()
-            elif volume.mountpoint not in served:
+            if place not in self._visits and volume.mountpoint not in served:
                 self._visits[place] = self._arrived(volume)
         self._looked_before = True
+
+    def look_again(self) -> None:
+        """Cards that were done with may show something new: a watched folder into which somebody still copies."""
+        for visit in self._visits.values():
+            visit.look_again()
 
     def pulses(self) -> tuple[Pulse, ...]:
         return tuple(visit.pulse() for visit in self._visits.values())
@@ -85,7 +88,7 @@ class Dock:
             lanes=MOUNTED_LANES,
             seen_arriving=self._looked_before,
         )
-        visit = Visit(name, port, self._work, self._board, self._pause, self._on_end)
+        visit = Visit(name, port, self._work, self._board, self._pause, self._stirred)
         log.info("camera arrived", bay=name, filesystem=volume.filesystem, read_only=volume.read_only)
         visit.start()
         return visit

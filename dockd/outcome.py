@@ -114,6 +114,8 @@ class PullReport:
         count = len(self.outcomes)
         if self.done:
             broken = sum(outcome.broken for outcome in self.outcomes)
+            if not count:
+                return "Nothing was recorded."
             remark = f" {broken} of them not whole: see the log." if broken else ""
             if not self.erase_wanted:
                 return f"{_recordings(count)} in the vault. The erase is switched off: they stay on the camera.{remark}"

@@ -28,18 +28,22 @@ def pause(event: threading.Event, seconds: float | None) -> None:
 
 
 class Visit:
-    """Serves one docked camera in a thread of its own. The dock's thread calls it; `on_end` is called from its own."""
+    """Serves one docked camera in a thread of its own. The dock's thread calls it.
+
+    `stirred` is called from the visit's own thread when a round, or all of it, is over.
+    """
 
     def __init__(
-        self, name: str, port: Port, workplace: Workplace, board: Board, pause: Pause, on_end: Callable[[], None]
+        self, name: str, port: Port, workplace: Workplace, board: Board, pause: Pause, stirred: Callable[[], None]
     ) -> None:
         self.bay = Bay(name, board, workplace.clock)
         self._port = port
         self._work = workplace
         self._pause = pause
-        self._on_end = on_end
+        self._stirred = stirred
         self._gone = threading.Event()
         self._wake = threading.Event()
+        self._ended = threading.Event()
         self._pull = Pull(port, workplace, self.bay, self._gone)
         self._content = False
         self._likeness: tuple[str, ...] = ()
@@ -70,8 +74,9 @@ class Visit:
         return not self._thread.is_alive()
 
     @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
+    def ended(self) -> bool:
+        """Whether the bay is free: nothing of this visit touches the card, the roster or the board any more."""
+        return self._ended.is_set()
 
     def pulse(self) -> Pulse:
         return self.bay.pulse()
@@ -83,6 +88,7 @@ class Visit:
         try:
             while not self._over():
                 self._round()
+                self._stirred()
                 self._rest()
         finally:
             self._end()
@@ -165,7 +171,8 @@ class Visit:
                 log.warning("camera taken too early", bay=self.bay.name, camera=state.camera, phase=state.phase.value)
         elif state.phase.busy:
             self.bay.enter(Phase.WAITING, "dockd is stopping.")
-        self._on_end()
+        self._ended.set()
+        self._stirred()
 
 
 def _phase_of(failure: Failure) -> Phase:

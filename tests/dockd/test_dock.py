@@ -14,7 +14,6 @@ from tests.dockd.memory_card import Medium, MemoryCard
 from tests.dockd.quay import Quay, card_with
 from tests.dockd.test_visit import ENOUGH_S
 
-
 LOOK_S = 0.005
 
 
@@ -25,8 +24,8 @@ class Shelf:
         self._quay = quay
         self._media: dict[Path, Medium] = {}
         self._present: dict[Path, Volume] = {}
-        self.ended = threading.Semaphore(0)
-        self.dock = Dock(self, self._open, quay.workplace(), quay.board, pause, self.ended.release)
+        self._stirred = threading.Semaphore(0)
+        self.dock = Dock(self, self._open, quay.workplace(), quay.board, pause, self._stirred.release)
 
     def volumes(self) -> tuple[Volume, ...]:
         return tuple(self._present.values())
@@ -45,6 +44,13 @@ class Shelf:
     def remount_for_writing(self, place: str) -> None:
         path = Path("/media") / place
         self._present[path] = replace(self._present[path], read_only=True)
+
+    def until_free(self) -> None:
+        """Take a turn whenever the dock asks for one, until no bay is served."""
+        self.dock.turn()
+        while self.dock.pulses():
+            assert self._stirred.acquire(timeout=ENOUGH_S)
+            self.dock.turn()
 
     def until(self, bay: str, *phases: Phase) -> None:
         """Wait for the bay to show one of these phases."""
@@ -76,8 +82,7 @@ def test_a_camera_comes_is_served_and_leaves(quay: Quay, tmp_path: Path) -> None
     shelf.dock.turn()
     assert len(shelf.dock.pulses()) == 1
     shelf.remove("bay1")
-    shelf.dock.turn()
-    assert shelf.ended.acquire(timeout=ENOUGH_S)
+    shelf.until_free()
     assert quay.board.states() == ()
     shelf.end()
     assert quay.actions().count("camera.docked") == 1
@@ -123,7 +128,6 @@ def test_another_card_in_the_same_place_waits_for_the_thread_of_the_first(quay: 
     shelf.dock.turn()
     assert medium.opened == 0
     go_on.set()
-    assert shelf.ended.acquire(timeout=ENOUGH_S)
     while not medium.opened:
         shelf.dock.turn()
     shelf.until("bay1", Phase.SAFE)
@@ -180,7 +184,7 @@ def test_two_cameras_of_one_serial_at_once_are_taken_in_and_neither_is_erased(qu
 
 
 def test_ten_cameras_at_once_all_finish_and_none_starves(tmp_path: Path) -> None:
-    """Fairness in bytes: while all ten have something left, no camera is further ahead of another than its share of what is in hand."""
+    """Fairness in bytes: while all ten have something left, none is far ahead of its share."""
     quay = Quay(tmp_path / "quay", lanes=4)
     shelf = Shelf(quay)
     served: list[str] = []
@@ -231,8 +235,7 @@ def test_a_real_folder_is_taken_in_and_erased(quay: Quay, tmp_path: Path) -> Non
         def volumes(self) -> tuple[Volume, ...]:
             return (Volume(place, "card", "card", "folder", False),)
 
-    ended = threading.Semaphore(0)
-    dock = Dock(Folder(), lambda root: MountedCard(root, quay.clock), quay.workplace(), quay.board, pause, ended.release)
+    dock = Dock(Folder(), lambda root: MountedCard(root, quay.clock), quay.workplace(), quay.board, pause, lambda: None)
     dock.turn()
     Shelf(quay).until("card", Phase.SAFE)
     quay.halt.request()
