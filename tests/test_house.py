@@ -10,8 +10,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 VAULT_ROWS = (
     ("errors", "clock", "recording", "jsonform"),
-    ("durable", "sealed", "policy", "config", "lock", "memory"),
-    ("keys", "lane"),
+    ("durable", "sealed", "policy", "config", "memory"),
+    ("keys", "lane", "lock"),
     ("record", "catalogue", "store", "migrations.versions.0001_first"),
     ("audit", "keyring", "migration", "migrations.env"),
     ("cameras",),

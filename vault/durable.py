@@ -90,10 +90,9 @@ class Part:
             self._close_fd()
 
     def drop(self) -> None:
-        """Close and remove. What can't be removed now is removed at the next start, and why it is dropped matters more."""
+        """Close and remove."""
         self._close_fd()
-        with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
+        _drop(self.path)
 
     def _close_fd(self) -> None:
         if self._fd >= 0:
@@ -181,9 +180,13 @@ def publish(part: Path, final: Path) -> None:
 
 
 def write_new(part: Path, final: Path, content: bytes) -> None:
-    """Write a small file under `final`, durably, by way of `part`."""
+    """Write a small file under `final`, durably, by way of `part`, which is gone after any error."""
     _write_flushed(part, content)
-    publish(part, final)
+    try:
+        publish(part, final)
+    except (StorageFailed, VaultFull):
+        _drop(part)
+        raise
 
 
 def replace_file(flushed: Path, final: Path) -> None:
@@ -201,8 +204,17 @@ def _write_flushed(path: Path, content: bytes) -> None:
             while view:
                 view = view[os.write(fd, view) :]
             os.fsync(fd)
+        except OSError:
+            _drop(path)
+            raise
         finally:
             os.close(fd)
+
+
+def _drop(path: Path) -> None:
+    """Remove what is abandoned. What can't be removed now is removed at the next start, and why it is dropped matters more."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def append_line(path: Path, line: bytes) -> None:

@@ -4,16 +4,20 @@ import fcntl
 import os
 from pathlib import Path
 
+from vault.durable import storage_errors
+from vault.durable import storage_errors
 from vault.errors import VaultBusy
 
 LOCK_NAME = "intake.lock"
 
 
 class IntakeLock:
-    """Held from construction to `close`, or to the death of the process. Raises VaultBusy."""
+    """Held from construction to `close`, or to the death of the process. Raises VaultBusy, StorageFailed, VaultFull."""
 
     def __init__(self, root: Path) -> None:
-        self._fd = os.open(root / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with storage_errors(f"opening {LOCK_NAME}"):
+            with storage_errors("opening the intake lock"):
+            self._fd = os.open(root / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
