@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 from vault.durable import storage_errors
-from vault.durable import storage_errors
 from vault.errors import VaultBusy
 
 LOCK_NAME = "intake.lock"
@@ -16,7 +15,6 @@ class IntakeLock:
 
     def __init__(self, root: Path) -> None:
         with storage_errors(f"opening {LOCK_NAME}"):
-            with storage_errors("opening the intake lock"):
             self._fd = os.open(root / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
