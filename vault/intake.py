@@ -17,6 +17,7 @@ from vault import cameras, catalogue
 from vault.audit import Entry, read_tree
 from vault.catalogue import RecordingRow
 from vault.clock import utc_moment, utc_text
+from vault.durable import flush_folder
 from vault.errors import (
     CannotOpen,
     CatalogueFailed,
@@ -120,6 +121,9 @@ class Intake:
         Raises CatalogueFailed where the catalogue is older than the register.
         """
         vault = self._vault
+        # A killed process may have removed the catalogue's journal, and nobody flushed that: a power cut later would bring it
+        # back, and with it the state before a transaction that entries in the register go on from.
+        flush_folder(vault.settings.root)
         with vault.reading() as tx:
             known = catalogue.recording_folders(tx)
             log_size = read_tree(tx).size
@@ -155,6 +159,11 @@ class Intake:
                     return False
         except (CannotOpen, StorageFailed):
             return False
+        # Seen is not durable: the process that was killed may not have flushed the name of record.json, or the folder's.
+        for place in (folder, *folder.parents):
+            flush_folder(place)
+            if place == vault.store.footage:
+                break
         digest = vault.store.digest_of(content)
         row = recording_row(record, relative, digest, utc_text(vault.clock.now()), proven=False)
         with vault.writing() as tx:

@@ -270,6 +270,31 @@ def test_a_whole_folder_without_a_row_is_adopted_as_unproven_and_never_counts_fo
         assert plaintexts(vault, receipt.recording_id)["0000.sealed"] == CONTENTS[0]
 
 
+def test_what_a_killed_process_left_is_durable_before_anything_goes_on_from_it(
+    settings: VaultSettings, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faults C1, then C3: what it made is seen by the next process, and nobody else would ever flush it. A journal that is
+    back undoes a commit that later entries follow on; an adopted folder that is gone leaves a row of nothing."""
+    flushed: list[Path] = []
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{fd}").readlink())
+        real(fd)
+
+    with Vault.open(settings, clock) as vault:
+        with Intake(vault) as intake:
+            receipt = stored(intake, claim_of(CONTENTS), CONTENTS, clock)
+        folder = vault.store.folder_at(_folder(vault, receipt.recording_id))
+        _lose_row(vault, receipt.recording_id)
+        monkeypatch.setattr(os, "fsync", fsync)
+        with Intake(vault) as intake:
+            intake.recover()
+        monkeypatch.undo()
+    log = settings.root / "register" / "log" / "000000.jsonl"
+    assert flushed[: flushed.index(log)] == [settings.root, folder, *list(folder.parents)[:3]]
+
+
 @pytest.mark.parametrize("harm", ["flip", "cut", "missing", "garbage", "other place"])
 def test_a_damaged_folder_without_a_row_is_left_for_a_person(settings: VaultSettings, clock: HandClock, harm: str) -> None:
     """What can't be proven whole is neither adopted nor deleted."""
