@@ -19,6 +19,7 @@ from vault.durable import (
     write_new,
 )
 from vault.errors import StorageFailed, VaultFull
+from vault.lock import LOCK_NAME, IntakeLock
 
 
 def block_of(content: bytes) -> memoryview:
@@ -141,3 +142,32 @@ def test_a_year_whose_flush_failed_is_flushed_for_the_next_recording(tmp_path: P
         make_folder(tmp_path / "2026" / "11" / "first", within=tmp_path)
     make_folder(tmp_path / "2026" / "11" / "second", within=tmp_path)
     assert tmp_path in flushed
+
+
+def test_a_small_file_whose_flush_failed_leaves_nothing(tmp_path: Path, flushed: list[Path]) -> None:
+    """Fault C4: `record.json` holds wrapped keys; abandoned, they are gone with it."""
+    flushed.append(tmp_path / "record.json.part" / "fails")
+    with pytest.raises(StorageFailed):
+        write_new(tmp_path / "record.json.part", tmp_path / "record.json", b"keys")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_small_file_that_can_not_be_published_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "record.json").write_bytes(b"another")
+    with pytest.raises(StorageFailed):
+        write_new(tmp_path / "record.json.part", tmp_path / "record.json", b"keys")
+    assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_another_ones_part_is_not_removed(tmp_path: Path) -> None:
+    (tmp_path / "record.json.part").write_bytes(b"another")
+    with pytest.raises(StorageFailed):
+        write_new(tmp_path / "record.json.part", tmp_path / "record.json", b"keys")
+    assert (tmp_path / "record.json.part").read_bytes() == b"another"
+
+
+def test_a_lock_that_the_disk_refuses_is_a_failure_with_a_sentence(tmp_path: Path) -> None:
+    """Fault C4: opening the lock is the first thing that writes."""
+    (tmp_path / LOCK_NAME).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageFailed):
+        IntakeLock(tmp_path)
