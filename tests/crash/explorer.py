@@ -4,7 +4,8 @@
 2. For each step of the record, `image.py` rebuilds what a power cut right after it may leave, of vault and card alike.
 3. Each image becomes a folder in memory. The oracle looks at it; the real recovery runs on it, and the oracle looks; the card
    is docked again, and the oracle looks for the last time: everything stored, proven and erased.
-4. Recoveries are recorded too, and cut in the same way: the second crash.
+4. Recoveries are recorded too, and cut in the same way: the second crash. The first one is a power cut, or the death of the
+   process alone: then everything is still seen, and what nobody flushed since may be lost by the cut that comes later.
 
     python -m tests.crash.explorer --images 20000 --processes 2
 
@@ -12,8 +13,11 @@ One seed gives one choice of cuts. (Keys and ids are random, so no two runs have
 """
 
 import argparse
+import copy
+import itertools
 import multiprocessing
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -34,11 +38,15 @@ from vault.jsonform import parse_object
 WORKER = "tests.crash.docking"
 SECOND_SHARE = 0.6
 """How many of all images are of second crashes."""
+KILLED_SHARE = 0.4
+"""How many of the second crashes follow on the death of the process, and not on a power cut."""
 IMAGES_A_ROOT = 30
 """How many images are tried of one recorded recovery: many recoveries cut in few places find more than few cut in many."""
 FEWEST_A_CUT = 12
 """So many images are made at each cut at least, before the ones that are tried are drawn from them."""
 EXAMPLES = 20
+_NAME_CHANGES = frozenset(("create", "mkdir", "link", "rename", "unlink", "rmdir"))
+_CHANCE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
 _REGISTER = "vault/register/log/000000.jsonl"
 
 Leaves = tuple[bytes, ...]
@@ -205,6 +213,7 @@ class Exploration:
     def run(self) -> Report:
         """First crashes, then second ones."""
         docking.quiet()
+        elsewhere, tempfile.tempdir = tempfile.tempdir, str(self._scratch)
         try:
             first = self._first()
             for cut in first:
@@ -214,6 +223,7 @@ class Exploration:
                 self._judge.report.first += 1
             self._second(first)
         finally:
+            tempfile.tempdir = elsewhere
             shutil.rmtree(self._scratch)
         return self._judge.report
 
@@ -230,26 +240,50 @@ class Exploration:
     def _second(self, first: list[Cut]) -> None:
         chance = random.Random(self._plan.seed * 1000 + self._part)
         wanted = self._plan.second // self._plan.processes
-        roots = _spread(first, max(1, wanted // IMAGES_A_ROOT))
+        roots = _spread(first, max(1, round(wanted * (1 - KILLED_SHARE)) // IMAGES_A_ROOT))
+        killed = self._killed(max(1, round(wanted * KILLED_SHARE) // IMAGES_A_ROOT), chance)
         with Recorder(WORKER) as recorder:
-            for root in roots:
+            for disk, told in itertools.chain(killed, ((Disk.of_image(root.image), root.image.told) for root in roots)):
                 if self._over() or self._judge.report.second >= wanted:
                     return
-                self._cut_recovery(recorder, root, chance, min(IMAGES_A_ROOT, wanted - self._judge.report.second))
+                self._cut_recovery(recorder, disk, told, chance, min(IMAGES_A_ROOT, wanted - self._judge.report.second))
 
-    def _cut_recovery(self, recorder: Recorder, root: Cut, chance: random.Random, wanted: int) -> None:
+    def _killed(self, count: int, chance: random.Random) -> Iterator[tuple[Disk, str]]:
+        """The disk at so many moments at which the process dies and the power stays."""
+        reference = self._reference
+        moments = set(_moments(reference.steps, chance)[:count])
+        disk = Disk(reference.start, reference.folders)
+        for number, step in enumerate(reference.steps):
+            disk.do(step)
+            if number in moments:
+                yield copy.deepcopy(disk), f"killed after step {number + 1} ({step})"
+
+    def _cut_recovery(self, recorder: Recorder, disk: Disk, told: str, chance: random.Random, wanted: int) -> None:
         folder = self._scratch / "recovered"
-        root.image.lay_down(folder)
+        disk.seen().lay_down(folder)
         try:
             steps, _ = recorder.record(folder)
         finally:
             shutil.rmtree(folder)
         self._judge.report.recoveries += 1
-        for cut in cuts(Disk.of_image(root.image), steps, wanted, chance, self._seen):
+        for cut in cuts(disk, steps, wanted, chance, self._seen):
             if self._over():
                 return
-            self._judge.try_cut(cut, f"{root.image.told}, then in the recovery ")
+            self._judge.try_cut(cut, f"{told}, then in the recovery ")
             self._judge.report.second += 1
+
+
+def _moments(steps: Sequence[Step], chance: random.Random) -> list[int]:
+    """Numbers of the steps that change a name, every kind of them in turn: such a change is seen before it lasts. (Writes
+    that are missing after a death are missing after a power cut as well.)"""
+    kinds: dict[str, list[int]] = {}
+    for number, step in enumerate(steps):
+        if step.call in _NAME_CHANGES:
+            kinds.setdefault(f"{step.call} {_CHANCE.sub('*', step.target or step.path)}", []).append(number)
+    for numbers in kinds.values():
+        chance.shuffle(numbers)
+    turns = itertools.zip_longest(*chance.sample(list(kinds.values()), len(kinds)))
+    return [number for turn in turns for number in turn if number is not None]
 
 
 def _spread(first: list[Cut], count: int) -> Iterable[Cut]:

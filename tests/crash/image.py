@@ -14,7 +14,7 @@ As POSIX promises, and no more:
 import hashlib
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -243,6 +243,11 @@ class Disk:
         """The disk after a power cut that left this image: what is there is durable."""
         return cls({path: content.data for path, content in image.files.items()}, sorted(image.folders))
 
+    def seen(self) -> Image:
+        """What every program sees at this moment, and still sees after one of them was killed."""
+        files, folders = self._walk(lambda _, file: Content(bytes(file.now)), lambda _, folder: folder.now)
+        return Image(files, folders, f"after step {self._steps}")
+
     def read(self, path: str) -> bytes:
         """A file as the program sees it; empty where there is none."""
         parent, name = self._parent_of(path)
@@ -352,24 +357,33 @@ class Disk:
             if isinstance(outcome, Content):
                 contents[one.inode] = outcome
             else:
-                _name(entries.setdefault(one.inode, dict(self._durable_entries(one.inode))), outcome)
+                folder = self._inodes[one.inode]
+                assert isinstance(folder, _Folder)
+                _name(entries.setdefault(one.inode, dict(folder.durable)), outcome)
+        files, folders = self._walk(
+            lambda number, file: contents.get(number, file.durable),
+            lambda number, folder: entries.get(number, folder.durable),
+        )
+        return Image(files, folders, f"after step {self._steps}: " + ("; ".join(told) or "all flushed"))
+
+    def _walk(
+        self, content_of: Callable[[int, _File], Content], entries_of: Callable[[int, _Folder], dict[str, int]]
+    ) -> tuple[dict[str, Content], frozenset[str]]:
         files: dict[str, Content] = {}
         folders: list[str] = []
-        waiting = [(_ROOT, "")]
+        root = self._inodes[_ROOT]
+        assert isinstance(root, _Folder)
+        waiting = [(_ROOT, root, "")]
         while waiting:
-            number, path = waiting.pop()
-            for name, inner in entries.get(number, self._durable_entries(number)).items():
+            number, folder, path = waiting.pop()
+            for name, inner in entries_of(number, folder).items():
                 inode = self._inodes[inner]
                 if isinstance(inode, _File):
-                    files[path + name] = contents.get(inner, inode.durable)
+                    files[path + name] = content_of(inner, inode)
                 else:
                     folders.append(path + name)
-                    waiting.append((inner, f"{path}{name}/"))
-        return Image(files, frozenset(folders), f"after step {self._steps}: " + ("; ".join(told) or "all flushed"))
-
-    def _durable_entries(self, number: int) -> dict[str, int]:
-        folder = self._inodes[number]
-        return folder.durable if isinstance(folder, _Folder) else {}
+                    waiting.append((inner, inode, f"{path}{name}/"))
+        return files, frozenset(folders)
 
 
 def _choices(counts: Sequence[int], chance: random.Random, at_most: int) -> Iterator[tuple[int, ...]]:

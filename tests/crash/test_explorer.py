@@ -91,6 +91,15 @@ def test_overwriting_tears_into_the_old_bytes() -> None:
     assert {b"o" * 1024, b"n" * 1024, b"n" * 512 + b"o" * 512} <= contents(disk, "in/a")
 
 
+def test_what_a_killed_process_left_is_seen_whole_and_still_unsure() -> None:
+    """Faults C1, then C3."""
+    disk = done(Step("mkdir", "out/month"), *written("out/month/a", b"new"))
+    assert disk.seen().files["out/month/a"].data == b"new"
+    disk.do(Step("sync", "out/month/a"))
+    disk.do(Step("sync", "out/month"))
+    assert contents(disk, "out/month/a") == {None, b"new"}
+
+
 def test_a_step_that_this_disk_can_not_take_is_refused() -> None:
     with pytest.raises(NotUnderstood):
         done(Step("unlink", "in/none"))
