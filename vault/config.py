@@ -23,7 +23,7 @@ class VaultSettings(BaseModel):
     reserve_mb: Annotated[int, Field(ge=1)] = 512
     """Free space in MiB that intake leaves for the log and for viewing."""
     lanes: Annotated[int, Field(ge=1, le=16)] = 4
-    """How many files are sealed at the same time; each takes about 9 MiB of memory."""
+    """How many files are sealed at the same time; each takes 4 MiB of memory."""
 
     @property
     def reserve_bytes(self) -> int:
