@@ -45,7 +45,7 @@ IMAGES_A_ROOT = 30
 FEWEST_A_CUT = 12
 """So many images are made at each cut at least, before the ones that are tried are drawn from them."""
 EXAMPLES = 20
-_NAME_CHANGES = frozenset(("create", "mkdir", "link", "rename", "unlink", "rmdir"))
+_NAME_CHANGES = frozenset(("mkdir", "link", "rename", "unlink", "rmdir"))
 _CHANCE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
 _REGISTER = "vault/register/log/000000.jsonl"
 
@@ -216,7 +216,7 @@ class Exploration:
         elsewhere, tempfile.tempdir = tempfile.tempdir, str(self._scratch)
         try:
             first = self._first()
-            for cut in first:
+            for cut in random.Random(self._plan.seed).sample(first, len(first)):
                 if self._over():
                     break
                 self._judge.try_cut(cut)
@@ -241,17 +241,17 @@ class Exploration:
         chance = random.Random(self._plan.seed * 1000 + self._part)
         wanted = self._plan.second // self._plan.processes
         roots = _spread(first, max(1, round(wanted * (1 - KILLED_SHARE)) // IMAGES_A_ROOT))
-        killed = self._killed(max(1, round(wanted * KILLED_SHARE) // IMAGES_A_ROOT), chance)
+        killed = self._killed(max(1, round(wanted * KILLED_SHARE) // IMAGES_A_ROOT))
         with Recorder(WORKER) as recorder:
             for disk, told in itertools.chain(killed, ((Disk.of_image(root.image), root.image.told) for root in roots)):
                 if self._over() or self._judge.report.second >= wanted:
                     return
                 self._cut_recovery(recorder, disk, told, chance, min(IMAGES_A_ROOT, wanted - self._judge.report.second))
 
-    def _killed(self, count: int, chance: random.Random) -> Iterator[tuple[Disk, str]]:
+    def _killed(self, count: int) -> Iterator[tuple[Disk, str]]:
         """The disk at so many moments at which the process dies and the power stays."""
-        reference = self._reference
-        moments = set(_moments(reference.steps, chance)[:count])
+        reference, plan = self._reference, self._plan
+        moments = set(_moments(reference.steps, random.Random(plan.seed))[self._part :: plan.processes][:count])
         disk = Disk(reference.start, reference.folders)
         for number, step in enumerate(reference.steps):
             disk.do(step)

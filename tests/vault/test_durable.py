@@ -128,6 +128,16 @@ def flushed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return seen
 
 
+def test_a_flush_that_failed_is_not_tried_again(tmp_path: Path, flushed: list[Path]) -> None:
+    """Fault C4: the kernel may have dropped the pages that could not be written, and would call the second flush a success."""
+    part = Part(tmp_path / "a.part", BLOCK_BYTES)
+    part.write(block_of(b"x"))
+    flushed.append(tmp_path / "a.part" / "fails")
+    with pytest.raises(StorageFailed):
+        part.close()
+    assert flushed == []
+
+
 def test_a_month_that_a_killed_process_made_is_flushed_by_the_next(tmp_path: Path, flushed: list[Path]) -> None:
     """Faults C1, then C3: killed between mkdir and the flush of the parent; nobody else would ever flush it."""
     (tmp_path / "2026" / "11").mkdir(parents=True)
