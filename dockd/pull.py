@@ -39,6 +39,9 @@ from vault.recording import Camera, CameraKind, Docking, Receipt, State
 
 log = structlog.get_logger()
 
+SAID_MAX = 200
+"""How much is said of one camera at one docking. A hostile card could fill the vault's log with its names (A13)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Port:
@@ -134,6 +137,8 @@ class Pull:
             now = self._work.clock.now()
             if device is None:
                 docking = Docking(now, None, "the card shows no clock")
+            elif not self._work.roster.clock_is_new(camera.serial, device.clock_utc):
+                docking = Docking(now, None, "the camera has not looked at its clock since")
             elif not self._port.seen_arriving:
                 docking = Docking(now, None, "the camera was docked before the dock looked")
             else:
@@ -313,8 +318,10 @@ class Pull:
 
     def _say(self, serial: str, action: str, sentence: str) -> None:
         """Into the vault's log, and the journal; once a docking."""
-        if (action, sentence) in self._said:
+        if (action, sentence) in self._said or len(self._said) > SAID_MAX:
             return
+        if len(self._said) == SAID_MAX:
+            action, sentence = "camera.alarm", f"More is wrong with {serial} than the {SAID_MAX} things that are told."
         self._said[action, sentence] = None
         self._intake.note(serial, action, sentence)
         if action == "camera.alarm":

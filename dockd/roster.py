@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from dockd.timeline import SegmentFacts
 from vault.errors import Failure, Reaction
@@ -26,6 +27,7 @@ class Roster:
         self._doubled: set[str] = set()
         self._in_hand: set[tuple[str, str, str]] = set()
         self._facts: dict[str, dict[int, SegmentFacts]] = {}
+        self._clocks: dict[str, datetime] = {}
 
     def join(self, bay: str, serial: str) -> bool:
         """This camera stands in this bay. False if another bay has one that says the same of itself (fault A11).
@@ -48,6 +50,16 @@ class Roster:
         """Whether a camera of the same serial stood elsewhere at any moment since this one came."""
         with self._lock:
             return bay in self._doubled
+
+    def clock_is_new(self, serial: str, clock_utc: datetime) -> bool:
+        """Whether a registered camera shows another time than at its last docking.
+
+        The same time again was not read from its clock again: a card that was mounted anew without the camera's knowledge.
+        """
+        with self._lock:
+            before = self._clocks.get(serial)
+            self._clocks[serial] = clock_utc
+            return before != clock_utc
 
     @contextmanager
     def in_hand(self, claim: RecordingClaim) -> Iterator[None]:

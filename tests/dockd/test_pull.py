@@ -8,6 +8,7 @@ import pytest
 from dockd.bay import Phase
 from dockd.card import CardGone, CardTrouble
 from dockd.halt import Stopping
+from dockd.pull import SAID_MAX
 from tests.dockd.card_maker import BOOT, CardMaker
 from tests.dockd.memory_card import Medium, path_of
 from tests.dockd.quay import GRACE_S, Quay, card_with, segments_of
@@ -107,6 +108,30 @@ def test_a_camera_that_nobody_saw_arriving_states_no_offset(quay: Quay, tmp_path
     assert docked["offset_ms"] is None
 
 
+def test_a_card_that_comes_back_with_the_same_time_is_not_measured_again(quay: Quay, tmp_path: Path) -> None:
+    """A reader that lost its card for a moment: the camera has not looked at its clock meanwhile."""
+    maker, medium = card_with(tmp_path / "card", count=1)
+    quay.register(maker)
+    quay.run(medium)
+    quay.hand.pass_time(60)
+    quay.run(medium)
+    offsets = [entry["details"]["offset_ms"] for entry in quay.entries() if entry["action"] == "camera.docked"]
+    assert offsets[0] is not None
+    assert offsets[1] is None
+
+
+def test_a_hostile_card_can_not_fill_the_log(quay: Quay, tmp_path: Path) -> None:
+    """Fault A13."""
+    maker, medium = card_with(tmp_path / "card", count=0)
+    quay.register(maker)
+    for number in range(1, 2 * SAID_MAX):
+        medium.contents[path_of(f"RECORDINGS/BWC0042-{number:06d}/recording.json")] = b"{}"
+    before = len(quay.entries())
+    assert len(quay.run(medium).problems) == 2 * SAID_MAX - 1
+    assert len(quay.entries()) - before == SAID_MAX + 2
+    assert quay.said("camera.alarm") == [f"More is wrong with BWC0042 than the {SAID_MAX} things that are told."]
+
+
 def test_what_is_held_is_not_read_again(quay: Quay, tmp_path: Path) -> None:
     """Fault E1, and I3: no second store of the same content."""
     maker, medium = card_with(tmp_path / "card")
@@ -128,6 +153,7 @@ def test_the_same_name_with_other_content_is_a_new_recording_and_an_alarm(quay: 
     quay.erase = False
     first = segments_of(medium, ONE)
     quay.run(medium)
+    quay.hand.pass_time(60)
     maker.write(maker.make(1, seconds=50))
     other = Medium.of_folder(tmp_path / "card")
     second = segments_of(other, ONE)
