@@ -1,10 +1,11 @@
 """A camera in real time, for a person at a keyboard: one key is one button, one line shows the state.
 
-The terminal gives its keys without waiting for Enter where it is one; otherwise (a pipe) each line's first letter is a key.
+A terminal gives its keys without waiting for Enter; from a pipe each letter is a key as well.
 """
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 import termios
@@ -22,9 +23,9 @@ TICK_S = 0.1
 
 def live(camera: Camera, say: Callable[[str], None]) -> None:
     """Run until `q`, the end of the input, or an interrupt; then the camera is switched off in order."""
-    say(KEYS)
     reported = 0
     with _keys() as keys, suppress(KeyboardInterrupt):
+        say(KEYS)
         for key in keys:
             if key == "q":
                 break
@@ -81,24 +82,25 @@ def _press(camera: Camera, key: str) -> None:
 @contextmanager
 def _keys() -> Iterator[Iterator[str]]:
     """Keys as they are pressed; an empty string whenever none was."""
-    if not sys.stdin.isatty():
-        yield _read_keys(sys.stdin.readline)
-        return
     descriptor = sys.stdin.fileno()
+    if not os.isatty(descriptor):
+        yield _read_keys(descriptor)
+        return
     before = termios.tcgetattr(descriptor)
     try:
-        tty.setcbreak(descriptor)
-        yield _read_keys(lambda: sys.stdin.read(1))
+        # Draining, not flushing: what was typed while the camera was opened counts.
+        tty.setcbreak(descriptor, termios.TCSADRAIN)
+        yield _read_keys(descriptor)
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
-def _read_keys(read: Callable[[], str]) -> Iterator[str]:
+def _read_keys(descriptor: int) -> Iterator[str]:
     while True:
-        if not select.select([sys.stdin], [], [], 0)[0]:
+        if not select.select([descriptor], [], [], 0)[0]:
             yield ""
             continue
-        text = read()
-        if not text:
+        pressed = os.read(descriptor, 64)
+        if not pressed:
             return
-        yield text.strip().lower()[:1]
+        yield from "".join(pressed.decode("ascii", "ignore").lower().split())
