@@ -41,7 +41,12 @@ def insert_volume(camera: Camera, watched: Path) -> Path:
     # It appears with everything in it: what watches the folder may read from the first moment on.
     target.mkdir()
     camera.note_card_at(target)
-    _do("mount", "-o", "loop", "-t", "vfat", str(image), str(target))
+    try:
+        _do("mount", "-o", "loop", "-t", "vfat", str(image), str(target))
+    except DockError:
+        target.rmdir()
+        camera.note_card_at(None)
+        raise
     card.rename(_before(camera))
     return target
 
