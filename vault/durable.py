@@ -27,6 +27,11 @@ BLOCK_BYTES = 4096
 _NEVER_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+def whole_blocks(size_bytes: int) -> int:
+    """The size, rounded up to whole blocks."""
+    return -(-size_bytes // BLOCK_BYTES) * BLOCK_BYTES
+
+
 @contextmanager
 def storage_errors(doing: str) -> Iterator[None]:
     """Turn the operating system's refusals into the vault's errors: no room is VaultFull, all else StorageFailed."""
@@ -122,8 +127,10 @@ class MediumReader:
         """Fill the start of `block` (page-aligned); 0 at the end of the file."""
         if self._offset_bytes >= self.size_bytes:
             return 0
+        # No further than the block with the file's end: what lies beyond it the kernel would fill with zeros.
+        wanted = block[: whole_blocks(self.size_bytes - self._offset_bytes)]
         with storage_errors(f"reading {self._path.name}"):
-            count = os.preadv(self._fd, [block], self._offset_bytes)
+            count = os.preadv(self._fd, [wanted], self._offset_bytes)
         self._offset_bytes += count
         return count
 

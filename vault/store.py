@@ -21,6 +21,7 @@ from vault.durable import (
     publish,
     remove_file,
     remove_folder,
+    whole_blocks,
     write_new,
 )
 from vault.errors import CannotOpen, ContentDiffers, ReadBackDiffers, StorageFailed, VaultFull
@@ -196,14 +197,14 @@ def _seal(part: Part, target: Target, sealer: Sealer, source: Source, observers:
     """Source to part. `lane.sealed` keeps what does not fill a block yet at its start."""
     left_bytes, kept = target.size_bytes, 0
     while left_bytes:
-        block = _fill(source, lane.plain[: min(BLOCK_READ_BYTES, left_bytes)], target)
+        block = _fill(source, lane.plain[:BLOCK_READ_BYTES], left_bytes, target)
         for observe in observers:
             observe(block)
         kept += sealer.update_into(block, lane.sealed[kept:])
         left_bytes -= len(block)
         kept = _write_whole_blocks(part, lane, kept)
     if source.readinto(lane.plain[:BLOCK_BYTES]):
-        raise ContentDiffers(f"{target.name} is longer on the camera than its stated {target.size_bytes} bytes.")
+        raise _longer(target)
     kept += sealer.finish(lane.sealed[kept:])
     kept = _write_whole_blocks(part, lane, kept)
     if kept:
@@ -211,14 +212,26 @@ def _seal(part: Part, target: Target, sealer: Sealer, source: Source, observers:
         part.write(lane.sealed[:BLOCK_BYTES])
 
 
-def _fill(source: Source, block: memoryview, target: Target) -> memoryview:
+def _fill(source: Source, buffer: memoryview, left_bytes: int, target: Target) -> memoryview:
+    """The next of the bytes that are left, as many as the buffer holds.
+
+    The source is always offered whole blocks of a disk: for the odd end of a file alone it would have to leave direct reading.
+    """
+    wanted = min(len(buffer), left_bytes)
+    offered = buffer[: whole_blocks(wanted)]
     filled = 0
-    while filled < len(block):
-        count = source.readinto(block[filled:])
+    while filled < wanted:
+        count = source.readinto(offered[filled:])
         if not count:
             raise ContentDiffers(f"{target.name} ended on the camera before its stated {target.size_bytes} bytes.")
         filled += count
-    return block
+    if filled > wanted:
+        raise _longer(target)
+    return buffer[:wanted]
+
+
+def _longer(target: Target) -> ContentDiffers:
+    return ContentDiffers(f"{target.name} is longer on the camera than its stated {target.size_bytes} bytes.")
 
 
 def _write_whole_blocks(part: Part, lane: Lane, kept: int) -> int:
