@@ -56,7 +56,7 @@ class Card:
         return sorted(path.name for path in self._recordings.iterdir() if path.is_dir())
 
     def begin(self, head: Head) -> None:
-        """Steps 1 and 2."""
+        """Steps 1 and 2. What they left unfinished at a power cut may be done again."""
         folder = self._make_folder(head.recording)
         journal = folder / JOURNAL
         self._medium.write(journal, head.journal_line())
@@ -87,15 +87,14 @@ class Card:
         path = self._recordings / recording / MANIFEST
         return path.read_bytes() if path.exists() else None
 
-    def journal(self, recording: str) -> list[Entry]:
-        """The segments that count in a recording that is not closed."""
+    def journal(self, recording: str) -> list[Entry] | None:
+        """The segments that count in a recording that is not closed, or None where no journal stands."""
         path = self._recordings / recording / JOURNAL
-        return read_journal(path.read_bytes()) if path.exists() else []
+        return read_journal(path.read_bytes()) if path.exists() else None
 
     def holds(self, recording: str, entries: Sequence[Entry]) -> bool:
-        """Whether the recording's folder and every one of these segments is there by name."""
-        folder = self._recordings / recording
-        return folder.is_dir() and all((folder / entry.name).exists() for entry in entries)
+        """Whether every one of these segments is there by name."""
+        return all((self._recordings / recording / entry.name).exists() for entry in entries)
 
     def sweep(self, recording: str, keep: Sequence[Entry] | None) -> None:
         """Remove what a power cut left over: temporary names, and segments that are not among `keep`.

@@ -21,7 +21,7 @@ def close_recording(card: Card, memory: Memory, state: State, key: Ed25519Privat
     May be interrupted anywhere and done again. Segments are those of the journal: what it does not count does not exist.
     """
     head = _open_head(state)
-    manifest = head.manifest(card.journal(head.recording), stop)
+    manifest = head.manifest(card.journal(head.recording) or [], stop)
     digest = hashlib.sha256(manifest).hexdigest()
     state = state.closing(digest)
     memory.save(state)
@@ -40,12 +40,16 @@ def recover(card: Card, memory: Memory, state: State, key: Ed25519PrivateKey) ->
     entries = card.journal(head.recording)
     if manifest is not None:
         digest = hashlib.sha256(manifest).hexdigest()
-    elif state.closing_sha256 is not None and not card.holds(head.recording, entries):
-        # The manifest stood, and the dock has taken and erased the recording while the camera had no power.
+    elif state.closing_sha256 is not None and (entries is None or not card.holds(head.recording, entries)):
+        # The journal outlives the manifest's appearance, and its segments do too: where they are gone, the manifest stood,
+        # and the dock has taken and erased the recording while the camera had no power.
         digest = state.closing_sha256
     else:
-        stop = head.recovered(entries)
-        card.sweep(head.recording, keep=entries)
+        if not entries:
+            # Nobody knows whether the journal's name is durable, and what stands above leans on it.
+            card.begin(head)
+        stop = head.recovered(entries or [])
+        card.sweep(head.recording, keep=entries or [])
         return close_recording(card, memory, state, key, stop), stop
     card.sweep(head.recording, keep=None)
     state = state.closed(digest)

@@ -290,14 +290,16 @@ def test_erased_between_the_rename_and_the_next_start(tmp_path: Path) -> None:
     camera.run(1)
     camera.switch_off()
     rename = next(place for place, step in enumerate(medium.steps) if step.other.endswith("/recording.json"))
-    for number, extent in enumerate(["segments", "manifest", "folder"]):
+    for number, extent in enumerate(["segments", "journal", "manifest", "manifest, not journal", "folder"]):
         place = tmp_path / str(number)
         lay_out(at(start, medium.steps[: rename + 2]), place)
         folder = place / "card/RECORDINGS/BWC0042-000001"
         digest = hashlib.sha256((folder / "recording.json").read_bytes()).hexdigest()
         assert (folder / "journal.jsonl").exists()
         erase(folder, ["0000.mp4"])
-        if extent != "segments":
+        if extent in ("journal", "manifest"):
+            erase(folder, ["journal.jsonl"])
+        if extent.startswith("manifest"):
             erase(folder, ["recording.sig", "recording.json"])
         if extent == "folder":
             shutil.rmtree(folder)
@@ -311,7 +313,7 @@ def test_erased_between_the_rename_and_the_next_start(tmp_path: Path) -> None:
         assert (manifest["counter"], manifest["previous_sha256"]) == (2, digest)
         if folder.exists():
             assert not (folder / "journal.jsonl").exists()
-            assert (folder / "recording.json").exists() == (extent == "segments")
+            assert (folder / "recording.json").exists() == (extent in ("segments", "journal"))
 
 
 def test_an_erased_card_does_not_end_the_chain(tmp_path: Path) -> None:
