@@ -149,6 +149,8 @@ class Campaign:
             kind = f"{injection.error}{' for ever' if injection.for_ever else ''}"
             outcome.met[kind, injection.point.name] += 1
             wrong = _unclear(run.code, run.said) + check(world) + trusted_after_failure(world, run.calls)
+            if injection.point.name != "unlink":
+                wrong += [f"{path.name} was left in incoming/" for path in (world.vault / "incoming").iterdir()]
             if run.code == 0:
                 wrong += check_at_the_end(world)
             outcome.violations += [f"{injection} (exit code {run.code}): {line}" for line in wrong]
