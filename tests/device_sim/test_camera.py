@@ -219,6 +219,22 @@ def test_battery_cut_at_the_switch_on(camera: Camera) -> None:
     assert recording.manifest["stop_reason"] == "recovered"
 
 
+def test_the_monotonic_clock_never_shows_a_time_again(camera: Camera) -> None:
+    """The clock was last written down at the switch-on; after the cut it goes on behind what was recorded since."""
+    camera.standby(31)
+    camera.switch_on()
+    camera.run(25)
+    camera.battery_cut()
+    again = Camera.open(camera.folder, medium=Unsynced())
+    again.power_on()
+    again.switch_on()
+    again.run(1)
+    again.dock()
+    first, second = recordings(again)
+    assert first.manifest["stopped_mono_ms"] == 51_000
+    assert second.manifest["started_mono_ms"] >= 51_000
+
+
 def test_battery_runs_down(tmp_path: Path) -> None:
     """It closes what it records before the power is gone, and does not start again before it was charged."""
     camera = new_camera(tmp_path / "cam", battery_percent=2)
