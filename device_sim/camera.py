@@ -89,9 +89,7 @@ class Camera:
         self._recorder: Recorder | None = None
 
     @classmethod
-    def create(
-        cls, folder: Path | str, profile: Profile, clock: Clock | None = None, medium: Medium | None = None
-    ) -> Camera:
+    def create(cls, folder: Path | str, profile: Profile, clock: Clock | None = None, medium: Medium | None = None) -> Camera:
         """Build a camera, key pair and empty card included, in a new or empty folder. It is off.
 
         Without a clock it gets one that shows the machine's time now and stands still until the camera is used.

@@ -71,9 +71,7 @@ class AudioTrack:
     def _esds(self) -> bytes:
         # Object type 0x40 is MPEG-4 audio, stream type 0x15 an audio stream; buffer and bit rates stay unstated.
         decoder = _descriptor(4, struct.pack(">BB3xII", 0x40, 0x15, 0, 0) + _descriptor(5, self.config))
-        return _full(
-            b"esds", 0, 0, _descriptor(3, struct.pack(">HB", AUDIO_TRACK, 0) + decoder + _descriptor(6, b"\x02"))
-        )
+        return _full(b"esds", 0, 0, _descriptor(3, struct.pack(">HB", AUDIO_TRACK, 0) + decoder + _descriptor(6, b"\x02")))
 
 
 @dataclass(frozen=True, slots=True)

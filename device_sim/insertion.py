@@ -24,9 +24,7 @@ def insert(camera: Camera, watched: Path) -> Path:
             raise DockError(
                 f"{watched} lies on another file system than the camera.", "Make the camera on the same one."
             ) from error
-        raise DockError(
-            f"The card cannot be put into {watched}: {error.strerror}.", "See who may write there."
-        ) from error
+        raise DockError(f"The card cannot be put into {watched}: {error.strerror}.", "See who may write there.") from error
     return target
 
 

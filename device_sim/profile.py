@@ -56,10 +56,7 @@ class Profile:
                 f"Use 1 to {TEXT_LENGTH_MAX} printable characters.",
             ),
             (
-                self.width % 2 == 0
-                and 160 <= self.width <= 3840
-                and self.height % 2 == 0
-                and 90 <= self.height <= 2160,
+                self.width % 2 == 0 and 160 <= self.width <= 3840 and self.height % 2 == 0 and 90 <= self.height <= 2160,
                 f"A picture of {self.width} by {self.height} cannot be made.",
                 "Use even numbers from 160 by 90 to 3840 by 2160.",
             ),

@@ -200,9 +200,7 @@ def at(start: Tree, steps: list[Step]) -> Tree:
 
 def take(root: Path) -> Tree:
     """The state of a folder as it is."""
-    return {
-        str(path.relative_to(root)): path.read_bytes() if path.is_file() else None for path in sorted(root.rglob("*"))
-    }
+    return {str(path.relative_to(root)): path.read_bytes() if path.is_file() else None for path in sorted(root.rglob("*"))}
 
 
 def lay_out(tree: Tree, root: Path) -> None:

@@ -429,9 +429,7 @@ def test_no_camera(tmp_path: Path) -> None:
 
 
 step = st.one_of(
-    st.tuples(
-        st.just("wait"), st.sampled_from([0.0, 0.05, 0.1, 0.2, 1.0, 9.9, 10.0, 17.3, 29.9, 30.0, 30.1, 40.0, 300.0])
-    ),
+    st.tuples(st.just("wait"), st.sampled_from([0.0, 0.05, 0.1, 0.2, 1.0, 9.9, 10.0, 17.3, 29.9, 30.0, 30.1, 40.0, 300.0])),
     st.tuples(st.sampled_from(["on", "off", "dock", "cut", "power"]), st.just(0.0)),
 )
 

@@ -113,8 +113,7 @@ def test_power_cut_at_every_step(evening: Evening, tmp_path: Path) -> None:
         # As published at the cut, so at the next start: a signed manifest is never replaced.
         for name in published(steps):
             assert (
-                tree[f"card/RECORDINGS/{name}/recording.json"]
-                == (root / f"card/RECORDINGS/{name}/recording.json").read_bytes()
+                tree[f"card/RECORDINGS/{name}/recording.json"] == (root / f"card/RECORDINGS/{name}/recording.json").read_bytes()
             )
         counter = camera.counter
         camera.switch_on()

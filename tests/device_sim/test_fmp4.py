@@ -66,6 +66,4 @@ def test_fragments_say_when_they_are_and_where_their_data_lies(film: tuple[fmp4.
 def test_a_fragment_without_sound_plays() -> None:
     """A last group of a single frame may end before the next AAC frame begins."""
     run = fmp4.Run(fmp4.AUDIO_TRACK, 1024, 1024, [])
-    assert (
-        read_segment(b"".join([b"\0\0\0\x08ftyp", b"\0\0\0\x08moov", fmp4.fragment(1, [run])]))[1][0].tracks[2][2] == 0
-    )
+    assert read_segment(b"".join([b"\0\0\0\x08ftyp", b"\0\0\0\x08moov", fmp4.fragment(1, [run])]))[1][0].tracks[2][2] == 0

@@ -76,12 +76,8 @@ def test_no_place_for_the_card(camera: Camera, watched: Path) -> None:
     assert camera.card_folder == camera.folder / "card"
 
 
-@pytest.mark.parametrize(
-    ("number", "sentence"), [(errno.EXDEV, "another file system"), (errno.EACCES, "cannot be put")]
-)
-def test_the_rename_fails(
-    camera: Camera, watched: Path, monkeypatch: pytest.MonkeyPatch, number: int, sentence: str
-) -> None:
+@pytest.mark.parametrize(("number", "sentence"), [(errno.EXDEV, "another file system"), (errno.EACCES, "cannot be put")])
+def test_the_rename_fails(camera: Camera, watched: Path, monkeypatch: pytest.MonkeyPatch, number: int, sentence: str) -> None:
     """The note that the card is away is taken back."""
 
     def fail(path: Path, target: Path) -> None:

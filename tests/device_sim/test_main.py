@@ -104,9 +104,7 @@ def test_wrong_start(home: Path) -> None:
         assert run("play", "cam", "-", "--start", start, stdin="standby 1 s").exit_code == 2
 
 
-def test_a_file_that_is_not_there(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_that_is_not_there(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     run(*CREATE)
     (home / "cam" / "internal" / "private.key").unlink()
     monkeypatch.setattr("sys.argv", ["device-sim", "show", "cam"])

@@ -44,9 +44,7 @@ def test_what_is_saved_is_loaded(memory: Memory) -> None:
     state = State(small(officer="BOA-17")).opened(HEAD).closing("cd" * 32)
     memory.save(state)
     assert memory.load() == state
-    assert memory.load().closed("ef" * 32) == replace(
-        state, previous_sha256="ef" * 32, open_head=None, closing_sha256=None
-    )
+    assert memory.load().closed("ef" * 32) == replace(state, previous_sha256="ef" * 32, open_head=None, closing_sha256=None)
 
 
 def test_every_byte_of_a_slot_that_was_not_written(memory: Memory, tmp_path: Path) -> None:
