@@ -95,6 +95,7 @@ def speed(console: Console, parent: Path, gib: float, rounds: int, only: Sequenc
                 run = arena.run(contender)
                 runs[contender.name].append(run)
                 console.print(f"round {number}: {contender.name} {_line(run)}", soft_wrap=True)
+            console.print(f"round {number}: load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         if not arena.cold:
             console.print("[yellow]Only root may drop the page cache: of the files alone it was asked to be dropped.")
         medians = {name: Medians.of(found, arena.size_bytes) for name, found in runs.items()}
