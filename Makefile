@@ -22,7 +22,7 @@ lint: $(READY)
 GIB ?= 2
 ROUNDS ?= 5
 bench: $(READY)
-	$(BIN)/python -m tests.bench throughput --gib $(GIB) --rounds $(ROUNDS)
+	$(BIN)/python -m tests.bench speed --gib $(GIB) --rounds $(ROUNDS)
 	$(BIN)/python -m tests.bench memory
 	$(BIN)/python -m tests.bench latency
 
