@@ -38,7 +38,7 @@ def call(program: str, *words: object) -> str:
         capture_output=True,
         text=True,
         check=False,
-        env={"COLUMNS": "110", "PATH": "/usr/bin:/bin"},
+        env={"COLUMNS": "98", "PATH": "/usr/bin:/bin"},
     )
     if done.returncode:
         console.print(done.stdout + done.stderr, style="red")
