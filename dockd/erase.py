@@ -108,8 +108,9 @@ class Eraser:
             paths = [_folded(file.path) for file in card.files()] + [_folded(trouble.path) for trouble in card.trouble]
             if kind is CameraKind.MANIFEST:
                 folder = ("RECORDINGS", receipt.name)
-                if any(path[:2] == _folded(folder)[: len(path)] for path in paths) or not card.delete_folder(folder):
+                if any(path[:2] == _folded(folder)[: len(path)] for path in paths):
                     return receipt
+                card.delete_folder(folder)
             elif {_folded((segment.name,)) for segment in receipt.segments} & {(shown(path),) for path in paths}:
                 return receipt
         return self._intake.erased(receipt)

@@ -74,7 +74,7 @@ class StatusServer:
                 self._path.unlink()
             self._socket.bind(str(self._path))
             self._path.chmod(0o660)
-            self._socket.listen(16)
+            self._socket.listen(128)
         except OSError as error:
             self._socket.close()
             raise StatusRefused(

@@ -43,7 +43,7 @@ class Medium:
     read_only: bool = False
     unreadable: set[Path_] = field(default_factory=set)
     keeps: set[Path_] = field(default_factory=set)
-    """Files whose deletion it confirms without doing it (A7)."""
+    """Files whose deletion it confirms without doing it, and hides until the card is opened anew (A7)."""
     refuses: set[Path_] = field(default_factory=set)
     """Files whose deletion it refuses."""
     trouble: tuple[CardTrouble, ...] = ()
@@ -88,6 +88,7 @@ class MemoryCard:
     def __init__(self, medium: Medium) -> None:
         self._medium = medium
         self._trouble: tuple[CardTrouble, ...] = ()
+        self._believed_gone: set[Path_] = set()
 
     @property
     def where(self) -> str:
@@ -102,7 +103,7 @@ class MemoryCard:
         self._medium.before_listing()
         self._must_stand()
         self._trouble = self._medium.trouble
-        hidden = {trouble.path for trouble in self._trouble}
+        hidden = self._believed_gone | {trouble.path for trouble in self._trouble}
         return tuple(self._file(path) for path in sorted(self._medium.contents) if path not in hidden)
 
     def open(self, file: CardFile, offset: int = 0) -> "MemoryReader":
@@ -117,12 +118,15 @@ class MemoryCard:
         if file.path in self._medium.refuses:
             raise CardDeleteFailed(f"{file.shown} was not erased.")
         self._medium.deleted.append("/".join(file.path))
-        if file.path not in self._medium.keeps:
+        if file.path in self._medium.keeps:
+            self._believed_gone.add(file.path)
+        else:
             del self._medium.contents[file.path]
 
     def delete_folder(self, path: Path_) -> bool:
         self._must_stand()
-        return not any(inner[: len(path)] == path for inner in self._medium.contents)
+        standing = self._medium.contents.keys() - self._believed_gone
+        return not any(inner[: len(path)] == path for inner in standing)
 
     def set_clock(self, moment: datetime) -> bool:
         self._medium.clocks.append(moment)

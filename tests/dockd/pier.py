@@ -29,7 +29,7 @@ LOOK_S = 0.01
 class Pier:
     """Everything of one station. The sockets have a folder of their own: a unix socket's path must be short."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lanes: int = 2) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.vault_settings = founded(folder, HandClock())
@@ -39,7 +39,7 @@ class Pier:
         self.config = folder / "dockd.toml"
         vault_config = folder / "vault.toml"
         vault_config.write_text(
-            f'root = "{self.vault_settings.root}"\npins = "{self.vault_settings.pins}"\nreserve_mb = 1\nlanes = 2\n'
+            f'root = "{self.vault_settings.root}"\npins = "{self.vault_settings.pins}"\nreserve_mb = 1\nlanes = {lanes}\n'
         )
         self.config.write_text(
             f'vault = "{vault_config}"\nwatched_folder = "{self.bays}"\nstatus_socket = "{self.sockets / "s"}"\n'

@@ -65,8 +65,9 @@ def test_a_bay_that_stands_still_withholds_the_sign_of_life(pier: Pier) -> None:
     assert "a bay stands still" in {event["event"] for event in service.journal()}
 
 
-def test_a_stop_in_the_middle_of_a_pull_ends_in_order(pier: Pier) -> None:
+def test_a_stop_in_the_middle_of_a_pull_ends_in_order(tmp_path: Path) -> None:
     """Fault G1: the segment in hand is finished, nothing new is begun, exit 0, and the next start takes in all of it."""
+    pier = Pier(tmp_path / "pier", lanes=1)
     maker = pier.camera(count=2)
     before = {path: path.read_bytes() for path in maker.root.rglob("*") if path.is_file()}
     with Service(pier, held_at=f"{ONE}/0001.mp4") as service:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dockd.bay import Phase
-from dockd.card import CardGone
+from dockd.card import CardGone, CardTrouble
 from tests.dockd.memory_card import Medium, path_of
 from tests.dockd.quay import Quay, card_with, segments_of
 from vault.errors import Reaction
@@ -135,6 +135,23 @@ def test_deleted_says_the_camera_and_still_it_stands(quay: Quay, tmp_path: Path,
     assert report.phase.lamp == "red"
     assert quay.states() == {ONE: "erasing"}
     assert len(quay.said("erase.failed")) == 1
+    assert "erase.done" not in quay.actions()
+
+
+@pytest.mark.parametrize("path", ["RECORDINGS", f"RECORDINGS/{ONE}", f"recordings/{ONE}/0002.MP4"])
+def test_what_can_not_be_listed_after_the_erase_is_not_called_gone(quay: Quay, tmp_path: Path, path: str) -> None:
+    """Fault B4: a folder that became unreadable may hold anything."""
+    maker, medium = card_with(tmp_path / "card", count=1)
+    quay.register(maker)
+
+    def damage() -> None:
+        if len(medium.deleted) == len(ORDER):
+            medium.trouble = (CardTrouble(path_of(path), "card.read_failed", "It can't be listed."),)
+
+    medium.before_listing = damage
+    report = quay.run(medium)
+    assert report.phase is Phase.NOT_ERASED
+    assert quay.states() == {ONE: "erasing"}
     assert "erase.done" not in quay.actions()
 
 
