@@ -6,6 +6,7 @@ import pytest
 
 from dockd.bay import Phase
 from dockd.card import CardGone, CardTrouble
+from dockd.outcome import PullReport
 from tests.dockd.memory_card import Medium, path_of
 from tests.dockd.quay import Quay, card_with, segments_of
 from vault.errors import Reaction
@@ -293,6 +294,28 @@ def test_two_cameras_of_one_serial_are_both_taken_in_and_neither_is_erased(quay:
     assert quay.states() == {ONE: "stored", TWO: "stored"}
     assert quay.holds(quay.rows()[1], contents)
     assert "Neither is erased" in quay.said("camera.alarm")[0]
+
+
+def test_two_cameras_of_one_serial_share_no_recording_in_hand(quay: Quay, tmp_path: Path) -> None:
+    """Fault A11: what one bay has in hand the other leaves to it, and what the other brought in meanwhile is not stored twice."""
+    maker, first = card_with(tmp_path / "one", count=2)
+    _, second = card_with(tmp_path / "two", count=2)
+    quay.register(maker)
+    one, two = quay.pull(first, "bay 1"), quay.pull(second, "bay 2")
+    reports: list[PullReport] = []
+
+    def meanwhile(path: tuple[str, ...], position: int) -> None:
+        if path == segment(ONE, 2) and not reports:
+            reports.append(two.run())
+
+    first.before_read = meanwhile
+    reports.append(one.run())
+    assert [problem.code for problem in reports[0].problems] == ["dock.in_hand"]
+    assert [outcome.stored for outcome in reports[0].outcomes] == [False, True]
+    assert [outcome.stored for outcome in reports[1].outcomes] == [True, True]
+    assert [row.name for row in quay.rows()] == [ONE, TWO]
+    assert first.deleted == second.deleted == []
+    assert quay.findings() == ()
 
 
 def test_a_twin_that_comes_during_the_erase_stops_what_has_not_begun(quay: Quay, tmp_path: Path) -> None:

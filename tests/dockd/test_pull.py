@@ -13,6 +13,7 @@ from tests.dockd.card_maker import BOOT, CardMaker
 from tests.dockd.memory_card import Medium, path_of
 from tests.dockd.quay import GRACE_S, Quay, card_with, segments_of
 from vault.errors import Reaction, UnknownCamera, VaultFull
+from vault.recording import EDGE_BYTES
 
 ONE, TWO, THREE = (f"BWC0042-00000{counter}" for counter in (1, 2, 3))
 
@@ -305,6 +306,26 @@ def test_a_dcim_file_that_reads_differently_the_second_time_stays(quay: Quay) ->
     assert [problem.code for problem in report.problems] == ["vault.content_differs"]
     assert quay.rows() == []
     assert medium.contents == {path: second}
+
+
+def test_a_dcim_camera_taken_out_during_the_second_reading_is_not_read_a_third_time(quay: Quay) -> None:
+    """Fault A1: the first reading stands; on return only the second is made."""
+    path, content = path_of("DCIM/100/A.MP4"), b"a" * 200_000
+    medium = Medium({path: content})
+    quay.register_dcim("VOL-1")
+    quay.erase = False
+
+    def pull_out(read: tuple[str, ...], position: int) -> None:
+        medium.gone = quay.bay.state.phase is Phase.CHECKING
+
+    medium.before_read = pull_out
+    with pytest.raises(CardGone):
+        quay.run(medium)
+    medium.gone, medium.before_read = False, lambda path, position: None
+    medium.forget_readings()
+    assert quay.run(medium).done
+    edges_for_the_identity = 2 * EDGE_BYTES
+    assert medium.read_bytes[path] == edges_for_the_identity + len(content)
 
 
 def test_a_stop_finishes_what_is_in_hand_and_begins_nothing(quay: Quay, tmp_path: Path) -> None:
