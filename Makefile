@@ -28,7 +28,7 @@ bench: $(READY)
 
 # Kills and errors at every durable system call, and the explorer of what power cuts may leave. Counts are arguments.
 PAIRS ?= 200
-IMAGES ?= 20000
+IMAGES ?= 21000
 crash: $(READY) tools
 	$(BIN)/python -m tests.crash.syscalls --kills all --pairs $(PAIRS) --errors all
 	$(BIN)/python -m tests.crash.explorer --images $(IMAGES) --processes $(PROCESSES)

@@ -209,6 +209,8 @@ class Exploration:
         self._scratch = scratch_folder()
         self._judge = Judge(reference.shift, self._scratch, plan.keep)
         self._seen: set[bytes] = set()
+        self._wanted = 0
+        """How many images of second crashes are this part's: what the first ones left of the plan."""
 
     def run(self) -> Report:
         """First crashes, then second ones."""
@@ -235,11 +237,13 @@ class Exploration:
         reference = self._reference
         disk = Disk(reference.start, reference.folders)
         drawn = cuts(disk, reference.steps, self._plan.first, random.Random(self._plan.seed), self._seen)
-        return [cut for number, cut in enumerate(drawn) if number % self._plan.processes == self._part]
+        every = list(drawn)
+        self._wanted = -(-(self._plan.images - len(every)) // self._plan.processes)
+        return every[self._part :: self._plan.processes]
 
     def _second(self, first: list[Cut]) -> None:
         chance = random.Random(self._plan.seed * 1000 + self._part)
-        wanted = self._plan.second // self._plan.processes
+        wanted = self._wanted
         roots = _spread(first, max(1, round(wanted * (1 - KILLED_SHARE)) // IMAGES_A_ROOT))
         killed = self._killed(max(1, round(wanted * KILLED_SHARE) // IMAGES_A_ROOT))
         with Recorder(WORKER) as recorder:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
 from structlog.testing import capture_logs
 
 from dockd.bay import Phase
@@ -143,6 +144,7 @@ def test_a_mistake_of_ours_keeps_to_its_bay(quay: Quay, tmp_path: Path) -> None:
         medium.before_listing = nothing
 
     waits = Waits(mend)
+    structlog.reset_defaults()
     with capture_logs() as told:
         serve(visit_of(quay, medium, waits))
     assert phases == [Phase.FAULT]
