@@ -144,6 +144,8 @@ class MountedCard:
         try:
             with self._folder(file.path[:-1]) as folder:
                 os.close(self._open_listed(file, folder))
+                # What a killed process deleted before is gone for good first: the order of the erase outlives it.
+                os.fsync(folder)
                 os.unlink(file.path[-1], dir_fd=folder)
                 os.fsync(folder)
         except OSError as error:
@@ -154,7 +156,12 @@ class MountedCard:
         self._must_stand()
         try:
             with self._folder(path[:-1]) as parent:
-                os.rmdir(_plain(path)[-1], dir_fd=parent)
+                try:
+                    os.rmdir(_plain(path)[-1], dir_fd=parent)
+                except FileNotFoundError:
+                    if not self._stands():
+                        raise
+                # One that is gone already may have been removed by a process that was killed before it flushed that.
                 os.fsync(parent)
         except OSError as error:
             if error.errno == errno.ENOENT and self._stands():

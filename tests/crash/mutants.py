@@ -128,7 +128,10 @@ MUTANTS = (
     Mutant(
         "deletion on the card not flushed",
         EXPLORER,
-        (Edit("dockd/mount.py", "dir_fd=folder)\n                os.fsync(folder)", "dir_fd=folder)"),),
+        (
+            Edit("dockd/mount.py", "dir_fd=folder)\n                os.fsync(folder)", "dir_fd=folder)"),
+            Edit("dockd/mount.py", "outlives it.\n                os.fsync(folder)\n", "outlives it.\n"),
+        ),
     ),
     # --- the catalogue (faults D1, I4) ---
     Mutant(
