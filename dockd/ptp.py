@@ -16,6 +16,8 @@ from typing import Self
 
 HEADER_BYTES = 12
 PARAMETERS_MAX = 5
+TEXT_UNITS_MAX = 254
+"""Of UTF-16, without the closing NUL."""
 WHOLE_LENGTH_UNKNOWN = 0xFFFFFFFF
 """What a 32-bit length says where the true one does not fit: a container's length, or an object's size."""
 
@@ -171,7 +173,10 @@ class _Reader:
     def text(self, field: str) -> str:
         """A count of UTF-16 units with the closing NUL among them, then the units. What stands behind a NUL is nothing."""
         units = self._take(2 * self.u8(field), field)
-        return units.decode("utf-16-le", "surrogatepass").partition("\0")[0]
+        text, end, _ = units.decode("utf-16-le", "surrogatepass").partition("\0")
+        if not end and len(units) > 2 * TEXT_UNITS_MAX:
+            raise Malformed(f"{self._what} has a string without an end as its {field}")
+        return text
 
     def array(self, unit_bytes: int, field: str) -> tuple[int, ...]:
         count = self.u32(field)
@@ -184,7 +189,7 @@ class _Reader:
 def encode_text(text: str) -> bytes:
     """A PTP string of at most 254 UTF-16 units; the empty one is a single zero."""
     units = text.encode("utf-16-le", "surrogatepass")
-    if len(units) > 2 * 254 or "\0" in text:
+    if len(units) > 2 * TEXT_UNITS_MAX or "\0" in text:
         raise ValueError("a PTP string has at most 254 units, and no NUL")
     return bytes([len(units) // 2 + 1]) + units + b"\0\0" if text else b"\0"
 
@@ -415,4 +420,6 @@ def _zone(text: str | None) -> timezone | None:
         return UTC
     sign = -1 if text[0] == "-" else 1
     hours, minutes = int(text[1:3]), int(text[3:5])
+    if minutes > 59:
+        raise ValueError("an hour has 60 minutes")
     return timezone(sign * timedelta(hours=hours, minutes=minutes))
