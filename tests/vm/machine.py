@@ -1,0 +1,228 @@
+"""One virtual machine: QEMU as a process, steered over QMP, with the guest's agent at a virtio serial port.
+
+Every wait is bounded, and what a wait was for stands in the exception, with the end of what QEMU and the guest's console said.
+"""
+
+import json
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+MEMORY_MIB = 512
+STARTED_S = 30.0
+HANDSHAKE_S = 10.0
+GREETING = 0
+"""The id under which an agent that has just started says so."""
+
+
+class MachineFailed(Exception):
+    """The machine or its guest did not do what was asked of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command in the guest said, error output and all, and how it ended."""
+
+    code: int
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What the machine is made of. A snapshot fits only the very same."""
+
+    kernel: Path
+    initrd: Path
+    accelerator: str
+
+    def words(self) -> list[str]:
+        """QEMU's command line without disk and channels.
+
+        The root ports take disks that are plugged later: a bus can't be added to a running machine.
+        """
+        kvm = self.accelerator == "kvm"
+        machine = ["-M", "q35,usb=off", "-m", str(MEMORY_MIB), "-smp", "2"]
+        machine += ["-accel", "kvm" if kvm else "tcg,thread=multi,tb-size=512", "-cpu", "host" if kvm else "max"]
+        bare = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+        boot = ["-kernel", str(self.kernel), "-initrd", str(self.initrd)]
+        boot += ["-append", "console=ttyS0 quiet rw panic=-1 nokaslr random.trust_cpu=on systemd.show_status=0"]
+        network = ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net"]
+        entropy = ["-object", "rng-random,id=entropy,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=entropy"]
+        ports = [word for slot in (1, 2) for word in ("-device", f"pcie-root-port,id=port{slot},chassis={slot},slot={slot}")]
+        return [*machine, *bare, *boot, *network, *entropy, *ports, "-device", "qemu-xhci,id=xhci"]
+
+
+class Machine:
+    """A running machine, from its start to `kill`. Several threads may run commands in the guest at once.
+
+    `folder` takes the channels and what QEMU and the console say; its path must be short, as sockets stand in it.
+    """
+
+    def __init__(self, hardware: Hardware, folder: Path, disk: Path, *more: str) -> None:
+        self._folder = folder
+        self._names = iter(range(1, 1 << 30))
+        self._changed = threading.Condition()
+        self._answers: dict[int, dict[str, Any]] = {}
+        self._returns: list[dict[str, Any]] = []
+        self._events: list[dict[str, Any]] = []
+        self._asking = threading.Lock()
+        with (folder / "qemu").open("wb") as said:
+            self._process = subprocess.Popen(
+                [
+                    *("qemu-system-x86_64", *hardware.words()),
+                    *("-drive", f"file={disk},if=virtio,format=qcow2,cache=unsafe"),
+                    *("-serial", f"file:{folder / 'console'}", "-device", "virtio-serial-pci"),
+                    *("-chardev", f"socket,id=agent,path={folder / 'agent'},server=on,wait=off"),
+                    *("-device", "virtserialport,chardev=agent,name=agent"),
+                    *("-qmp", f"unix:{folder / 'qmp'},server=on,wait=off"),
+                    *more,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self._agent = self._channel("agent", self._hear_agent)
+            self._qmp = self._channel("qmp", self._hear_qmp)
+            self.qmp("qmp_capabilities")
+        except BaseException:
+            self.kill()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """Cut the power."""
+        self._process.kill()
+        self._process.wait()
+
+    def wait_for_agent(self, timeout_s: float) -> None:
+        """Until the guest's agent has started."""
+        self._wait(lambda: self._answers.pop(GREETING, None), timeout_s, "the guest's agent")
+
+    def run(self, command: str, timeout_s: float = 60) -> Done:
+        """A line of bash in the guest, as root, to its end. `code` is 124 where it took longer."""
+        answer = self._ask({"command": command, "timeout": timeout_s}, timeout_s, command)
+        return Done(answer["code"], answer["output"].strip())
+
+    def must(self, command: str, timeout_s: float = 60) -> str:
+        """What a line of bash said that has to end with 0. Raises MachineFailed."""
+        done = self.run(command, timeout_s)
+        if done.code:
+            raise MachineFailed(f"in the guest `{command}` ended with {done.code}: {done.output[-2000:]}")
+        return done.output
+
+    def hear(self, socket_path: str) -> str | None:
+        """What a unix socket in the guest says to whoever connects; None where nobody answers."""
+        answer = self._ask({"socket": socket_path}, 30, socket_path)
+        return None if answer["code"] else str(answer["output"])
+
+    def qmp(self, command: str, **arguments: Any) -> Any:
+        """A command to QEMU itself. Raises MachineFailed with QEMU's own sentence."""
+        with self._asking:
+            self._qmp.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+            answer = self._wait(lambda: self._returns.pop(0) if self._returns else None, 120, command)
+        if "error" in answer:
+            raise MachineFailed(f"QEMU refused {command} {arguments}: {answer['error']['desc']}")
+        return answer["return"]
+
+    def monitor(self, line: str) -> str:
+        """A line to QEMU's monitor for people, for what QMP lacks. Raises MachineFailed where it says anything."""
+        said = str(self.qmp("human-monitor-command", **{"command-line": line})).strip()
+        if said and said != "OK":
+            raise MachineFailed(f"QEMU's monitor said to `{line}`: {said}")
+        return said
+
+    def plug(self, driver: str, name: str, **properties: Any) -> None:
+        """Add a device."""
+        self.qmp("device_add", driver=driver, id=name, **properties)
+
+    def unplug(self, name: str) -> None:
+        """Take a device out. The guest is not asked, and is not waited for."""
+        self.qmp("device_del", id=name)
+
+    def wait_unplugged(self, name: str, timeout_s: float = 30) -> None:
+        """Until QEMU has let go of the device, so that its name and its drive may be used anew."""
+
+        def gone() -> dict[str, Any] | None:
+            found = (event for event in self._events if event["event"] == "DEVICE_DELETED" and event["data"].get("device") == name)
+            return next(found, None)
+
+        self._events.remove(self._wait(gone, timeout_s, f"the removal of {name}"))
+
+    def last_words(self) -> str:
+        """The end of what QEMU and the guest's console said."""
+        said = []
+        for name in ("qemu", "console"):
+            path = self._folder / name
+            text = path.read_text(errors="replace")[-3000:].strip() if path.exists() else ""
+            said.append(f"--- {name}\n{text}")
+        return "\n".join(said)
+
+    def _ask(self, question: dict[str, Any], timeout_s: float, what: str) -> dict[str, Any]:
+        with self._asking:
+            name = next(self._names)
+            self._agent.sendall(json.dumps({"id": name, **question}).encode() + b"\n")
+        return self._wait(lambda: self._answers.pop(name, None), timeout_s + HANDSHAKE_S, what)
+
+    def _wait(self, found: Callable[[], dict[str, Any] | None], timeout_s: float, what: str) -> dict[str, Any]:
+        """What `found` finds, asked anew with each message. QEMU's end wakes every waiter."""
+        answer: dict[str, Any] | None = None
+
+        def settled() -> bool:
+            nonlocal answer
+            answer = found()
+            return answer is not None or self._process.poll() is not None
+
+        with self._changed:
+            self._changed.wait_for(settled, timeout_s)
+        if answer is None:
+            ended = self._process.poll()
+            why = "nothing came in time" if ended is None else f"QEMU ended with {ended}"
+            raise MachineFailed(f"{what}: {why}")
+        return answer
+
+    def _channel(self, name: str, hear: Callable[[dict[str, Any]], None]) -> socket.socket:
+        """Connected to QEMU, whose sockets appear a moment after its start, with a thread that reads line by line."""
+        channel = socket.socket(socket.AF_UNIX)
+        pause = threading.Event()
+        for _ in range(int(STARTED_S / 0.01)):
+            if self._process.poll() is not None:
+                break
+            try:
+                channel.connect(str(self._folder / name))
+            except (FileNotFoundError, ConnectionRefusedError):
+                pause.wait(0.01)
+                continue
+            threading.Thread(target=self._listen, args=(channel, hear), daemon=True).start()
+            return channel
+        channel.close()
+        raise MachineFailed(f"QEMU did not start: {self.last_words()}")
+
+    def _listen(self, channel: socket.socket, hear: Callable[[dict[str, Any]], None]) -> None:
+        with channel, channel.makefile("rb") as lines:
+            for line in lines:
+                message = json.loads(line)
+                with self._changed:
+                    hear(message)
+                    self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def _hear_agent(self, message: dict[str, Any]) -> None:
+        self._answers[message["id"]] = message
+
+    def _hear_qmp(self, message: dict[str, Any]) -> None:
+        if "event" in message:
+            self._events.append(message)
+        elif "QMP" not in message:
+            self._returns.append(message)
