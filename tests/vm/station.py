@@ -8,8 +8,6 @@ import compileall
 import json
 import shutil
 import subprocess
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,13 +73,15 @@ class Held:
 class Station:
     """Made on this machine in `folder`; `install` brings it into the guest."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, source: Path = REPOSITORY) -> None:
         self._folder = folder
+        self._source = source
+        self._clock = SystemClock()
         self._machine: Machine | None = None
         self._home = folder / "vault-disk"
         self._home.mkdir()
         self._settings = VaultSettings(root=self._home / "vault", pins=folder / "pins.json", reserve_mb=1, lanes=2)
-        found(self._settings, SystemClock(), PASSPHRASES, CHEAP)
+        found(self._settings, self._clock, PASSPHRASES, CHEAP)
 
     @property
     def machine(self) -> Machine:
@@ -90,7 +90,7 @@ class Station:
 
     def register(self, serial: str, public_key: str = "") -> None:
         """Enrol a camera, before the station is installed. Without a key it is a DCIM camera."""
-        with Vault.open(self._settings, SystemClock()) as vault, vault.writing() as tx:
+        with Vault.open(self._settings, self._clock) as vault, vault.writing() as tx:
             cameras.register(tx, vault.log, vault.clock, (serial, public_key, "test"), "test")
 
     def install(self, machine: Machine) -> None:
@@ -100,7 +100,7 @@ class Station:
         for slot, (name, image) in enumerate(images.items(), 1):
             attach_file(machine, name, image)
             machine.plug("virtio-blk-pci", f"{name}-disk", drive=name, serial=name, bus=f"port{slot}")
-        machine.must(SET_UP.format(now=int(time.time())))
+        machine.must(SET_UP.format(now=int(self._clock.now().timestamp())))
 
     def start(self) -> None:
         """Until systemd has heard that dockd is ready."""
@@ -115,16 +115,15 @@ class Station:
 
     def wait_bay(self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float = 60) -> dict[str, Any]:
         """The first bay that is as wanted; MachineFailed with what all bays were at the end."""
-        pause = threading.Event()
-        deadline_s = time.monotonic() + timeout_s
+        deadline_s = self._clock.monotonic_s() + timeout_s
         while True:
             bays = self.bays()
             found = next((bay for bay in bays if wanted(bay)), None)
             if found is not None:
                 return found
-            if time.monotonic() > deadline_s:
+            if self._clock.monotonic_s() > deadline_s:
                 raise MachineFailed(f"no bay came to be as wanted: {bays}")
-            pause.wait(POLL_S)
+            self._clock.sleep(POLL_S)
 
     def wait_phase(self, camera: str, phase: str, timeout_s: float = 60) -> dict[str, Any]:
         return self.wait_bay(lambda bay: bay["camera"] == camera and bay["phase"] == phase, timeout_s)
@@ -143,7 +142,7 @@ class Station:
             ["debugfs", "-R", f"rdump / {came_back}", str(self._folder / "vault.img")], check=True, capture_output=True
         )
         settings = self._settings.model_copy(update={"root": came_back / "vault"})
-        with Vault.open(settings, SystemClock()) as vault:
+        with Vault.open(settings, self._clock) as vault:
             with vault.reading() as tx:
                 rows = catalogue.all_recordings(tx)
             return [Held(row.camera_serial, row.name, row.state, plaintexts(vault, row.id)) for row in rows]
@@ -151,7 +150,7 @@ class Station:
     def _program_disk(self) -> Path:
         root = self._folder / "program"
         for package in ("dockd", "vault"):
-            shutil.copytree(REPOSITORY / package, root / "source" / package, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(self._source / package, root / "source" / package, ignore=shutil.ignore_patterns("__pycache__"))
             program = root / "bin" / package
             program.parent.mkdir(exist_ok=True)
             program.write_text(PROGRAM.format(package=package))
@@ -163,8 +162,8 @@ class Station:
         shutil.copy(self._settings.pins, etc / "dock-vault" / "pins.json")
         (etc / "dock-vault" / "vault.toml").write_text(VAULT_TOML)
         (etc / "dock-vault" / "dockd.toml").write_text(DOCKD_TOML)
-        shutil.copy(REPOSITORY / "systemd" / "dockd.service", etc / "systemd" / "system")
-        for rules in (REPOSITORY / "systemd").glob("*.rules"):
+        shutil.copy(self._source / "systemd" / "dockd.service", etc / "systemd" / "system")
+        for rules in (self._source / "systemd").glob("*.rules"):
             shutil.copy(rules, etc / "udev" / "rules.d")
         (etc / "udev" / "rules.d" / "90-automount.rules").write_text(AUTOMOUNT)
         return _disk(root, self._folder / "program.img", PROGRAM_DISK)
@@ -176,5 +175,5 @@ def attach_file(machine: Machine, name: str, image: Path, **more: Any) -> None:
 
 
 def _disk(content: Path, image: Path, size: str) -> Path:
-    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-m", "0", "-d", str(content), str(image), size], check=True)
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-d", str(content), str(image), size], check=True)
     return image

@@ -1,0 +1,96 @@
+"""`make vm-test`: a real kernel, real udev and libusb, and programs that nobody here wrote, in a virtual machine."""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.vm.guest import Guest
+from tests.vm.machine import Machine, MachineFailed
+from tests.vm.scenarios import CARD, FIRST, QEMU_CAMERA, SCENARIOS, SECOND, Stage
+from tests.vm.simulator import Simulator, Worn
+from tests.vm.station import Station
+from vault.clock import SystemClock
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dock-vault" / "vm"
+
+SHIFTS = {
+    FIRST: "standby 40 s\non\n25 s\noff\nstandby 60 s\non\n120 s\noff\n",
+    SECOND: "standby 12 s\non\n40 s\noff\nstandby 60 s\non\n50 s\noff\n",
+    CARD: "standby 40 s\non\n140 s\noff\n",
+}
+
+JOURNAL = "journalctl -b --no-pager -o short-monotonic -n 60 --grep '.' -u dockd -u agent; journalctl -k -b --no-pager -o short-monotonic -n 25"
+
+clock = SystemClock()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.vm", description=__doc__)
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where built guests are kept (default: %(default)s)")
+    parser.add_argument("only", nargs="*", help="parts of the names of the scenarios to run")
+    options = parser.parse_args()
+    began_s = clock.monotonic_s()
+    guest = Guest.cached(options.cache)
+    print(f"the guest stands after {clock.monotonic_s() - began_s:.1f} s, {guest.hardware.accelerator}", flush=True)
+    scenarios = [run for run in SCENARIOS if not options.only or any(part in run.__name__ for part in options.only)]
+    # Sockets stand in this folder, and their paths are short by nature.
+    with tempfile.TemporaryDirectory(prefix="vm-") as folder:
+        failed = play(guest, Path(folder), scenarios)
+    print(f"{len(scenarios) - failed} of {len(scenarios)} passed, {clock.monotonic_s() - began_s:.1f} s in all")
+    return 1 if failed else 0
+
+
+def play(guest: Guest, folder: Path, scenarios: list[Callable[[Stage], str]]) -> int:
+    """Restore the guest, bring everything into it, and try. The number of scenarios that failed."""
+    cameras = {serial: Worn(folder / serial, serial) for serial in SHIFTS}
+    station = Station(folder)
+    for camera in cameras.values():
+        station.register(camera.serial, camera.public_key)
+    station.register(QEMU_CAMERA)
+    began_s = clock.monotonic_s()
+    with guest.restored(folder) as machine:
+        print(f"the first command after {first_command_s(machine, began_s):.2f} s", flush=True)
+        with ThreadPoolExecutor(2) as pool:
+            worn = [pool.submit(camera.wear, SHIFTS[serial]) for serial, camera in cameras.items()]
+            station.install(machine)
+            for each in worn:
+                each.result()
+        cameras[CARD].dock()
+        with Simulator([cameras[FIRST], cameras[SECOND]]) as simulator:
+            stage = Stage(folder, machine, station, simulator, cameras)
+            return sum(not tried(scenario, stage) for scenario in scenarios)
+
+
+def first_command_s(machine: Machine, began_s: float) -> float:
+    machine.must("true")
+    return clock.monotonic_s() - began_s
+
+
+def tried(scenario: Callable[[Stage], str], stage: Stage) -> bool:
+    """Run one scenario and say how it went. What the guest said goes with a failure."""
+    began_s = clock.monotonic_s()
+    name = scenario.__name__.replace("_", " ")
+    try:
+        info = scenario(stage)
+    except (AssertionError, MachineFailed, OSError, KeyError) as error:
+        print(f"FAIL {clock.monotonic_s() - began_s:5.1f} s  {name}: {type(error).__name__}: {error}")
+        print(last_words(stage), flush=True)
+        return False
+    print(f"PASS {clock.monotonic_s() - began_s:5.1f} s  {name}: {info}", flush=True)
+    return True
+
+
+def last_words(stage: Stage) -> str:
+    try:
+        journal = stage.machine.run(JOURNAL, 30).output[-12_000:]
+    except MachineFailed as error:
+        journal = f"the guest does not answer: {error}"
+    return f"--- journal\n{journal}\n{stage.machine.last_words()}\n--- device-sim\n{stage.simulator.said()[-2000:]}\n---"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

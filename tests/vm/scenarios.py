@@ -1,0 +1,265 @@
+"""What is tried in the machine, in order. Each scenario leaves the stage as the next one expects it, or as it found it."""
+
+import hashlib
+import json
+import re
+import shlex
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from device_sim.clock import SystemClock
+from device_sim.hub import Hub
+from device_sim.usb import UsbCamera
+from tests.vm.machine import Machine
+from tests.vm.simulator import Simulator, Worn, files_below, vfat_card, vfat_files
+from tests.vm.station import Held, Station, attach_file
+
+FIRST, SECOND, CARD = "BWC0061", "BWC0062", "BWC0063"
+"""Two cameras on the USB, and one whose card is put into a reader."""
+
+QEMU_SERIAL = "QEMU0064"
+QEMU_CAMERA = f"USB-46f4-0004-{QEMU_SERIAL}"
+"""What dockd calls QEMU's own MTP device: vendor, product and serial are all that it says of itself."""
+
+SLOW_BYTES_PER_S = 1_500_000
+"""A card that is read in some seconds, so that it can be pulled out in the middle."""
+
+GPHOTO_STORE = "/store_00010001"
+"""What gphoto2 calls the camera's one storage."""
+
+HOST = "10.0.2.2"
+"""This machine, as QEMU's user network shows it to the guest."""
+
+
+@dataclass
+class Stage:
+    """All that a scenario may touch."""
+
+    folder: Path
+    machine: Machine
+    station: Station
+    simulator: Simulator
+    cameras: dict[str, Worn]
+    footage: dict[str, bytes] = field(default_factory=dict)
+    """What stood on QEMU's device, by path."""
+
+    def attach(self, serial: str, port: int | None = None, bus_id: str | None = None) -> None:
+        """Ask the guest's kernel to take a served camera as its own, and wait until udev has named it."""
+        arguments = f"--tcp-port {port or self.simulator.port} attach -r {HOST} -b {bus_id or self.simulator.bus_ids[serial]}"
+        self.machine.must(f"usbip {arguments} && " + until("test -n \"$(" + FIND.format(serial=serial) + ')"'))
+        self.machine.must("udevadm settle")
+
+    def properties(self, serial: str) -> dict[str, str]:
+        """What udev knows of the device with this serial."""
+        said = self.machine.must("udevadm info -q property -p $(" + FIND.format(serial=serial) + ")")
+        return dict(line.split("=", 1) for line in said.splitlines())
+
+    def bay(self, serial: str) -> str:
+        """What dockd calls the port at which this camera is."""
+        return "usb " + self.properties(serial)["DEVPATH"].rpartition("/")[2]
+
+    def complaints(self) -> str:
+        """What the guest's kernel says only when it is in trouble."""
+        return self.machine.run("journalctl -k -b --no-pager | grep -E 'BUG:|Oops|WARNING:|Call Trace|hung task|I/O error.*EXT4'").output
+
+
+FIND = "grep -ls {serial} /sys/bus/usb/devices/*/serial | sed 's,/serial,,' | xargs -r readlink -f"
+
+
+def until(condition: str, timeout_s: int = 20) -> str:
+    """A line of bash that ends well once the condition holds, and badly after `timeout_s`."""
+    return f"for i in $(seq {timeout_s * 20}); do {condition} && exit 0; sleep 0.05; done; exit 1"
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def udev_sees_a_camera(stage: Stage) -> str:
+    """vhci-hcd attaches it; udev names it, and gives it to the dock and to nobody else."""
+    stage.attach(FIRST)
+    properties = stage.properties(FIRST)
+    assert properties["ID_SERIAL_SHORT"] == FIRST, properties
+    assert ":060101:" in properties["ID_USB_INTERFACES"], properties
+    access = stage.machine.must(f"stat -c '%G %a' {properties['DEVNAME']}")
+    assert access == "dockd 660", access
+    return f"{stage.bay(FIRST)}, {properties['DEVNAME']} {access}"
+
+
+def libmtp_reads_the_same(stage: Stage) -> str:
+    """mtp-detect, mtp-files and mtp-getfile: every file by name and size, and one segment and its manifest byte for byte."""
+    camera = stage.cameras[FIRST]
+    detected = stage.machine.must("mtp-detect 2>&1")
+    assert f"Serial number: {FIRST}" in detected, detected
+    listed = stage.machine.must("mtp-files 2>/dev/null")
+    found = re.findall(r"File ID: (\d+)\s+Filename: (\S+)\s+File size (\d+)", listed)
+    wanted = sorted((path.rpartition("/")[2], len(content)) for path, content in camera.card.items())
+    assert sorted((name, int(size)) for _, name, size in found) == wanted, listed
+    fetched = []
+    for name, content in ((path.rpartition("/")[2], camera.card[path]) for path in pair_of(camera)):
+        number = next(number for number, its_name, size in found if (its_name, int(size)) == (name, len(content)))
+        digest = stage.machine.must(f"mtp-getfile {number} /tmp/{name} >/dev/null 2>&1; sha256sum </tmp/{name}", 120).split()[0]
+        assert digest == sha256(content), f"{name} came over as {digest}"
+        fetched.append(len(content))
+    return f"{len(found)} files listed, {sum(fetched)} bytes fetched"
+
+
+def gphoto2_reads_the_same(stage: Stage) -> str:
+    """gphoto2 -l, -L and --get-file: every folder and file by name, and one segment and its manifest byte for byte."""
+    camera = stage.cameras[FIRST]
+    said = stage.machine.must("cd /tmp && gphoto2 -l -L", 120)
+    listed = set()
+    folder = ""
+    for line in said.splitlines():
+        if heading := re.search(rf"in folder '{GPHOTO_STORE}/?([^']*)'", line):
+            folder = heading[1].strip("/")
+        elif entry := re.match(r"#\d+\s+(\S+)", line):
+            listed.add(f"{folder}/{entry[1]}".lstrip("/"))
+    assert listed == set(camera.card), f"{sorted(listed)} are listed: {said[-1500:]}"
+    for recording in camera.segments():
+        assert f"- {recording}" in said, said
+    paths = pair_of(camera)
+    names = [path.rpartition("/")[2] for path in paths]
+    fetching = " ".join(f"--get-file {name}" for name in names)
+    stage.machine.must(f"mkdir /tmp/gphoto && cd /tmp/gphoto && gphoto2 --folder {GPHOTO_STORE}/{paths[0].rpartition('/')[0]} {fetching}", 120)
+    for name, path in zip(names, paths, strict=True):
+        digest = stage.machine.must(f"sha256sum </tmp/gphoto/{name}").split()[0]
+        assert digest == sha256(camera.card[path]), f"{path} came over as {digest}"
+    return f"{len(listed)} files listed, {sum(len(camera.card[path]) for path in paths)} bytes fetched"
+
+
+def pair_of(camera: Worn) -> tuple[str, str]:
+    """The paths of a segment and of the manifest beside it."""
+    segment = min(path for path in camera.card if path.endswith(".mp4"))
+    return segment, segment.rpartition("/")[0] + "/recording.json"
+
+
+def dockd_takes_in_over_usb(stage: Stage) -> str:
+    """The service starts with two cameras docked. One is torn out in mid-pull, and docked again; the other is not disturbed."""
+    station, simulator = stage.station, stage.simulator
+    stage.attach(SECOND)
+    station.start()
+    torn_in = station.wait_bay(lambda bay: bay["camera"] == FIRST and bay["phase"] == "pulling" and bay["bytes_done"] > 0)
+    simulator.tell("unplug", FIRST)
+    early = station.wait_bay(lambda bay: bay["bay"] == torn_in["bay"] and bay["phase"] == "taken too early")
+    station.wait_phase(SECOND, "safe to take", 90)
+    assert stage.cameras[FIRST].left() and not stage.cameras[SECOND].left()
+    simulator.tell("plug", FIRST)
+    stage.attach(FIRST)
+    station.wait_phase(FIRST, "safe to take", 90)
+    for serial in (FIRST, SECOND):
+        assert not stage.cameras[serial].left(), f"{serial} still has {sorted(stage.cameras[serial].left())}"
+    return f"torn out at {torn_in['bytes_done']} of {early['bytes_total'] or torn_in['bytes_total']} bytes"
+
+
+def dockd_takes_in_from_qemu(stage: Stage) -> str:
+    """A responder that nobody here wrote: no GetPartialObject64, no clock, handles that change. Its footage is a DCIM camera's."""
+    root = stage.folder / "qemu-mtp"
+    (root / "DCIM" / "100TEST").mkdir(parents=True)
+    content = b"".join(stage.cameras[CARD].card.values())
+    for number, size in enumerate((8 << 20, 3 * 512 + 500, 512), 1):
+        (root / "DCIM" / "100TEST" / f"CLIP{number:04d}.MP4").write_bytes((content * 9)[number : number + size])
+    (root / "DCIM" / "100TEST" / "NOTES.TXT").write_text("no footage: it stays where it is")
+    stage.footage = {path: content for path, content in files_below(root).items() if path.endswith(".MP4")}
+    stage.machine.plug("usb-mtp", "qemu-mtp", rootdir=str(root), readonly=False, serial=QEMU_SERIAL, bus="xhci.0")
+    stage.station.wait_phase(QEMU_CAMERA, "safe to take", 120)
+    assert set(files_below(root)) == {"DCIM/100TEST/NOTES.TXT"}, sorted(files_below(root))
+    stage.machine.unplug("qemu-mtp")
+    stage.machine.wait_unplugged("qemu-mtp")
+    return f"{sum(map(len, stage.footage.values()))} bytes in {len(stage.footage)} files"
+
+
+def dockd_takes_in_a_card(stage: Stage) -> str:
+    """A vfat card in a reader: pulled out in mid-read without a crash, and taken in when it comes back."""
+    machine, station = stage.machine, stage.station
+    image = stage.folder / "card.img"
+    vfat_card(stage.cameras[CARD].folder / "card", image, "CA3D0063", 64)
+    before = machine.must("systemctl show -P MainPID dockd")
+    throttle = {"x-bps-read": SLOW_BYTES_PER_S, "x-bps-read-max": SLOW_BYTES_PER_S}
+    machine.qmp("object-add", **{"qom-type": "throttle-group", "id": "slow", **throttle})
+    slow = {"driver": "throttle", "throttle-group": "slow", "node-name": "slow-card", "file": "card"}
+    attach_file(machine, "card", image)
+    machine.qmp("blockdev-add", **slow)
+    insert_stick(machine, "slow-card")
+    torn_in = station.wait_bay(lambda bay: bay["camera"] == CARD and bay["phase"] == "pulling" and bay["bytes_done"] > 0)
+    pull_stick(machine, "slow-card", "card")
+    station.wait_bay(lambda bay: bay["bay"] == torn_in["bay"] and bay["phase"] == "taken too early")
+    machine.must(until("! grep -q ' /media/' /proc/mounts"))
+    attach_file(machine, "card", image)
+    insert_stick(machine, "card")
+    station.wait_phase(CARD, "safe to take", 90)
+    machine.must("umount /media/*")
+    pull_stick(machine, "card")
+    assert vfat_files(image) == ["DEVICE/device.json"], vfat_files(image)
+    assert machine.must("systemctl show -P MainPID dockd") == before, "dockd was started anew"
+    assert not stage.complaints(), stage.complaints()
+    return f"pulled out at {torn_in['bytes_done']} of {torn_in['bytes_total']} bytes"
+
+
+def insert_stick(machine: Machine, node: str) -> None:
+    machine.plug("usb-storage", "stick", drive=node, bus="xhci.0", removable=True)
+
+
+def pull_stick(machine: Machine, *nodes: str) -> None:
+    machine.unplug("stick")
+    machine.wait_unplugged("stick")
+    for node in nodes:
+        machine.qmp("blockdev-del", **{"node-name": node})
+
+
+def dockd_refuses_a_keyboard(stage: Stage) -> str:
+    """A camera that would type is not opened: its own kernel driver has the keyboard, and dockd says what stands beside what."""
+    root = stage.folder / "keyboard"
+    (root / "DCIM").mkdir(parents=True)
+    (root / "DCIM" / "EVIL0001.MP4").write_bytes(b"x" * 4096)
+    hub = Hub(2)
+    camera = UsbCamera.of_folder(root, "EVIL0065", SystemClock(), beside=((3, 1, 1),))
+    try:
+        port, bus_id = hub.serve(), hub.plug(camera)
+        stage.attach("EVIL0065", port, bus_id)
+        bay = stage.bay("EVIL0065")
+        refused = stage.station.wait_bay(lambda state: state["bay"] == bay and "keyboard" in state["message"])
+        assert camera.calls == [], f"it was asked {camera.calls}"
+    finally:
+        hub.close()
+    return str(refused["message"])
+
+
+def the_vault_holds_it_all(stage: Stage) -> str:
+    """`vault verify` in the guest finds nothing; opened by two officials out here, every byte is the camera's."""
+    said = stage.station.verify()
+    assert said.startswith("All is well"), said
+    held = stage.station.holdings()
+    assert all(recording.state == "erased" for recording in held), [(recording.name, recording.state) for recording in held]
+    for serial in (FIRST, SECOND, CARD):
+        assert opened(held, serial) == stage.cameras[serial].segments(), f"{serial} is not held as it was recorded"
+    clips = sorted(content for files in opened(held, QEMU_CAMERA).values() for content in files.values())
+    assert clips == sorted(stage.footage.values()), "QEMU's files are not held as they were"
+    return said
+
+
+def opened(held: list[Held], camera: str) -> dict[str, dict[str, bytes]]:
+    """Recording to its segments in order, manifests left out."""
+    return {
+        recording.name: {
+            name.replace(".sealed", ".mp4"): content for name, content in recording.files.items() if name != "manifest.sealed"
+        }
+        for recording in held
+        if recording.camera == camera
+    }
+
+
+SCENARIOS: tuple[Callable[[Stage], str], ...] = (
+    udev_sees_a_camera,
+    libmtp_reads_the_same,
+    gphoto2_reads_the_same,
+    dockd_takes_in_over_usb,
+    dockd_takes_in_from_qemu,
+    dockd_takes_in_a_card,
+    dockd_refuses_a_keyboard,
+    the_vault_holds_it_all,
+)
