@@ -18,19 +18,20 @@ from dockd.bay import Bay, Board
 from dockd.card import Card
 from dockd.config import DockSettings, load_dock_settings
 from dockd.daemon import GRACE_S, STOP_S, Daemon
-from dockd.dock import MOUNTED_LANES
+from dockd.dock import Docked, mounted, plugged
 from dockd.halt import Halt
 from dockd.journal import log_to_journal
 from dockd.mount import MountedCard
 from dockd.notify import ServiceManager
 from dockd.pull import Port, Pull, Workplace
 from dockd.roster import Roster
-from dockd.screen import follow, show_report, show_status
+from dockd.screen import follow, show_places, show_report, show_status
 from dockd.status import ask_status
-from dockd.volumes import MountWatcher
+from dockd.usb import UsbWatcher, bus_of
+from dockd.volumes import MountWatcher, Volume
 from vault.clock import Clock, SystemClock
 from vault.config import load_vault_settings
-from vault.errors import Failure
+from vault.errors import Failure, Reaction
 from vault.intake import Intake
 from vault.vault import Vault
 
@@ -50,6 +51,14 @@ config_option = click.option(
 )
 
 
+class NothingThere(Failure):
+    """Nothing stands at the place that was named."""
+
+    code = "dock.nothing_there"
+    reaction = Reaction.TRY_AGAIN
+    hint = "See with `dockd look` what stands where."
+
+
 @click.group()
 def cli() -> None:
     """Takes in body cameras at the dock: pulls, seals, proves, and only then erases."""
@@ -64,10 +73,12 @@ def run(config_path: Path) -> int:
 
 
 @cli.command()
-@click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True))
+@click.argument("place")
 @config_option
-def once(path: Path, config_path: Path) -> int:
-    """Take in the one card that is mounted at PATH, and exit.
+def once(place: str, config_path: Path) -> int:
+    """Take in the one camera at PLACE, and exit.
+
+    PLACE is where a card is mounted, or a USB port as `dockd look` shows it, such as usb:1-2.
 
     The exit code is 0 when all is stored and erased, 75 when it is worth trying again, 65 when something was refused, 70
     when a person has to look.
@@ -75,17 +86,34 @@ def once(path: Path, config_path: Path) -> int:
     settings = load_dock_settings(config_path)
     log_to_journal("error")
     clock = SystemClock()
+    docked = _docked_at(place, settings, clock)
     with _workplace(settings, clock) as workplace:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: workplace.halt.request())
-        port = Port(_volume_id(path, settings), lambda: MountedCard(path, clock), MOUNTED_LANES, seen_arriving=True)
-        bay = Bay(path.name, Board(), clock)
+        port = Port(docked.volume_id, docked.open, docked.lanes, seen_arriving=True)
+        bay = Bay(docked.bay, Board(), clock)
         pull = Pull(port, workplace, bay, threading.Event())
         console = Console()
         with ThreadPoolExecutor(1) as pool:
             report = follow(console, bay, pool.submit(pull.run))
     show_report(console, report)
     return report.reaction.value if report.reaction is not None else 0
+
+
+@cli.command()
+@config_option
+def look(config_path: Path) -> int:
+    """What stands at the dock now, mounted and on the USB, and how each calls itself. Nothing of it is read.
+
+    The name is what `vault camera add` asks for with a camera that knows nothing of the card's manifest (a DCIM camera).
+    """
+    settings = load_dock_settings(config_path)
+    log_to_journal("error")
+    clock = SystemClock()
+    volumes = _watcher(settings).volumes()
+    usb = _usb(settings, clock)
+    show_places(Console(), volumes, usb.devices() if usb is not None else ())
+    return 0
 
 
 @cli.command()
@@ -141,10 +169,41 @@ def _workplace(settings: DockSettings, clock: Clock) -> Iterator[Workplace]:
         )
 
 
-def _volume_id(path: Path, settings: DockSettings) -> str:
-    """The volume's identifier where PATH is a mount point, else the folder's name: as the daemon would call it."""
-    watcher = MountWatcher([path.parent], filesystems=settings.filesystems)
-    return next((volume.volume_id for volume in watcher.volumes() if volume.mountpoint == path), path.name)
+def _docked_at(place: str, settings: DockSettings, clock: Clock) -> Docked:
+    """What stands at the place that a person named. Raises NothingThere."""
+    if place.startswith("usb:"):
+        usb = _usb(settings, clock)
+        bay = place.replace(":", " ", 1)
+        devices = usb.devices() if usb is not None else ()
+        for device in devices:
+            if device.bay == bay:
+                return plugged(device)
+        standing = ", ".join(device.bay for device in devices) or "no camera at all"
+        raise NothingThere(f"No camera stands at {bay}. On the USB there is {standing}.")
+    path = Path(place).resolve()
+    if not path.is_dir():
+        raise NothingThere(f"{place} is no folder in which a card is mounted.")
+    # The volume's identifier where this is a mount point, else the folder's name: as the daemon would call it.
+    volumes = _watcher(settings, path.parent).volumes()
+    folder = Volume(path, path.name, path.name, "folder", read_only=False)
+    volume = next((volume for volume in volumes if volume.mountpoint == path), folder)
+    return mounted(volume, lambda root: MountedCard(root, clock))
+
+
+def _watcher(settings: DockSettings, *roots: Path) -> MountWatcher:
+    return MountWatcher(
+        roots or settings.mount_roots, filesystems=settings.filesystems, watched_folder=None if roots else settings.watched_folder
+    )
+
+
+def _usb(settings: DockSettings, clock: Clock) -> UsbWatcher | None:
+    """One look at the bus, if the settings name one."""
+    bus = bus_of(settings.usb_backend)
+    if bus is None:
+        return None
+    watcher = UsbWatcher(bus, clock)
+    watcher.look()
+    return watcher
 
 
 def main() -> None:

@@ -30,6 +30,14 @@ class CardGone(CardError):
     hint = "Dock the camera again: what is already in the vault is not read a second time."
 
 
+class CardStuck(CardError):
+    """The camera is there and can't be brought to answer."""
+
+    code = "card.stuck"
+    reaction = Reaction.TRY_AGAIN
+    hint = "Take the camera out and dock it again. It keeps its recordings; the dock tries again by itself as well."
+
+
 class CardReadFailed(CardError):
     """One object can't be read; the rest of the card is not concerned."""
 
@@ -68,6 +76,18 @@ class CardDeleteFailed(CardError):
     code = "card.delete_failed"
     reaction = Reaction.ALARM
     hint = "Dock the camera again: the erase is taken up where it stopped. The recording is safe in the vault."
+
+
+@dataclass(frozen=True, slots=True)
+class CardLimits:
+    """Bounds of one listing. No camera comes near them; a hostile or damaged card does. Fault A13."""
+
+    objects: int = 100_000
+    depth: int = 32
+    listing_s: float = 120
+
+
+DEFAULT_LIMITS = CardLimits()
 
 
 def shown(path: tuple[str, ...]) -> str:
@@ -208,6 +228,9 @@ class Card(Protocol):
 
     def delete_folder(self, path: tuple[str, ...]) -> bool:
         """Remove a folder if it is empty. True when it is gone, False when something stands in it: then it stays."""
+
+    def clock_offset_ms(self) -> int | None:
+        """The camera's clock minus the dock's, measured now, sure to 50 ms. None: this transport can't, or not so well."""
 
     def set_clock(self, moment: datetime) -> bool:
         """Set the camera's clock. False: this transport can't."""

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
+from dockd.usb import USBIP
 from vault.errors import ConfigurationError
 
 
@@ -28,6 +29,12 @@ def _joins_chapters(pattern: str) -> str:
     if not {"recording", "chapter"} <= set(groups):
         raise ValueError("needs the groups `recording` and `chapter`")
     return pattern
+
+
+def _names_a_backend(setting: str) -> str:
+    if setting in ("libusb", "off") or USBIP.fullmatch(setting):
+        return setting
+    raise ValueError("must be `libusb`, `off`, or `usbip:HOST:PORT`")
 
 
 # TOML knows neither paths nor tuples: these two are converted, everything else must have the exact type.
@@ -48,6 +55,7 @@ class DockSettings(BaseModel):
         Path("/run/media"),
         Path("/mnt"),
     )
+    usb_backend: Annotated[StrictStr, AfterValidator(_names_a_backend)] = "libusb"
     rescan_seconds: int = Field(default=30, ge=1, le=3600)
     status_socket: AbsolutePath = Path("/run/dockd/status.sock")
     erase: bool = True

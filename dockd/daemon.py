@@ -13,10 +13,11 @@ import structlog
 from dockd.bay import Board, Vigil
 from dockd.card import Card
 from dockd.config import DockSettings
-from dockd.dock import Dock
+from dockd.dock import Dock, Docked, mounted, plugged
 from dockd.notify import ServiceManager
 from dockd.pull import Workplace
 from dockd.status import StatusServer
+from dockd.usb import UsbWatcher, bus_of
 from dockd.visit import pause
 from dockd.volumes import MountWatcher
 
@@ -61,8 +62,11 @@ class Daemon:
             watched_folder=settings.watched_folder,
             rescan_s=settings.rescan_seconds,
         )
-        self._dock = Dock(self._watcher, open_card, workplace, self._board, pause, lambda: self._wakes.put(_Wake.STIR))
         clock = workplace.clock
+        bus = bus_of(settings.usb_backend)
+        self._usb = UsbWatcher(bus, clock) if bus is not None else None
+        self._open_card = open_card
+        self._dock = Dock(self._standing, workplace, self._board, pause, self._stir)
         self._status = StatusServer(settings.status_socket, self._board, clock)
         self._vigil = Vigil(manager.watchdog_s, clock) if manager.watchdog_s is not None else None
         self._tick_s = min(TICK_S, manager.watchdog_s / 4) if manager.watchdog_s is not None else TICK_S
@@ -76,6 +80,8 @@ class Daemon:
             signal.signal(number, self._asked_to_stop)
         self._status.start()
         self._watcher.start(lambda: self._wakes.put(_Wake.LOOK))
+        if self._usb is not None:
+            self._usb.start(self._stir)
         self._dock.turn()
         self._manager.ready()
         log.info("dockd ready")
@@ -90,6 +96,13 @@ class Daemon:
                 self._dock.look_again()
             self._tell()
         return self._stop()
+
+    def _standing(self) -> list[Docked]:
+        found = [mounted(volume, self._open_card) for volume in self._watcher.volumes()]
+        return found + [plugged(device) for device in (self._usb.devices() if self._usb is not None else ())]
+
+    def _stir(self) -> None:
+        self._wakes.put(_Wake.STIR)
 
     def _asked_to_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self._wakes.put(_Wake.STOP)
@@ -120,6 +133,8 @@ class Daemon:
         log.info("dockd stopping")
         self._workplace.halt.request()
         self._watcher.stop()
+        if self._usb is not None:
+            self._usb.stop()
         ended = self._dock.stop(self._stop_s)
         self._status.stop()
         log.info("dockd stopped", ended=ended)

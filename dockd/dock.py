@@ -1,18 +1,20 @@
 """The dock: which cameras stand where, and a thread for each.
 
-The watcher says what stands there *now*; what came and what left is the difference to what was served until now. So no event
+The watchers say what stands there *now*; what came and what left is the difference to what was served until now. So no event
 can be lost, only seen later.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
 from dockd.bay import Board, Pulse
 from dockd.card import Card
+from dockd.mtp import LANES
 from dockd.pull import Port, Workplace
+from dockd.usb import UsbDevice
 from dockd.visit import Pause, Visit
 from dockd.volumes import Volume
 
@@ -22,10 +24,34 @@ MOUNTED_LANES = 4
 """How many files of a mounted card are read at once: measured, more give no more."""
 
 
-class Volumes(Protocol):
-    """What stands there now; `MountWatcher` in the daemon."""
+@dataclass(frozen=True, slots=True)
+class Docked:
+    """A camera that stands there now.
 
-    def volumes(self) -> tuple[Volume, ...]: ...
+    `key` is this camera at this docking, `slot` the place: one visit at a time serves it. `bay` is the place's name for
+    people. `may_change` says whether it can show something new while it stands: a folder into which somebody still copies.
+    """
+
+    key: Hashable
+    slot: Hashable
+    bay: str
+    volume_id: str
+    open: Callable[[], Card]
+    lanes: int
+    may_change: bool
+
+
+def mounted(volume: Volume, open_card: Callable[[Path], Card]) -> Docked:
+    """A camera whose card is a mounted volume."""
+    place = volume.mountpoint
+    return Docked(
+        (place, volume.volume_id), place, volume.bay, volume.volume_id, lambda: open_card(place), MOUNTED_LANES, may_change=True
+    )
+
+
+def plugged(device: UsbDevice) -> Docked:
+    """A camera on the USB."""
+    return Docked(device.key, device.bay, device.bay, device.volume_id, device.open, LANES, may_change=False)
 
 
 class Dock:
@@ -33,40 +59,39 @@ class Dock:
 
     def __init__(
         self,
-        volumes: Volumes,
-        open_card: Callable[[Path], Card],
+        standing: Callable[[], Sequence[Docked]],
         workplace: Workplace,
         board: Board,
         pause: Pause,
         stirred: Callable[[], None],
     ) -> None:
-        self._volumes = volumes
-        self._open_card = open_card
+        self._standing = standing
         self._work = workplace
         self._board = board
         self._pause = pause
         self._stirred = stirred
-        self._visits: dict[tuple[Path, str], Visit] = {}
+        self._visits: dict[Docked, Visit] = {}
         self._looked_before = False
 
     def turn(self) -> None:
         """Hold what stands there against what is served. A place is given anew once the thread that served it has ended."""
-        present = {(volume.mountpoint, volume.volume_id): volume for volume in self._volumes.volumes()}
-        for place, visit in list(self._visits.items()):
-            if place not in present:
+        present = {docked.key: docked for docked in self._standing()}
+        for docked, visit in list(self._visits.items()):
+            if docked.key not in present:
                 visit.leave()
             if visit.ended:
-                del self._visits[place]
-        served = {mountpoint for mountpoint, _ in self._visits}
-        for place, volume in present.items():
-            if place not in self._visits and volume.mountpoint not in served:
-                self._visits[place] = self._arrived(volume)
+                del self._visits[docked]
+        served = {docked.slot for docked in self._visits}
+        for docked in present.values():
+            if docked.slot not in served:
+                self._visits[docked] = self._arrived(docked)
         self._looked_before = True
 
     def look_again(self) -> None:
         """Cards that were done with may show something new: a watched folder into which somebody still copies."""
-        for visit in self._visits.values():
-            visit.look_again()
+        for docked, visit in self._visits.items():
+            if docked.may_change:
+                visit.look_again()
 
     def pulses(self) -> tuple[Pulse, ...]:
         return tuple(visit.pulse() for visit in self._visits.values())
@@ -79,16 +104,11 @@ class Dock:
         stuck = [visit for visit in self._visits.values() if not visit.join(max(0.0, until_s - self._work.clock.monotonic_s()))]
         return not stuck
 
-    def _arrived(self, volume: Volume) -> Visit:
+    def _arrived(self, docked: Docked) -> Visit:
         taken = {visit.bay.name for visit in self._visits.values()}
-        name = volume.bay if volume.bay not in taken else str(volume.mountpoint)
-        port = Port(
-            volume_id=volume.volume_id,
-            open=lambda: self._open_card(volume.mountpoint),
-            lanes=MOUNTED_LANES,
-            seen_arriving=self._looked_before,
-        )
+        name = docked.bay if docked.bay not in taken else str(docked.slot)
+        port = Port(docked.volume_id, docked.open, docked.lanes, seen_arriving=self._looked_before)
         visit = Visit(name, port, self._work, self._board, self._pause, self._stirred)
-        log.info("camera arrived", bay=name, filesystem=volume.filesystem, read_only=volume.read_only)
+        log.info("camera arrived", bay=name)
         visit.start()
         return visit

@@ -11,18 +11,19 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from dockd.card import (
+    DEFAULT_LIMITS,
     CardDeleteFailed,
     CardError,
     CardFile,
     CardFileChanged,
     CardGone,
+    CardLimits,
     CardReadFailed,
     CardReadOnly,
     CardRefused,
@@ -39,18 +40,6 @@ Some media ask for less; none that a card reader shows asks for more.
 
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 """What opening a listed name without following links says when something else stands there now."""
-
-
-@dataclass(frozen=True, slots=True)
-class CardLimits:
-    """Bounds of one listing. No camera comes near them; a hostile or damaged card does. Fault A13."""
-
-    objects: int = 100_000
-    depth: int = 32
-    listing_s: float = 120
-
-
-DEFAULT_LIMITS = CardLimits()
 
 
 class MountedCard:
@@ -98,6 +87,10 @@ class MountedCard:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def clock_offset_ms(self) -> int | None:
+        """A mounted card carries no clock."""
+        return None
 
     def set_clock(self, moment: datetime) -> bool:  # noqa: ARG002
         """A mounted card carries no clock."""

@@ -22,6 +22,7 @@ from dockd.card import (
     CardReading,
     CardReadOnly,
     CardRecording,
+    CardStuck,
     Refused,
     shown,
 )
@@ -95,7 +96,7 @@ class Pull:
             files = card.files()
             device = manifest.read_device(card, files)
             camera = self._registered(device)
-            docking = self._docked(camera, device)
+            docking = self._docked(card, camera, device)
             reading = self._read(card, files, camera, device)
             taken = self._take_in_all(card, reading, docking)
             report = self._erase_all(card, camera, taken, reading)
@@ -128,26 +129,32 @@ class Pull:
             self._say(serial, "camera.alarm", f"{serial} shows another public key than the registered one.")
         return camera
 
-    def _docked(self, camera: Camera, device: DeviceClaim | None) -> Docking:
-        """Once a docking. The offset is camera minus dock, and only as good as the camera's last look at its own clock is fresh:
-        it writes its time as it enters the dock, so later readings of the same text would measure our own waiting."""
+    def _docked(self, card: Card, camera: Camera, device: DeviceClaim | None) -> Docking:
+        """Once a docking."""
         if not self._work.roster.join(self._bay.name, camera.serial):
             self._say(camera.serial, "camera.alarm", f"Two docked cameras say that they are {camera.serial}. Neither is erased.")
         if self._docking is None:
-            now = self._work.clock.now()
-            if device is None:
-                docking = Docking(now, None, "the card shows no clock")
-            elif not self._work.roster.clock_is_new(camera.serial, device.clock_utc):
-                docking = Docking(now, None, "the camera has not looked at its clock since")
-            elif not self._port.seen_arriving:
-                docking = Docking(now, None, "the camera was docked before the dock looked")
-            else:
-                docking = Docking(now, round((device.clock_utc - now) / timedelta(milliseconds=1)), "card")
+            docking = self._measured(card, camera, device)
             self._intake.docked(camera.serial, docking)
             self._bay.board.count(cameras_docked=1)
             self._bay.board.forget_early(camera.serial)
             self._docking = docking
         return self._docking
+
+    def _measured(self, card: Card, camera: Camera, device: DeviceClaim | None) -> Docking:
+        """The offset is camera minus dock. Over a wire the clock is read as it runs. A card shows the time at which the camera
+        entered the dock, so that any later reading of the same text would measure our own waiting."""
+        offset_ms = card.clock_offset_ms()
+        now = self._work.clock.now()
+        if offset_ms is not None:
+            return Docking(now, offset_ms, "usb")
+        if device is None:
+            return Docking(now, None, "the card shows no clock")
+        if not self._work.roster.clock_is_new(camera.serial, device.clock_utc):
+            return Docking(now, None, "the camera has not looked at its clock since")
+        if not self._port.seen_arriving:
+            return Docking(now, None, "the camera was docked before the dock looked")
+        return Docking(now, round((device.clock_utc - now) / timedelta(milliseconds=1)), "card")
 
     # What has it
 
@@ -212,7 +219,7 @@ class Pull:
                 if receipt is not None:
                     return replace(outcome, receipt=receipt)
                 return self._receive(recording, docking, lanes, outcome)
-        except CardGone:
+        except (CardGone, CardStuck):
             raise
         except (CardError, ContentDiffers, InHand) as failure:
             self._say(claim.camera_serial, "recording.failed", failure.sentence)
@@ -288,7 +295,7 @@ class Pull:
                 self._bay.recording(number)
                 try:
                     outcome = replace(outcome, receipt=self._erase_one(eraser, recording, receipt))
-                except CardGone:
+                except (CardGone, CardStuck):
                     raise
                 except (CardError, EraseRefused, ObjectDiffers, StillThere) as failure:
                     self._say(camera.serial, "erase.stopped", failure.sentence)

@@ -1,5 +1,6 @@
 """What `dockd once` and `dockd status` show on a terminal, and as plain lines where there is none."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from typing import Any
@@ -11,6 +12,8 @@ from rich.text import Text
 
 from dockd.bay import Bay, BayState, Phase
 from dockd.outcome import Outcome, PullReport
+from dockd.usb import UsbDevice
+from dockd.volumes import Volume
 from vault.clock import utc_text
 from vault.recording import Wholeness
 
@@ -89,6 +92,19 @@ def show_status(console: Console, document: dict[str, Any]) -> None:
             f"{counters['recordings_erased']} erased, {counters['alarms']} alarms."
         )
     )
+
+
+def show_places(console: Console, volumes: Sequence[Volume], devices: Sequence[UsbDevice]) -> None:
+    """What stands at the dock: the place that `dockd once` takes, and what the vault would know the camera by."""
+    if not volumes and not devices:
+        console.print(Text("No card is mounted where dockd looks, and no camera is on the USB."))
+        return
+    table = Table("place", "name without a manifest", "", title="At the dock")
+    for volume in volumes:
+        table.add_row(Text(str(volume.mountpoint)), Text(volume.volume_id), Text(volume.filesystem))
+    for device in devices:
+        table.add_row(Text(device.bay.replace(" ", ":", 1)), Text(device.volume_id), Text(device.refusal or "camera"))
+    console.print(table)
 
 
 def _row(outcome: Outcome, erase_wanted: bool) -> tuple[str, ...]:

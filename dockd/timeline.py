@@ -70,19 +70,21 @@ class SegmentTimeline:
     def __call__(self, block: memoryview) -> None:
         """Look at the next bytes. What lies in a box that says nothing of time is stepped over, not read."""
         position, end = 0, block.nbytes
-        self._size_bytes += end
         while position < end and not self._to_the_end:
             if self._skip_bytes:
                 step = min(self._skip_bytes, end - position)
+                self._size_bytes += step
                 if self._hashing:
                     self._init.update(block[position : position + step])
                 self._skip_bytes -= step
             else:
                 step = min(self._wanted - len(self._pending), end - position)
                 self._pending += block[position : position + step]
+                self._size_bytes += step
                 if len(self._pending) == self._wanted:
                     self._step_on()
             position += step
+        self._size_bytes += end - position
 
     def facts(self) -> SegmentFacts:
         """All that was seen, once the last block has passed."""

@@ -53,6 +53,7 @@ class Medium:
     read_bytes: dict[Path_, int] = field(default_factory=dict)
     opened: int = 0
     deleted: list[str] = field(default_factory=list)
+    offset_ms: int | None = None
     clocks: list[datetime] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -127,6 +128,9 @@ class MemoryCard:
         self._must_stand()
         standing = self._medium.contents.keys() - self._believed_gone
         return not any(inner[: len(path)] == path for inner in standing)
+
+    def clock_offset_ms(self) -> int | None:
+        return self._medium.offset_ms
 
     def set_clock(self, moment: datetime) -> bool:
         self._medium.clocks.append(moment)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dockd.bay import Phase
-from dockd.dock import Dock
+from dockd.dock import Dock, Docked, mounted
 from dockd.mount import MountedCard
 from dockd.visit import pause
 from dockd.volumes import Volume
@@ -25,10 +25,10 @@ class Shelf:
         self._media: dict[Path, Medium] = {}
         self._present: dict[Path, Volume] = {}
         self._stirred = threading.Semaphore(0)
-        self.dock = Dock(self, self._open, quay.workplace(), quay.board, pause, self._stirred.release)
+        self.dock = Dock(self.standing, quay.workplace(), quay.board, pause, self._stirred.release)
 
-    def volumes(self) -> tuple[Volume, ...]:
-        return tuple(self._present.values())
+    def standing(self) -> list[Docked]:
+        return [mounted(volume, self._open) for volume in self._present.values()]
 
     def insert(self, place: str, medium: Medium, volume_id: str = "VOL-1") -> None:
         path = Path("/media") / place
@@ -231,11 +231,11 @@ def test_a_real_folder_is_taken_in_and_erased(quay: Quay, tmp_path: Path) -> Non
     quay.register(maker)
     place = tmp_path / "bays" / "card"
 
-    class Folder:
-        def volumes(self) -> tuple[Volume, ...]:
-            return (Volume(place, "card", "card", "folder", False),)
+    def standing() -> list[Docked]:
+        volume = Volume(place, "card", "card", "folder", False)
+        return [mounted(volume, lambda root: MountedCard(root, quay.clock))]
 
-    dock = Dock(Folder(), lambda root: MountedCard(root, quay.clock), quay.workplace(), quay.board, pause, lambda: None)
+    dock = Dock(standing, quay.workplace(), quay.board, pause, lambda: None)
     dock.turn()
     Shelf(quay).until("card", Phase.SAFE)
     quay.halt.request()

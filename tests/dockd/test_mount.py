@@ -23,13 +23,14 @@ from dockd.card import (
     CardFile,
     CardFileChanged,
     CardGone,
+    CardLimits,
     CardReadFailed,
     CardReadOnly,
     CardRefused,
     edges,
     read_whole,
 )
-from dockd.mount import CardLimits, MountedCard, MountedReader
+from dockd.mount import MountedCard, MountedReader
 from tests.dockd.hand_clock import HandClock
 from tests.dockd.real_mounts import bound, ext4, mount, tmpfs, unmount
 
