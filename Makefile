@@ -37,6 +37,11 @@ crash: $(READY) tools
 mutants: $(READY) tools
 	$(BIN)/python -m tests.crash.mutants
 
+# Bad inputs for every parser of untrusted bytes. The count is an argument.
+INPUTS ?= 1000000
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed 1 --processes $(PROCESSES)
+
 setup: $(READY) tools
 
 # The environment: exactly the locked packages, each by its hash. Debian's python3 comes without venv.

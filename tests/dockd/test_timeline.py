@@ -276,6 +276,15 @@ def test_a_segment_that_is_no_mp4_breaks_the_verdict_and_nothing_else(content: b
         assert any(f"{index:04d}.mp4" in sentence for sentence in found.findings)
 
 
+@pytest.mark.parametrize("content", [b"no MP4 at all " * 100, segment(gops(0, 2))[:-1] + b"\0\0\0\x07none" + bytes(50)])
+def test_where_a_file_is_no_mp4_does_not_depend_on_how_it_is_read(content: bytes) -> None:
+    """Two readings of one file say the same, whatever their blocks."""
+    whole = look(content)
+    assert look(content, *range(1, len(content))) == whole
+    assert look(content, 3, 700) == whole
+    assert whole.size_bytes == len(content)
+
+
 def test_a_recovered_recording_says_how_much_of_the_preroll_stands() -> None:
     """The power failed after the first of three segments of pre-roll."""
     made = CAMERA.make(2)
