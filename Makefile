@@ -55,8 +55,9 @@ $(READY): requirements/dev.lock pyproject.toml
 # What the tests call beside Python.
 .PHONY: tools apt
 tools:
-	@missing=""; for pair in strace:strace systemd-analyze:systemd mount:mount; do \
+	@missing=""; for pair in strace:strace systemd-analyze:systemd mount:mount umockdev-run:umockdev; do \
 	  command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	/sbin/ldconfig -p | grep -q libusb-1.0.so.0 || missing="$$missing libusb-1.0-0"; \
 	test -z "$$missing" || $(MAKE) --no-print-directory apt PACKAGES="$$missing"
 
 apt:

@@ -1,0 +1,31 @@
+"""What dockd makes of the one camera on this machine's USB, as one line of JSON: run where the machine's USB is a replay.
+
+umockdev-run --device=... --ioctl=... -- python -m tests.dockd.identify
+"""
+
+import json
+from dataclasses import asdict
+
+from dockd.card import CardError
+from dockd.mtp import MtpCard
+from dockd.usb import UsbWatcher, bus_of
+from vault.clock import SystemClock
+
+
+def main() -> None:
+    bus = bus_of("libusb")
+    assert bus is not None
+    watcher = UsbWatcher(bus, SystemClock())
+    watcher.look()
+    (camera,) = watcher.devices()
+    said = {"bay": camera.bay, "volume_id": camera.volume_id, "refusal": camera.refusal}
+    try:
+        with camera.open() as card:
+            assert isinstance(card, MtpCard)
+            print(json.dumps(said | {"device": asdict(card.device)}))
+    except CardError as error:
+        print(json.dumps(said | {"code": error.code, "sentence": error.sentence}))
+
+
+if __name__ == "__main__":
+    main()
