@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROCESSES ?= $(shell nproc)
 
-.PHONY: run test lint format bench crash mutants fuzz lock setup clean
+.PHONY: run test lint format bench crash mutants fuzz vm-test lock setup clean
 
 run: $(READY)
 	$(BIN)/python -m tests.demo
@@ -42,6 +42,11 @@ INPUTS ?= 1000000
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed 1 --processes $(PROCESSES)
 
+# A real kernel and programs that nobody here wrote, in a virtual machine. The built guest is kept in ~/.cache/dock-vault/vm;
+# the first run takes two minutes, any other one.
+vm-test: $(READY) vm-tools
+	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm
+
 setup: $(READY) tools
 
 # The environment: exactly the locked packages, each by its hash. Debian's python3 comes without venv.
@@ -53,11 +58,19 @@ $(READY): requirements/dev.lock pyproject.toml
 	@touch $@
 
 # What the tests call beside Python.
-.PHONY: tools apt
+.PHONY: tools vm-tools apt
 tools:
 	@missing=""; for pair in strace:strace systemd-analyze:systemd mount:mount umockdev-run:umockdev; do \
 	  command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
 	/sbin/ldconfig -p | grep -q libusb-1.0.so.0 || missing="$$missing libusb-1.0-0"; \
+	test -z "$$missing" || $(MAKE) --no-print-directory apt PACKAGES="$$missing"
+
+# Debian keeps some of them where only root looks.
+SBIN := /usr/local/sbin:/usr/sbin:/sbin
+vm-tools:
+	@PATH="$$PATH:$(SBIN)"; missing=""; for pair in qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils mmdebstrap:mmdebstrap \
+	  mke2fs:e2fsprogs depmod:kmod cpio:cpio mkfs.vfat:dosfstools mcopy:mtools; do \
+	  command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
 	test -z "$$missing" || $(MAKE) --no-print-directory apt PACKAGES="$$missing"
 
 apt:

@@ -1,7 +1,7 @@
 """Runs in the guest: commands and questions come as JSON lines over a virtio serial port, answers go back the same way.
 
-A request is `{"id", "command", "timeout"}`, answered with `{"id", "code", "output"}`, or `{"id", "socket"}`, answered with all that the
-unix socket says to whoever connects. Each has a thread of its own. Id 0 is the greeting of an agent that has just started.
+A request is `{"id", "command", "timeout"}`, answered with `{"id", "code", "output"}`, or `{"id", "socket"}`, answered with all
+that the unix socket says to whoever connects. Each has a thread of its own. Id 0 is the greeting of an agent that just started.
 """
 
 import json

@@ -6,10 +6,12 @@ What it is made of stands in the digest that names its folder, so that a change 
 import hashlib
 import lzma
 import os
+import re
 import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +21,10 @@ HERE = Path(__file__).resolve().parent
 LOCK = HERE.parent.parent / "requirements" / "run.lock"
 INPUTS = (HERE / "image.sh", HERE / "agent.py", HERE / "machine.py", HERE / "guest.py", LOCK)
 
+MAKING = ".making-"
 SNAPSHOT = "booted"
 BOOT_S = 300.0
+CPUINFO = Path("/proc/cpuinfo")
 XZ = b"\xfd7zXZ\x00"
 
 
@@ -38,10 +42,11 @@ class Guest:
         folder = cache / digest(accelerator)
         guest = cls(Hardware(folder / "vmlinux", folder / "initrd", accelerator), folder / "booted.qcow2")
         if not guest.disk.exists():
-            making = cache / f".making-{os.getpid()}"
+            cache.mkdir(parents=True, exist_ok=True)
+            making = Path(tempfile.mkdtemp(prefix=MAKING, dir=cache))
             try:
                 _make(making, accelerator)
-                making.rename(folder)
+                _keep_only(making, folder)
             finally:
                 shutil.rmtree(making, ignore_errors=True)
         return guest
@@ -60,25 +65,35 @@ def fastest_accelerator() -> str:
 
 
 def digest(accelerator: str) -> str:
-    """Of everything that goes into the guest, Debian's archive excepted."""
-    inputs = hashlib.sha256(accelerator.encode())
+    """Of all that goes into the guest, Debian's archive excepted. A snapshot fits one QEMU, and under KVM one processor."""
+    version = subprocess.run(["qemu-system-x86_64", "--version"], check=True, capture_output=True).stdout
+    inputs = hashlib.sha256(accelerator.encode() + version)
+    if accelerator == "kvm":
+        inputs.update(b"".join(sorted(set(re.findall(rb"^(?:model name|flags)\t.*$", CPUINFO.read_bytes(), re.MULTILINE)))))
     for path in INPUTS:
         inputs.update(hashlib.sha256(path.read_bytes()).digest())
     return inputs.hexdigest()[:16]
 
 
+def _keep_only(made: Path, folder: Path) -> None:
+    """Put a new guest in its place; guests of other digests go, half a gigabyte each."""
+    for old in folder.parent.iterdir():
+        if not old.name.startswith(MAKING):
+            shutil.rmtree(old, ignore_errors=True)
+    made.rename(folder)
+
+
 def _make(folder: Path, accelerator: str) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     print(f"building the guest in {folder.parent}", flush=True)
     packages = folder / "packages"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
+    pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
     pip += ["--no-compile", "--only-binary", ":all:", "--python-version", "3.11", "--target", str(packages), "-r", str(LOCK)]
-    subprocess.run(pip, check=True)
+    subprocess.run(pip, check=True, env=os.environ | {"PIP_ROOT_USER_ACTION": "ignore"})
     as_root = [] if os.geteuid() == 0 else ["sudo"]
     subprocess.run([*as_root, str(HERE / "image.sh"), str(folder), str(packages)], check=True)
     shutil.rmtree(packages)
     (folder / "vmlinux").write_bytes(unpacked_kernel((folder / "vmlinuz").read_bytes()))
+    (folder / "vmlinuz").unlink()
     _boot(folder, accelerator)
 
 
@@ -92,6 +107,7 @@ def _boot(folder: Path, accelerator: str) -> None:
         machine.wait_for_agent(BOOT_S)
         machine.must("systemctl is-system-running --wait; modprobe -a vhci-hcd usb-storage vfat nls_utf8; sync", BOOT_S)
         machine.monitor(f"savevm {SNAPSHOT}")
+    shutil.rmtree(said)
 
 
 def unpacked_kernel(image: bytes) -> bytes:

@@ -114,6 +114,7 @@ copy_modules "$RELEASE"
 configure
 build_initrd "$RELEASE"
 cp "$KERNEL/boot/vmlinuz-$RELEASE" "$OUT/vmlinuz"
-mke2fs -q -t ext4 -d "$TREE" -L root -E lazy_itable_init=1,lazy_journal_init=1 -O ^metadata_csum "$OUT/root.img" 1G
+mke2fs -q -F -t ext4 -d "$TREE" -L root -E lazy_itable_init=1,lazy_journal_init=1 -O ^metadata_csum "$OUT/root.img" 1G
 qemu-img convert -O qcow2 "$OUT/root.img" "$OUT/root.qcow2"
 rm -rf "$TREE" "$KERNEL" "$OUT/initrd.d" "$OUT/root.img"
+chown --reference="$OUT" "$OUT"/*

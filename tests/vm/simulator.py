@@ -1,7 +1,6 @@
 """Simulated cameras of this machine, served to the guest by the real `device-sim` as a process of its own."""
 
 import re
-import shutil
 import socket
 import subprocess
 import sysconfig
@@ -21,7 +20,10 @@ SERVING_S = 30.0
 
 
 class Worn:
-    """A camera in a folder: made at once, so that it can be enrolled, and then worn for a shift. `card` is kept for comparing."""
+    """A camera in a folder: made at once, so that it can be enrolled, and then worn for a shift.
+
+    `card` is what stood on it when it was docked.
+    """
 
     def __init__(self, folder: Path, serial: str) -> None:
         profile = Profile(serial, width=1280, height=720, fps=10, seed=int(serial[-2:]))
@@ -37,12 +39,6 @@ class Worn:
         camera = Camera.open(self.folder, ManualClock(SystemClock().utc_ms() - shift.duration_ms))
         shift.play(camera, lambda step, camera: None)
         camera.power_off()
-        self.card = files_below(self.folder / "card")
-
-    def dock(self) -> None:
-        """Into the dock: from now on it writes nothing itself."""
-        Camera.open(self.folder, SystemClock()).dock()
-        self.card = files_below(self.folder / "card")
 
     def left(self) -> set[str]:
         """What stands on the card now, beside what says who the camera is."""
@@ -132,7 +128,3 @@ def vfat_files(image: Path) -> list[str]:
     """The names on a FAT volume that nobody has mounted."""
     done = subprocess.run(["mdir", "-/", "-b", "-i", image, "::"], check=True, capture_output=True, text=True)
     return [line.removeprefix("::/") for line in done.stdout.splitlines() if not line.endswith("/")]
-
-
-def program_is_there() -> bool:
-    return shutil.which(PROGRAM) is not None

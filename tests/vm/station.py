@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 VAULT_DISK = "192M"
 PROGRAM_DISK = "24M"
 STATUS_SOCKET = "/run/dockd/status.sock"
-POLL_S = 0.05
+POLL_S = 0.1
 
 VAULT_TOML = 'root = "/var/lib/dock-vault/vault"\npins = "/etc/dock-vault/pins.json"\nreserve_mb = 1\nlanes = 2\n'
 DOCKD_TOML = 'vault = "/etc/dock-vault/vault.toml"\nlog_level = "debug"\n'
@@ -175,5 +175,7 @@ def attach_file(machine: Machine, name: str, image: Path, **more: Any) -> None:
 
 
 def _disk(content: Path, image: Path, size: str) -> Path:
-    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-d", str(content), str(image), size], check=True)
+    subprocess.run(
+        ["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-d", str(content), str(image), size], check=True, capture_output=True
+    )
     return image
