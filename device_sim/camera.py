@@ -18,7 +18,7 @@ from pathlib import Path
 
 from device_sim import fmp4
 from device_sim.card import Card
-from device_sim.clock import Clock, ManualClock, SystemClock, format_utc
+from device_sim.clock import Clock, ManualClock, SystemClock, WornClock, format_utc
 from device_sim.encoder import VideoEncoder
 from device_sim.errors import CardFull, NotACamera, ProfileError, WrongState
 from device_sim.manifest import Head, Stop, StopReason
@@ -77,7 +77,8 @@ class Camera:
         self.folder = folder
         self.finished: list[Finished] = []
         """Recordings closed since this object was made, in order."""
-        self._clock = clock
+        self._clock = WornClock(clock, state.clock_offset_ms, state.profile.drift_ppm)
+        self._world = clock
         self._medium = medium
         self._state = state
         self._memory = Memory(folder / "internal", medium)
@@ -104,7 +105,13 @@ class Camera:
         medium.sync(folder.parent)
         card = Card(folder / "card", medium)
         card.format()
-        state = State(profile, battery_percent=profile.battery_percent, utc_ms=clock.utc_ms(), mono_ms=clock.mono_ms())
+        state = State(
+            profile,
+            battery_percent=profile.battery_percent,
+            utc_ms=clock.utc_ms(),
+            mono_ms=clock.mono_ms(),
+            clock_offset_ms=profile.clock_offset_ms,
+        )
         Memory(folder / "internal", medium).create(state)
         camera = cls(folder, state, clock, medium)
         camera._write_device()
@@ -174,7 +181,29 @@ class Camera:
 
     @property
     def clock(self) -> Clock:
-        return self._clock
+        """The world's clock, as it was given; its own may be off and drift."""
+        return self._world
+
+    @property
+    def utc_ms(self) -> int:
+        """The time that the camera shows."""
+        return self._clock.utc_ms()
+
+    def set_clock(self, utc_ms: int) -> None:
+        """The dock sets the camera's clock. It is durable on return."""
+        self._expect("have its clock set", Mode.DOCKED)
+        self._clock.set_utc(utc_ms)
+        self._save(self._state)
+
+    def delete(self, path: Path) -> None:
+        """The dock deletes a file, or an empty folder, of the card. Durable on return. Raises OSError."""
+        self._expect("be erased", Mode.DOCKED)
+        if path.is_dir():
+            self._medium.rmdir(path)
+        else:
+            path.lstat()
+            self._medium.unlink(path)
+        self._medium.sync(path.parent)
 
     @property
     def mono_ms(self) -> int:
@@ -466,4 +495,4 @@ class Camera:
         self._memory.save(self._state)
 
     def _with_clocks(self, state: State) -> State:
-        return replace(state, utc_ms=self._clock.utc_ms(), mono_ms=self.mono_ms)
+        return replace(state, utc_ms=self._world.utc_ms(), mono_ms=self.mono_ms, clock_offset_ms=self._clock.offset_ms)

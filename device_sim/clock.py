@@ -78,6 +78,37 @@ class SystemClock:
             time.sleep(min(left_s, NAP_S))
 
 
+class WornClock:
+    """A camera's own clock over that of the world: `offset_ms` off, and drifting by `drift_ppm` millionths of the time that
+    passes. The monotonic clock is the world's."""
+
+    def __init__(self, world: Clock, offset_ms: int, drift_ppm: float) -> None:
+        self._world = world
+        self._offset_ms = offset_ms
+        self._drift_ppm = drift_ppm
+        self._since_mono_ms = world.mono_ms()
+
+    @property
+    def offset_ms(self) -> int:
+        """How far ahead of the world it is now."""
+        passed_ms = self._world.mono_ms() - self._since_mono_ms
+        return self._offset_ms + round(passed_ms * self._drift_ppm / 1_000_000)
+
+    def utc_ms(self) -> int:
+        return self._world.utc_ms() + self.offset_ms
+
+    def mono_ms(self) -> int:
+        return self._world.mono_ms()
+
+    def wait_until(self, mono_ms: int) -> None:
+        self._world.wait_until(mono_ms)
+
+    def set_utc(self, utc_ms: int) -> None:
+        """Show this time from now on; it drifts as it did."""
+        self._offset_ms = utc_ms - self._world.utc_ms()
+        self._since_mono_ms = self._world.mono_ms()
+
+
 def format_utc(utc_ms: int) -> str:
     """Milliseconds since 1970 as RFC 3339 with milliseconds and `Z`, the one spelling on a card."""
     moment = EPOCH + timedelta(milliseconds=utc_ms)

@@ -33,6 +33,9 @@ class Medium(Protocol):
     def unlink(self, path: Path) -> None:
         """Remove a file's name; one that is gone already is no error."""
 
+    def rmdir(self, path: Path) -> None:
+        """Remove an empty folder."""
+
 
 class Disk:
     """The real one."""
@@ -60,3 +63,6 @@ class Disk:
 
     def unlink(self, path: Path) -> None:
         path.unlink(missing_ok=True)
+
+    def rmdir(self, path: Path) -> None:
+        path.rmdir()

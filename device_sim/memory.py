@@ -30,7 +30,7 @@ class State:
     `counter` is that of the last recording begun (0: none yet) and `previous_sha256` the digest of the last manifest closed.
     `open_head` is the recording that was begun and not yet closed; `closing_sha256` the digest of the manifest that was about
     to be published for it. `mono_ms` and `utc_ms` are the clocks when this was written. `card_at` is the folder that the
-    card was put into, or None while it is in the camera.
+    card was put into, or None while it is in the camera. `clock_offset_ms` is how far its wall clock is ahead of the world's.
     """
 
     profile: Profile
@@ -43,6 +43,7 @@ class State:
     battery_percent: float = 100.0
     utc_ms: int = 0
     mono_ms: int = 0
+    clock_offset_ms: int = 0
 
     def opened(self, head: Head) -> State:
         return replace(self, counter=head.counter, open_head=head, closing_sha256=None)
@@ -125,6 +126,7 @@ def _document(state: State) -> dict[str, Any]:
         "battery_percent": state.battery_percent,
         "utc_ms": state.utc_ms,
         "mono_ms": state.mono_ms,
+        "clock_offset_ms": state.clock_offset_ms,
     }
 
 

@@ -23,7 +23,8 @@ class Profile:
 
     `fps` must divide 90,000 so that every frame starts on a tick. `gop_frames` is the keyframe interval. `storage_bytes`
     is what the card holds; `ring_bytes` what the pre-record memory holds. `preroll_audio` says whether the microphone is on
-    in standby: it is not, unless a municipality decides otherwise (P15, Q4).
+    in standby: it is not, unless a municipality decides otherwise (P15, Q4). `clock_offset_ms` is how far ahead its clock was
+    set, and `drift_ppm` how fast it drifts, in millionths.
     """
 
     serial: str
@@ -41,6 +42,8 @@ class Profile:
     ring_bytes: int = 64 * 1024 * 1024
     battery_percent: int = 100
     seed: int = 0
+    clock_offset_ms: int = 0
+    drift_ppm: float = 0.0
 
     def __post_init__(self) -> None:
         for complaint, hint in self._complaints():
