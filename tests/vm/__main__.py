@@ -6,13 +6,12 @@ import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 from tests.vm.cable import Cable
 from tests.vm.guest import Guest
 from tests.vm.machine import Machine, MachineFailed
-from tests.vm.scenarios import ACTS, CARD, FIRST, QEMU_CAMERA, SECOND, Stage
+from tests.vm.scenarios import CARD, FIRST, QEMU_CAMERA, SCENARIOS, SECOND, Stage
 from tests.vm.simulator import Simulator, Worn
 from tests.vm.station import Station
 from vault.clock import SystemClock
@@ -40,7 +39,7 @@ def main() -> int:
     began_s = clock.monotonic_s()
     guest = Guest.cached(options.cache)
     print(f"the guest stands after {clock.monotonic_s() - began_s:.1f} s, {guest.hardware.accelerator}", flush=True)
-    wanted = [[run for run in act if all_or_part(run.__name__, options.only)] for act in ACTS]
+    wanted = [run for run in SCENARIOS if not options.only or any(part in run.__name__ for part in options.only)]
     # Sockets stand in this folder, and their paths are short by nature.
     with tempfile.TemporaryDirectory(prefix="vm-") as folder:
         passed = play(guest, Path(folder), wanted)
@@ -48,11 +47,7 @@ def main() -> int:
     return 0 if all(passed) else 1
 
 
-def all_or_part(name: str, parts: list[str]) -> bool:
-    return not parts or any(part in name for part in parts)
-
-
-def play(guest: Guest, folder: Path, acts: list[list[Callable[[Stage], str]]]) -> list[bool]:
+def play(guest: Guest, folder: Path, scenarios: list[Callable[[Stage], str]]) -> list[bool]:
     """Restore the guest, bring everything into it, and try. Whether each scenario passed."""
     cameras = {serial: Worn(folder / serial, serial) for serial in SHIFTS}
     station = Station(folder)
@@ -67,11 +62,11 @@ def play(guest: Guest, folder: Path, acts: list[list[Callable[[Stage], str]]]) -
             station.install(machine)
             for each in worn:
                 each.result()
-        with Simulator(list(cameras.values())) as simulator, ThreadPoolExecutor(2) as pool:
+        with Simulator(list(cameras.values())) as simulator:
             half = sum(map(len, cameras[FIRST].card.values())) // 2
             with Cable(simulator.port, half) as cable:
                 stage = Stage(folder, machine, station, simulator, cable, cameras)
-                return [passed for act in acts for passed in pool.map(partial(tried, stage), act)]
+                return [tried(stage, scenario) for scenario in scenarios]
 
 
 def first_command_s(machine: Machine, began_s: float) -> float:

@@ -241,6 +241,14 @@ def pair_of(camera: Worn) -> tuple[str, str]:
     return segment, segment.rpartition("/")[0] + "/recording.json"
 
 
+def dockd_once_erases_what_is_held(stage: Stage) -> str:
+    """The same camera as in the reader, its footage back on it: nothing is taken in twice, and it is erased."""
+    place = stage.bay(CARD).replace(" ", ":")
+    said = stage.machine.must(f"runuser -u dockd -- /opt/dock-vault/bin/dockd once {place}", 120)
+    assert not stage.cameras[CARD].left(), f"{sorted(stage.cameras[CARD].left())} is left: {said}"
+    return place
+
+
 def the_vault_holds_it_all(stage: Stage) -> str:
     """`vault verify` in the guest finds nothing; opened by two officials out here, every byte is the camera's."""
     said = stage.station.verify()
@@ -265,13 +273,15 @@ def opened(held: list[Held], camera: str) -> dict[str, dict[str, bytes]]:
     }
 
 
-ACTS: tuple[tuple[Callable[[Stage], str], ...], ...] = (
-    (udev_sees_the_cameras,),
-    (dockd_takes_in_over_usb,),
-    (dockd_takes_in_from_qemu,),
-    (dockd_takes_in_a_card,),
-    (dockd_refuses_a_keyboard,),
-    (the_vault_holds_it_all, libmtp_reads_the_same),
-    (gphoto2_reads_the_same,),
+SCENARIOS: tuple[Callable[[Stage], str], ...] = (
+    udev_sees_the_cameras,
+    dockd_takes_in_over_usb,
+    dockd_takes_in_from_qemu,
+    dockd_takes_in_a_card,
+    dockd_refuses_a_keyboard,
+    libmtp_reads_the_same,
+    gphoto2_reads_the_same,
+    dockd_once_erases_what_is_held,
+    the_vault_holds_it_all,
 )
-"""What stands in one act is tried at the same time. In the last two dockd has been stopped: it leaves the camera to others."""
+"""From libmtp's on, dockd has been stopped: it leaves the camera to others."""
