@@ -17,6 +17,7 @@ from device_sim.insertion import pull as pull_folder
 from device_sim.live import describe
 from device_sim.live import live as live_camera
 from device_sim.profile import Profile
+from device_sim.serving import serve_cameras
 from device_sim.shift import Shift, Step
 from device_sim.volume import insert_volume, is_volume, pull_volume
 
@@ -154,6 +155,26 @@ def pull(folder: Path) -> None:
     (pull_volume if is_volume(camera) else pull_folder)(camera)
     camera.take_out()
     click.echo(camera.mode.value)
+
+
+@cli.command()
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--usbip", "address", metavar="HOST:PORT", default="127.0.0.1:3240", show_default=True, help="Where hosts reach it."
+)
+def dock(folders: tuple[Path, ...], address: str) -> None:
+    """Dock cameras over USB, until `quit` or SIGTERM: each DIR is one camera on one port of a bus in software.
+
+    
+    A Linux machine makes real USB devices of them:    modprobe vhci-hcd; usbip attach -r HOST -b 1-1
+    dockd reaches them without a kernel:               usb_backend = "usbip:HOST:PORT"
+
+    Typed lines: `unplug 1-1`, `plug 1-1`, `list`, `quit`.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise click.BadParameter("use a form such as 127.0.0.1:3240", param_hint="--usbip")
+    serve_cameras([Camera.open(folder, SystemClock()) for folder in folders], host, int(port), click.echo)
 
 
 @cli.command()
