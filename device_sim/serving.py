@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import socket
@@ -79,16 +80,16 @@ def _lines() -> Iterator[Iterator[str]]:
 
 
 def _read_lines(woken: socket.socket) -> Iterator[str]:
-    sources: list[object] = [woken, sys.stdin]
+    typed, sources = sys.stdin.fileno(), [woken.fileno(), sys.stdin.fileno()]
+    waiting = b""
     while True:
         ready, _, _ = select.select(sources, [], [])
-        if woken in ready:
+        if woken.fileno() in ready:
             return
-        line = sys.stdin.readline()
-        if line:
-            if line.strip():
-                yield line.strip()
-        elif sys.stdin.isatty():
+        content = os.read(typed, 4096)
+        *lines, waiting = (waiting + content).split(b"\n")
+        yield from (line.decode("utf-8", "replace").strip() for line in lines if line.strip())
+        if not content and os.isatty(typed):
             return
-        else:
-            sources.remove(sys.stdin)
+        if not content:
+            sources.remove(typed)
