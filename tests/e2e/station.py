@@ -1,18 +1,24 @@
-"""A whole station to test with: simulated cameras, the real `dockd` as a process, a real vault."""
+"""A whole station to test with: simulated cameras, the real `dockd` as a process, a real vault.
+
+Cameras come as cards in a watched folder, or over USB: a bus in this process, reached by `dockd` over USB/IP in user space.
+"""
 
 import io
 import os
 import subprocess
 import sysconfig
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import av
 import numpy as np
 
-from device_sim.camera import Camera
+from device_sim.camera import Camera, Mode
+from device_sim.hub import Hub
 from device_sim.insertion import insert, pull
 from device_sim.scene import read_counter
+from device_sim.usb import UsbCamera
 from tests.vault.world import HandClock, founded, plaintexts
 from vault import cameras, catalogue
 from vault.catalogue import RecordingRow
@@ -22,6 +28,13 @@ from vault.vault import Vault
 from vault.verify import Finding, verify
 
 PROGRAMS = Path(sysconfig.get_path("scripts"))
+
+
+class Transport(StrEnum):
+    """How a camera's card reaches the dock."""
+
+    CARD = "card"
+    USB = "usb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +47,23 @@ class Frames:
 
 
 class Station:
-    """One docking PC in a folder: vault, settings, and a watched folder for cards."""
+    """One docking PC in a folder: vault, settings, and a watched folder for cards or a USB. `close` it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, transport: Transport = Transport.CARD) -> None:
         self.folder = folder
+        self.transport = transport
+        self.hub: Hub | None = None
+        self._plugged: dict[str, tuple[UsbCamera, str]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self.settings: VaultSettings = founded(folder, HandClock())
         self.bays = folder / "bays"
         self.bays.mkdir()
         self.vault_config, self.dock_config = folder / "vault.toml", folder / "dockd.toml"
         self.vault_config.write_text(f'root = "{self.settings.root}"\npins = "{self.settings.pins}"\nreserve_mb = 1\nlanes = 2\n')
+        self.usb_backend = "off"
+        if transport is Transport.USB:
+            self.hub = Hub()
+            self.usb_backend = f"usbip:127.0.0.1:{self.hub.serve()}"
         self.write_dock_config()
 
     def write_dock_config(self, *lines: str) -> None:
@@ -51,6 +71,7 @@ class Station:
             f'vault = "{self.vault_config}"',
             f'watched_folder = "{self.bays}"',
             f'status_socket = "{self.folder / "s.sock"}"',
+            f'usb_backend = "{self.usb_backend}"',
         )
         self.dock_config.write_text("\n".join((*basics, *lines)) + "\n")
 
@@ -61,14 +82,43 @@ class Station:
         with self.vault() as vault, vault.writing() as tx:
             cameras.register(tx, vault.log, vault.clock, (camera.serial, camera.public_key, "sim"), "test")
 
+    def close(self) -> None:
+        if self.hub is not None:
+            self.hub.close()
+
+    def insert(self, camera: Camera) -> None:
+        """Put the camera into the dock: its card into the watched folder, or its plug into the USB."""
+        if self.hub is None:
+            insert(camera, self.bays)
+            return
+        if camera.mode is not Mode.DOCKED:
+            camera.dock()
+        device = UsbCamera(camera)
+        self._plugged[camera.serial] = (device, self.hub.plug(device))
+
+    def take_out(self, camera: Camera) -> None:
+        """Out of the dock, at any moment."""
+        if self.hub is None:
+            pull(camera)
+        else:
+            self.hub.unplug(self._plugged.pop(camera.serial)[0])
+
+    def bay(self, camera: Camera) -> str:
+        """What `dockd` calls the bay in which the camera stands."""
+        return camera.serial if self.hub is None else f"usb {self._plugged[camera.serial][1]}"
+
+    def place(self, camera: Camera) -> str:
+        """What `dockd once` is given."""
+        return str(self.bays / camera.serial) if self.hub is None else self.bay(camera).replace(" ", ":")
+
     def dock(self, camera: Camera) -> subprocess.CompletedProcess[str]:
         """Insert, take in with `dockd once`, and take the camera out again."""
-        place = insert(camera, self.bays)
-        done = self.once(place)
-        pull(camera)
+        self.insert(camera)
+        done = self.once(self.place(camera))
+        self.take_out(camera)
         return done
 
-    def once(self, place: Path) -> subprocess.CompletedProcess[str]:
+    def once(self, place: str) -> subprocess.CompletedProcess[str]:
         return self.call("dockd", "once", place, "--config", self.dock_config)
 
     def call(self, program: str, *words: object, typed: str = "") -> subprocess.CompletedProcess[str]:

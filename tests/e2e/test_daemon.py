@@ -15,9 +15,9 @@ import pytest
 
 from device_sim.camera import Camera
 from device_sim.clock import ManualClock
-from device_sim.insertion import insert
 from device_sim.profile import Profile
 from device_sim.shift import Shift
+from tests.e2e.conftest import NewStation
 from tests.e2e.station import PROGRAMS, Station
 from vault.audit import read_leaves
 from vault.jsonform import parse_object
@@ -61,9 +61,9 @@ def status(station: Station) -> dict[str, Any]:
 
 
 def wait_for(station: Station, holds: Callable[[dict[str, dict[str, Any]]], bool]) -> dict[str, dict[str, Any]]:
-    """Ask the dock until its bays are as wanted; bay's name to its document. Bounded in turns, each a round trip to the dock."""
+    """Ask the dock until its bays are as wanted; camera (or bay, before it is known) to document. Bounded in turns, each a round trip to the dock."""
     for _ in range(100_000):
-        bays = {bay["bay"]: bay for bay in status(station)["bays"]}
+        bays = {bay["camera"] or bay["bay"]: bay for bay in status(station)["bays"]}
         if holds(bays):
             return bays
     pytest.fail(f"the bays did not come to rest: {bays}")
@@ -78,16 +78,16 @@ def camera_with(station: Station, serial: str, shift: str, seed: int = 0) -> Cam
     return camera
 
 
-def test_ten_cameras_at_once_all_finish_and_none_starves(tmp_path: Path) -> None:
+def test_ten_cameras_at_once_all_finish_and_none_starves(new_station: NewStation, tmp_path: Path) -> None:
     """Issue point 9: in the order of the log, no camera's n-th recording comes later than twice its fair turn."""
-    station = Station(tmp_path / "station")
+    station = new_station(tmp_path / "station")
     serials = [f"BWC{number:04d}" for number in range(1, 11)]
     uses = 4
     shift = "standby 31 s\n" + "on\n4 s\noff\n1 s\n" * uses + "dock\n"
     first = camera_with(station, serials[0], shift)
-    insert(first, station.bays)
+    station.insert(first)
     for number, serial in enumerate(serials[1:], 1):
-        insert(camera_with(station, serial, shift, number), station.bays)
+        station.insert(camera_with(station, serial, shift, number))
     with running(station):
         wait_for(station, lambda bays: len(bays) == 10 and not any(bay["phase"] in BUSY for bay in bays.values()))
         bays = wait_for(station, lambda bays: all(bay["phase"] not in BUSY for bay in bays.values()))
@@ -120,15 +120,16 @@ def spoil(card: Path) -> None:
     (recordings / "BWC0042-000096" / "recording.json").write_bytes(b"")
 
 
-def test_a_hostile_card_has_its_verdicts_and_the_other_bay_goes_on(tmp_path: Path) -> None:
+def test_a_hostile_card_has_its_verdicts_and_the_other_bay_goes_on(new_station: NewStation, tmp_path: Path) -> None:
     """Faults A13 to A15, B6, B7: the whole recording is taken in and erased, nothing else is touched, the other bay is done."""
-    station = Station(tmp_path / "station")
+    station = new_station(tmp_path / "station")
     bad = camera_with(station, "BWC0042", "standby 31 s\non\n3 s\noff\n1 s\non\n3 s\noff\n1 s\non\n3 s\noff\ndock\n")
     good = camera_with(station, "BWC0043", "standby 31 s\non\n3 s\noff\ndock\n")
-    card = insert(bad, station.bays)
-    spoil(card)
+    spoil(bad.card_folder)
+    station.insert(bad)
+    card = bad.card_folder
     before = {path for path in card.rglob("*") if "000003" not in path.as_posix()}
-    insert(good, station.bays)
+    station.insert(good)
     with running(station):
         bays = wait_for(station, lambda bays: len(bays) == 2 and not any(bay["phase"] in BUSY for bay in bays.values()))
     assert bays["BWC0043"]["phase"] == "safe to take"
@@ -140,30 +141,29 @@ def test_a_hostile_card_has_its_verdicts_and_the_other_bay_goes_on(tmp_path: Pat
     assert station.findings() == ()
 
 
-def test_an_unknown_camera_is_not_read_and_says_what_to_do(tmp_path: Path) -> None:
+def test_an_unknown_camera_is_not_read_and_says_what_to_do(new_station: NewStation, tmp_path: Path) -> None:
     """P25, P27: nothing of it is read; the coordinator is told by the bay and the log."""
-    station = Station(tmp_path / "station")
+    station = new_station(tmp_path / "station")
     camera = Camera.create(station.folder / "camera", Profile("BWC0099"), ManualClock.at("2026-11-23T18:00:00.000Z"))
     Shift.parse("standby 31 s\non\n3 s\noff\ndock\n").play(camera)
-    insert(camera, station.bays)
+    station.insert(camera)
     with running(station):
         bays = wait_for(station, lambda bays: any(bay["phase"] == "unknown camera" for bay in bays.values()))
     assert "camera add" in bays["BWC0099"]["message"] or "regist" in bays["BWC0099"]["message"]
     assert station.rows() == []
-    assert len(list((station.bays / "BWC0099/RECORDINGS").rglob("*.mp4"))) > 0
+    assert len(list((camera.card_folder / "RECORDINGS").rglob("*.mp4"))) > 0
 
 
-def test_a_card_taken_out_half_way_comes_back_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_a_card_taken_out_half_way_comes_back_and_nothing_is_lost(new_station: NewStation, tmp_path: Path) -> None:
     """Fault A1, over the whole daemon: the card goes while it is read, and comes back."""
-    station = Station(tmp_path / "station")
+    station = new_station(tmp_path / "station")
     camera = camera_with(station, "BWC0042", "standby 40 s\non\n200 s\noff\ndock\n")
-    card = insert(camera, station.bays)
-    away = tmp_path / "away"
+    station.insert(camera)
     with running(station):
         wait_for(station, lambda bays: bool(list(station.settings.root.glob("footage/*/*/*/*"))) or "BWC0042" in bays)
-        card.rename(away)
+        station.take_out(camera)
         wait_for(station, lambda bays: not any(bay["phase"] in BUSY for bay in bays.values()))
-        away.rename(card)
+        station.insert(camera)
         wait_for(station, lambda bays: bays.get("BWC0042", {}).get("phase") == "safe to take")
     (row,) = [row for row in station.rows() if row.proven]
     assert row.state == "erased"
@@ -171,11 +171,11 @@ def test_a_card_taken_out_half_way_comes_back_and_nothing_is_lost(tmp_path: Path
     assert station.findings() == ()
 
 
-def test_a_restart_in_the_middle_loses_nothing(tmp_path: Path) -> None:
+def test_a_restart_in_the_middle_loses_nothing(new_station: NewStation, tmp_path: Path) -> None:
     """Fault G1: SIGTERM at any moment ends with 0 in bounded time, and the next start takes in what was left."""
-    station = Station(tmp_path / "station")
+    station = new_station(tmp_path / "station")
     camera = camera_with(station, "BWC0042", "standby 31 s\n" + "on\n20 s\noff\n1 s\n" * 3 + "dock\n")
-    insert(camera, station.bays)
+    station.insert(camera)
     with running(station):
         wait_for(station, lambda bays: bool(list(station.settings.root.glob("footage/*/*/*/*"))))
     assert not list((station.settings.root / "incoming").iterdir())

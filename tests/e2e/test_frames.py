@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from device_sim.camera import Camera
 from device_sim.clock import ManualClock
 from device_sim.profile import Profile
+from tests.e2e.conftest import NewStation
 from tests.e2e.station import Station, played
 
 FPS, GOP_FRAMES = 10, 10
@@ -73,9 +74,9 @@ def check(station: Station, expected: list[tuple[int, int]], ending: str) -> Non
 
 
 @pytest.mark.parametrize("standby_s", [0, 1, 29.9, 30, 30.1, 300])
-def test_the_pre_roll_is_exact_at_every_length_of_standby(tmp_path: Path, standby_s: float) -> None:
+def test_the_pre_roll_is_exact_at_every_length_of_standby(new_station: NewStation, tmp_path: Path, standby_s: float) -> None:
     """Proves P13, P15: 30 s where standby lasted that long, at most one keyframe interval more; all of it where shorter."""
-    station = Station(tmp_path)
+    station = new_station(tmp_path)
     expected = play(station, [(standby_s, 4.3)], "off")
     check(station, expected, "off")
     (row,) = station.rows()
@@ -103,16 +104,21 @@ tenths = st.integers(1, 400).map(lambda number: number / 10)
     ending=st.sampled_from(["off", "dock", "battery cut"]),
 )
 def test_any_shift_is_exact_to_the_frame(
-    tmp_path_factory: pytest.TempPathFactory, first: float, live: list[float], gaps: list[float], ending: str
+    new_station: NewStation,
+    tmp_path_factory: pytest.TempPathFactory,
+    first: float,
+    live: list[float],
+    gaps: list[float],
+    ending: str,
 ) -> None:
     """Proves P15, P16: re-triggered 0.1 to 40 s after a switch-off, docked while recording, battery cut."""
-    station = Station(tmp_path_factory.mktemp("station"))
+    station = new_station(tmp_path_factory.mktemp("station"))
     uses = list(zip([first, *gaps], live, strict=False))
     check(station, play(station, uses, ending), ending)
 
 
-def test_the_segments_play_each_by_itself_and_all_as_one(tmp_path: Path) -> None:
-    station = Station(tmp_path)
+def test_the_segments_play_each_by_itself_and_all_as_one(new_station: NewStation, tmp_path: Path) -> None:
+    station = new_station(tmp_path)
     play(station, [(40, 20)], "off")
     (row,) = station.rows()
     files = station.files(row)
@@ -121,9 +127,9 @@ def test_the_segments_play_each_by_itself_and_all_as_one(tmp_path: Path) -> None
     assert list(itertools.chain.from_iterable(alone)) == station.frames(row).counters
 
 
-def test_a_second_use_within_30_s_says_whose_pictures_it_repeats(tmp_path: Path) -> None:
+def test_a_second_use_within_30_s_says_whose_pictures_it_repeats(new_station: NewStation, tmp_path: Path) -> None:
     """Ruling 16."""
-    station = Station(tmp_path)
+    station = new_station(tmp_path)
     play(station, [(40, 5), (2, 5)], "off")
     first, second = (station.frames(row).counters for row in station.rows())
     assert set(first) & set(second)

@@ -11,9 +11,9 @@ import pytest
 
 from device_sim.camera import Camera
 from device_sim.clock import ManualClock
-from device_sim.insertion import insert
 from device_sim.profile import Profile
 from device_sim.shift import Shift
+from tests.e2e.conftest import NewStation
 from tests.e2e.station import PROGRAMS, Station
 
 SHIFT = "standby 40 s\non\n60 s\noff\nstandby 5 s\non\n30 s\ndock\n"
@@ -40,25 +40,26 @@ def leaks(folders: list[Path], searched: list[bytes]) -> list[str]:
 
 
 @pytest.fixture
-def station(tmp_path: Path) -> Station:
-    return Station(tmp_path / "station")
+def station(new_station: NewStation, tmp_path: Path) -> Station:
+    return new_station(tmp_path / "station")
 
 
 @pytest.fixture
-def card(station: Station) -> Path:
+def camera(station: Station) -> Camera:
     camera = Camera.create(station.folder / "camera", Profile("BWC0042"), ManualClock.at("2026-11-23T18:00:00.000Z"))
     station.register(camera)
     Shift.parse(SHIFT).play(camera)
-    return insert(camera, station.bays)
+    station.insert(camera)
+    return camera
 
 
-def test_the_search_would_find_a_leak(station: Station, card: Path) -> None:
+def test_the_search_would_find_a_leak(station: Station, camera: Camera) -> None:
     """The control: the same search finds the footage on the card itself."""
-    assert leaks([card], needles(card))
+    assert leaks([camera.card_folder], needles(camera.card_folder))
 
 
-def test_no_plaintext_anywhere_over_a_run_with_crashes(station: Station, card: Path, tmp_path: Path) -> None:
-    searched = needles(card)
+def test_no_plaintext_anywhere_over_a_run_with_crashes(station: Station, camera: Camera, tmp_path: Path) -> None:
+    searched = needles(camera.card_folder)
     assert len(searched) > 200
     temporary, working = tmp_path / "tmp", tmp_path / "cwd"
     for folder in (temporary, working):
@@ -67,7 +68,7 @@ def test_no_plaintext_anywhere_over_a_run_with_crashes(station: Station, card: P
     for number in (signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV, None):
         with (tmp_path / "output").open("ab") as output:
             dock = subprocess.Popen(
-                [PROGRAMS / "dockd", "once", card, "--config", station.dock_config],
+                [PROGRAMS / "dockd", "once", station.place(camera), "--config", station.dock_config],
                 cwd=working,
                 env=environment,
                 stdout=output,
@@ -92,9 +93,9 @@ def wait_for_footage(station: Station, dock: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.002)
 
 
-def test_vault_open_leaves_no_half_of_a_file(station: Station, card: Path, tmp_path: Path) -> None:
+def test_vault_open_leaves_no_half_of_a_file(station: Station, camera: Camera, tmp_path: Path) -> None:
     """The only way to plaintext on a disk is asked for by two persons, and names no file before it has opened to its end."""
-    assert station.once(card).returncode == 0
+    assert station.once(station.place(camera)).returncode == 0
     row = station.rows()[0]
     (station.settings.root / row.folder / "0001.sealed").write_bytes(b"no longer what was sealed")
     opened = station.call(
