@@ -73,7 +73,7 @@ class Link:
         self.speed = int(info["speed"])
         self.vendor, self.product, self.version = int(info["idVendor"]), int(info["idProduct"]), int(info["bcdDevice"])
         self.descriptor: SimpleNamespace | None = None
-        self.configuration: _Configuration | usb.core.USBError | None = None
+        self.configurations: dict[int, _Configuration | usb.core.USBError] = {}
         connection.settimeout(None)
         self._reader = threading.Thread(target=self._read, name=f"usbip-{busid}", daemon=True)
         self._reader.start()
@@ -326,7 +326,7 @@ class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
             fields = core.DeviceDescriptor(idVendor=dev.vendor, idProduct=dev.product, bcdDevice=dev.version)
             buffer = bytearray(18)
             with contextlib.suppress(usb.core.USBError):
-                if self._descriptor(dev, core.DT_DEVICE, memoryview(buffer)) == 18 and buffer[0] == 18:
+                if self._descriptor(dev, core.DT_DEVICE, 0, memoryview(buffer)) == 18 and buffer[0] == 18:
                     fields = core.DeviceDescriptor.parse(bytes(buffer))
             dev.descriptor = SimpleNamespace(
                 bLength=18,
@@ -341,12 +341,10 @@ class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
         return dev.descriptor
 
     def get_configuration_descriptor(self, dev: Link, config: int) -> SimpleNamespace:
-        if config:
-            raise IndexError(config)
-        return self._configuration(dev).fields
+        return self._configuration(dev, config).fields
 
     def get_interface_descriptor(self, dev: Link, intf: int, alt: int, config: int) -> SimpleNamespace:
-        return self._configuration(dev).interfaces[intf][alt]
+        return self._configuration(dev, config).interfaces[intf][alt]
 
     def get_endpoint_descriptor(self, dev: Link, ep: int, intf: int, alt: int, config: int) -> Any:
         return self.get_interface_descriptor(dev, intf, alt, config).endpoints[ep]
@@ -435,26 +433,28 @@ class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
                 connection.close()
             return None
 
-    def _descriptor(self, dev: Link, kind: int, buffer: memoryview) -> int:
-        return dev.control(Setup(0x80, 6, kind << 8, 0, len(buffer)), buffer)
+    def _descriptor(self, dev: Link, kind: int, index: int, buffer: memoryview) -> int:
+        return dev.control(Setup(0x80, 6, kind << 8 | index, 0, len(buffer)), buffer)
 
-    def _configuration(self, dev: Link) -> _Configuration:
+    def _configuration(self, dev: Link, index: int) -> _Configuration:
         """Read once. What can't be read is as lasting as what can: the device is the same until it is plugged anew."""
-        if dev.configuration is None:
+        found = dev.configurations.get(index)
+        if found is None:
             try:
-                dev.configuration = self._read_configuration(dev)
+                found = self._read_configuration(dev, index)
             except usb.core.USBError as error:
-                dev.configuration = error
-        if isinstance(dev.configuration, usb.core.USBError):
-            raise dev.configuration
-        return dev.configuration
+                found = error
+            dev.configurations[index] = found
+        if isinstance(found, usb.core.USBError):
+            raise found
+        return found
 
-    def _read_configuration(self, dev: Link) -> _Configuration:
+    def _read_configuration(self, dev: Link, index: int) -> _Configuration:
         head = bytearray(9)
-        if self._descriptor(dev, core.DT_CONFIG, memoryview(head)) < 9:
+        if self._descriptor(dev, core.DT_CONFIG, index, memoryview(head)) < 9:
             raise _misframed("is shorter than its own head")
         whole = bytearray(max(9, int.from_bytes(head[2:4], "little")))
-        count = self._descriptor(dev, core.DT_CONFIG, memoryview(whole))
+        count = self._descriptor(dev, core.DT_CONFIG, index, memoryview(whole))
         return parse_configuration(bytes(whole[:count]))
 
 

@@ -4,6 +4,7 @@ umockdev-run --device=... --ioctl=... -- python -m tests.dockd.identify
 """
 
 import json
+from contextlib import closing
 from dataclasses import asdict
 
 from dockd.card import CardError
@@ -20,7 +21,7 @@ def main() -> None:
     (camera,) = watcher.devices()
     said = {"bay": camera.bay, "volume_id": camera.volume_id, "refusal": camera.refusal}
     try:
-        with camera.open() as card:
+        with closing(camera.open()) as card:
             assert isinstance(card, MtpCard)
             print(json.dumps(said | {"device": asdict(card.device)}))
     except CardError as error:

@@ -96,7 +96,7 @@ def run_in_processes(parsers: Sequence[Parser], inputs: int, seed: int, processe
     for turn in range(processes):
         place = RawArray("q", 2)
         ours, theirs = spawn.Pipe(duplex=False)
-        process = spawn.Process(target=_work, args=(theirs, place, parsers, inputs, seed, turn, processes))
+        process = spawn.Process(target=_work, args=(theirs, place, parsers, inputs, seed, turn, processes), daemon=True)
         process.start()
         theirs.close()
         workers[turn] = (process, ours, place, (-1, -1))

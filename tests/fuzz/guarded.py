@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any, SupportsIndex, cast
 
 from pydantic import BaseModel
@@ -84,7 +84,7 @@ def weight(value: object) -> int:
         elif isinstance(part, Mapping):
             todo.extend(part.keys())
             todo.extend(part.values())
-        elif isinstance(part, BaseModel):
+        elif isinstance(part, (BaseModel, SimpleNamespace)):
             todo.extend(vars(part).values())
         elif is_dataclass(part):
             todo.extend(getattr(part, each.name) for each in fields(cast(Any, part)))

@@ -4,14 +4,19 @@ import json
 import struct
 from pathlib import Path
 
+import usb.core
+
 from dockd import ptp
 from dockd.boxes import BrokenBoxError, SampleDefaults, read_moof, read_moov
 from dockd.document import ManifestRefused, device_document, recording_document
 from dockd.timeline import SegmentFacts, SegmentTimeline, judge
+from dockd.usbip import parse_configuration
 from tests.dockd import golden_ptp as golden
 from tests.dockd.card_maker import CardMaker, Gop, box, fragment, full_box, init
+from tests.fuzz.conversation import CONFIGURATION, WITH_KEYBOARD, converse
 from tests.fuzz.mutation import Seed, fit_boxes
 from tests.fuzz.parser import Bound, Differs, Hand, Parser
+from tests.fuzz.server import ANSWER, IMPORT, LIST, device, enumerate_server
 from vault.recording import Origin, RecordingClaim, TimelineVerdict
 
 _DEFAULTS = {1: SampleDefaults(3000, 0x0101_0000)}
@@ -199,6 +204,33 @@ _RECOVERED_JSON = json.dumps(
     | {"recording": f"{_MAKER.serial}-000002", "previous_sha256": "0" * 64}
 ).encode()
 
+
+def fit_descriptors(content: bytes) -> bytes:
+    """A configuration that states its own length, so that a parser looks inside at all."""
+    return content[:2] + struct.pack("<H", len(content) & 0xFFFF) + content[4:]
+
+
+def _orders(*orders: tuple[int, int, int, int]) -> Seed:
+    return Seed(tuple(piece for turn, act, at, value in orders for piece in _order(turn, act, at, value)))
+
+
+def _order(turn: int, act: int, at: int, value: int) -> tuple[bytes, ...]:
+    return bytes([turn]), bytes([act]), struct.pack("<H", at), struct.pack("<I", value)
+
+
+_CONVERSATIONS = (
+    *[_orders((turn, turn % 17, 12, turn), (7 * turn % 60, turn % 13, 300, 2**31)) for turn in range(60)],
+    *[_orders((turn, act, 16, 5)) for turn in (1, 3, 9, 24, 51) for act in range(20)],
+    _orders((0, 15, 0, 0), (0, 19, 12, 7)),
+)
+"""One or two sabotages, of every kind, at many turns."""
+
+_LISTED = (LIST, *device(3), b"\6\1\1\0", *device(4), b"\6\1\1\0")
+_SERVERS = (
+    Seed((struct.pack("<H", sum(map(len, _LISTED))), *_LISTED, IMPORT, *device(3))),
+    Seed((struct.pack("<H", sum(map(len, _LISTED))), *_LISTED, IMPORT, *device(3), ANSWER, bytes(18))),
+)
+
 PARSERS = (
     Parser("ptp.Header", _header, (ptp.Malformed,), _ptp(*golden.CONTAINERS, golden.LONG_DATA), Hand.DATASET, share=6),
     Parser("ptp.Container", _container, (ptp.Malformed,), _ptp(*golden.CONTAINERS), mend=fit_container, share=10),
@@ -262,5 +294,16 @@ PARSERS = (
         weight=Bound(10_000, 8),
         share=8,
     ),
+    Parser(
+        "usbip.parse_configuration",
+        parse_configuration,
+        (usb.core.USBError,),
+        (Seed.of_descriptors(CONFIGURATION), Seed.of_descriptors(WITH_KEYBOARD)),
+        mend=fit_descriptors,
+        steps=Bound(1000, 30),
+        share=12,
+    ),
+    Parser("usbip.enumeration", enumerate_server, (), _SERVERS, steps=Bound(10_000, 40), share=2),
+    Parser("usb.conversation", converse, (), _CONVERSATIONS, steps=Bound(200_000, 0), weight=Bound(20_000, 0), share=2),
 )
 """All of them."""

@@ -8,10 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from tests.fuzz.campaign import quotas, run, run_in_processes
+from tests.fuzz.conversation import converse
 from tests.fuzz.guarded import Guarded, Past, weight
 from tests.fuzz.mutation import Seed, fit_boxes
 from tests.fuzz.parser import Bound, Hand, Parser
 from tests.fuzz.parsers import PARSERS
+from tests.fuzz.server import enumerate_server
 
 SLICE = 20_000
 SEED = 20261123
@@ -41,6 +43,28 @@ def test_every_parser_reads_its_own_seeds() -> None:
     for parser in PARSERS:
         for example in parser.seeds:
             parser.read(memoryview(example.content) if parser.hand is Hand.VIEW else example.content)
+
+
+def test_a_camera_without_sabotage_is_read_and_erased() -> None:
+    """With every way of reading that a camera may have; what is lied to below begins from here."""
+    listed = [("DCIM/100MEDIA/A.MP4", 1283), ("DCIM/100MEDIA/B.MP4", 1012), ("DCIM/EMPTY.TXT", 0), ("NOTE.TXT", 1)]
+    for lacks in (0, 1, 2):
+        (said,) = converse(bytes([lacks]) + bytes(7))
+        assert said[:2] == [listed, []]
+        assert said[3:] == [True, 1283, 1012, 0, 1, 0, True]
+
+
+def test_a_second_configuration_is_asked_for() -> None:
+    """Two configurations are rare and allowed; the one that can't be read has the device refused, and ends no thread."""
+    second = struct.pack("<BBHI", 0, 18, 17, 2)
+    assert len(converse(second)) == 1
+    unreadable = struct.pack("<BBHI", 0, 19, 0, 0)
+    assert "can't be read" in converse(second + unreadable)[0][1]
+
+
+def test_a_server_is_believed_as_far_as_it_goes() -> None:
+    parser = next(parser for parser in PARSERS if parser.name == "usbip.enumeration")
+    assert enumerate_server(parser.seeds[0].content)[0] == ("1-3", 1, 9, 0x1209)
 
 
 def careful(content: bytes) -> object:
