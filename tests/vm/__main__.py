@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -80,7 +81,7 @@ def tried(stage: Stage, scenario: Callable[[Stage], str]) -> bool:
     name = scenario.__name__.replace("_", " ")
     try:
         info = scenario(stage)
-    except (AssertionError, MachineFailed, OSError, KeyError) as error:
+    except (AssertionError, MachineFailed, OSError, LookupError, ValueError, subprocess.SubprocessError) as error:
         print(f"FAIL {clock.monotonic_s() - began_s:5.1f} s  {name}: {type(error).__name__}: {str(error)[:SENTENCE_MAX]}")
         print(last_words(stage), flush=True)
         return False

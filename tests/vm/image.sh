@@ -7,7 +7,7 @@ set -euo pipefail
 OUT=$(realpath "$1") SITE=$(realpath "$2") HERE=$(realpath "$(dirname "$0")")
 TREE=$OUT/tree KERNEL=$OUT/kernel
 
-PACKAGES=systemd,systemd-sysv,udev,dbus,kmod,iproute2,python3,usbip,usbutils,libusb-1.0-0,dosfstools,mtp-tools,gphoto2,busybox-static
+PACKAGES=systemd,systemd-sysv,udev,dbus,kmod,iproute2,python3,usbip,usbutils,libusb-1.0-0,dosfstools,mtp-tools,libmtp-runtime,gphoto2,busybox-static
 
 # Modules that the scenarios need, with whatever they need themselves; udev loads them as it would on any machine.
 BOOT="virtio_pci virtio_blk ext4 crc32c-intel crc32c_generic"
@@ -114,7 +114,7 @@ copy_modules "$RELEASE"
 configure
 build_initrd "$RELEASE"
 cp "$KERNEL/boot/vmlinuz-$RELEASE" "$OUT/vmlinuz"
-mke2fs -q -F -t ext4 -d "$TREE" -L root -E lazy_itable_init=1,lazy_journal_init=1 -O ^metadata_csum "$OUT/root.img" 1G
+mke2fs -q -F -t ext4 -d "$TREE" -L root -E lazy_itable_init=1,lazy_journal_init=1 -O ^metadata_csum "$OUT/root.img" 1G >/dev/null
 qemu-img convert -O qcow2 "$OUT/root.img" "$OUT/root.qcow2"
 rm -rf "$TREE" "$KERNEL" "$OUT/initrd.d" "$OUT/root.img"
 chown --reference="$OUT" "$OUT"/*

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from device_sim.clock import SystemClock
 from device_sim.hub import Hub
 from device_sim.usb import UsbCamera
-
-from device_sim.clock import SystemClock
 from tests.vm.cable import Cable
 from tests.vm.machine import Machine
 from tests.vm.simulator import Simulator, Worn, files_below, vfat_card, vfat_files
@@ -84,7 +83,7 @@ def sha256(content: bytes) -> str:
 
 
 def udev_sees_the_cameras(stage: Stage) -> str:
-    """vhci-hcd attaches two; udev names them, and gives them to the dock and to nobody else."""
+    """vhci-hcd attaches two; udev names them, gives them to the dock alone, and marks them for no desktop's photo importer."""
     stage.attach(FIRST, stage.cable.port)
     stage.attach(SECOND)
     for serial in (FIRST, SECOND):
@@ -93,6 +92,8 @@ def udev_sees_the_cameras(stage: Stage) -> str:
         assert ":060101:" in properties["ID_USB_INTERFACES"], properties
         access = stage.machine.must(f"stat -c '%G %a' {properties['DEVNAME']}")
         assert access == "dockd 660", access
+        marks = {"ID_GPHOTO2", "GPHOTO2_DRIVER", "ID_MTP_DEVICE", "ID_MEDIA_PLAYER"} & set(properties)
+        assert not marks, f"udev marks {serial} with {sorted(marks)}"
     return ", ".join(stage.bay(serial) for serial in (FIRST, SECOND))
 
 
