@@ -29,9 +29,11 @@ bench: $(READY)
 # Kills and errors at every durable system call, and the explorer of what power cuts may leave. Counts are arguments.
 PAIRS ?= 200
 IMAGES ?= 21000
+POINTS ?= all
 crash: $(READY) tools
 	$(BIN)/python -m tests.crash.syscalls --kills all --pairs $(PAIRS) --errors all
 	$(BIN)/python -m tests.crash.explorer --images $(IMAGES) --processes $(PROCESSES)
+	$(BIN)/python -m tests.crash.unplug --points $(POINTS)
 
 # Planted mistakes, each of which some test has to catch.
 mutants: $(READY) tools

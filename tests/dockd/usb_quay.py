@@ -82,10 +82,16 @@ class UsbQuay:
 
     def run(self, bay: str = "usb 1-1", lanes: int = 1) -> PullReport:
         """A docking that lasts one pull."""
+        return self.run_on(self.device(bay), lanes)
+
+    def run_on(self, device: UsbDevice, lanes: int = 1) -> PullReport:
+        """The same, of a device that was seen before."""
+        port = Port(device.volume_id, device.open, lanes, seen_arriving=True)
+        bay = Bay(device.bay, self.quay.board, self.clock)
         try:
-            return self.pull(bay, lanes).run()
+            return Pull(port, self.quay.workplace(), bay, threading.Event()).run()
         finally:
-            self.quay.roster.leave(bay)
+            self.quay.roster.leave(device.bay)
 
 
 def contents_of(root: Path) -> dict[str, list[bytes]]:

@@ -61,7 +61,10 @@ def status(station: Station) -> dict[str, Any]:
 
 
 def wait_for(station: Station, holds: Callable[[dict[str, dict[str, Any]]], bool]) -> dict[str, dict[str, Any]]:
-    """Ask the dock until its bays are as wanted; camera (or bay, before it is known) to document. Bounded in turns, each a round trip to the dock."""
+    """Ask the dock until its bays are as wanted; camera (or bay, before it is known) to document.
+
+    Bounded in turns, each a round trip to the dock.
+    """
     for _ in range(100_000):
         bays = {bay["camera"] or bay["bay"]: bay for bay in status(station)["bays"]}
         if holds(bays):
