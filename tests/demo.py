@@ -1,4 +1,7 @@
-"""`make run`: two cameras work a shift, both are docked, and the vault shows what it holds. Only public commands are called."""
+"""`make run`: two cameras work a shift, one is docked by its card and one over USB, and the vault shows what it holds.
+
+Only public commands are called.
+"""
 
 import json
 import shutil
@@ -25,6 +28,7 @@ SHIFTS = {
     "BWC0043": "standby 8 s\non\n60 s\noff\nstandby 240 s\non\n150 s\noff\nstandby 20 s\ndock\n",
 }
 """Re-triggered within its pre-roll, docked while recording; switched on eight seconds after it was put on."""
+BY_CARD, OVER_USB = SHIFTS
 
 BUSY = ("identifying", "pulling", "checking", "erasing")
 
@@ -63,14 +67,12 @@ def main() -> None:
         (FOLDER / f"{serial}.shift").write_text(shift)
         console.print(call("device-sim", "play", camera, FOLDER / f"{serial}.shift"), end="")
         console.print(call("vault", "camera", "add", serial, "--card", camera / "card", "--config", config), end="")
-    step("Both cameras are docked")
-    with running_dock(config) as status_socket:
-        for serial in SHIFTS:
-            call("device-sim", "insert", FOLDER / serial, FOLDER / "bays")
+    step(f"{BY_CARD} is docked by its card, {OVER_USB} over USB")
+    with usb_camera(FOLDER / OVER_USB) as bus, running_dock(config, bus) as status_socket:
+        call("device-sim", "insert", FOLDER / BY_CARD, FOLDER / "bays")
         states = watch(status_socket)
         console.print()
-    for serial in SHIFTS:
-        call("device-sim", "pull", FOLDER / serial)
+    call("device-sim", "pull", FOLDER / BY_CARD)
     step("What the vault holds")
     console.print(call("vault", "list", "--config", config), end="")
     console.print(call("vault", "verify", "--config", config), end="")
@@ -80,10 +82,29 @@ def main() -> None:
 
 
 @contextmanager
-def running_dock(vault_config: Path) -> Iterator[Path]:
+def usb_camera(camera: Path) -> Iterator[str]:
+    """The camera as a USB device, served over USB/IP until the block ends; the bus as `usb_backend` names it."""
+    with subprocess.Popen(
+        [PROGRAMS / "device-sim", "dock", camera, "--usbip", "127.0.0.1:0"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONUNBUFFERED": "1"},
+    ) as served:
+        assert served.stdout is not None
+        address = served.stdout.readline().split()[-1]
+        console.print(served.stdout.readline().split(";")[0])
+        try:
+            yield f"usbip:{address}"
+        finally:
+            served.terminate()
+
+
+@contextmanager
+def running_dock(vault_config: Path, bus: str) -> Iterator[Path]:
     """The daemon, until the block ends; its journal goes to a file."""
     config, status_socket = FOLDER / "dockd.toml", FOLDER / "status.sock"
-    lines = {"vault": vault_config, "watched_folder": FOLDER / "bays", "status_socket": status_socket}
+    lines = {"vault": vault_config, "watched_folder": FOLDER / "bays", "status_socket": status_socket, "usb_backend": bus}
     config.write_text("".join(f"{key} = {json.dumps(str(value))}\n" for key, value in lines.items()))
     ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     ready.bind(str(FOLDER / "notify.sock"))
