@@ -25,6 +25,10 @@ build_tree() {
     apt-get -qq update
     found=$(sources)
   fi
+  if [ -z "$found" ]; then
+    echo "this machine's apt has no Debian 12 (bookworm) archive, from which the guest is built" >&2
+    exit 1
+  fi
   # The kernel is only unpacked: installing it would build an initrd of its own, for a minute.
   mmdebstrap --quiet --mode=root --variant=minbase --format=directory --include="$PACKAGES" \
     --aptopt='APT::Install-Recommends "false"' \

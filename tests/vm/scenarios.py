@@ -94,6 +94,7 @@ def udev_sees_the_cameras(stage: Stage) -> str:
         assert access == "dockd 660", access
         marks = {"ID_GPHOTO2", "GPHOTO2_DRIVER", "ID_MTP_DEVICE", "ID_MEDIA_PLAYER"} & set(properties)
         assert not marks, f"udev marks {serial} with {sorted(marks)}"
+        assert "uaccess" not in properties.get("CURRENT_TAGS", ""), properties
     return ", ".join(stage.bay(serial) for serial in (FIRST, SECOND))
 
 
