@@ -179,6 +179,10 @@ class UsbCamera:
     def serial(self) -> str:
         return self._body.serial
 
+    def set_clock(self, utc_ms: int) -> None:
+        """Set the camera's clock by hand."""
+        self._body.set_utc_ms(utc_ms)
+
     def imported(self) -> None:
         """A host takes it over: a bus reset."""
         self._interrupts.clear()

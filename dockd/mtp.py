@@ -154,6 +154,7 @@ class MtpCard:
                 initiator.order(Operation.DELETE_OBJECT, place.handle, ALL_FORMATS)
             except (Refused, Broken) as error:
                 raise CardDeleteFailed(f"The empty folder {shown(path)} was not erased: {error}.") from error
+            del self._folders[path]
             return True
 
     def clock_offset_ms(self) -> int | None:

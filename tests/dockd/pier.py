@@ -42,7 +42,8 @@ class Pier:
             f'root = "{self.vault_settings.root}"\npins = "{self.vault_settings.pins}"\nreserve_mb = 1\nlanes = {lanes}\n'
         )
         self.config.write_text(
-            f'vault = "{vault_config}"\nwatched_folder = "{self.bays}"\nstatus_socket = "{self.sockets / "s"}"\nusb_backend = "off"\n'
+            f'vault = "{vault_config}"\nwatched_folder = "{self.bays}"\n'
+            f'status_socket = "{self.sockets / "s"}"\nusb_backend = "off"\n'
         )
 
     def camera(self, serial: str = "BWC0042", count: int = 2, *, registered: bool = True, place: Path | None = None) -> CardMaker:
