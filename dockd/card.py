@@ -115,13 +115,12 @@ class CardFile:
     """A file as a listing of the card showed it.
 
     `path` holds the names from the card's root on. `modified_ns` is the card's own word, a hint and never an identity
-    (FAT times are local, and two seconds wide). `handle` is for transports that name objects by number.
+    (FAT times are local, and two seconds wide).
     """
 
     path: tuple[str, ...]
     size_bytes: int
     modified_ns: int
-    handle: int = 0
 
     @property
     def shown(self) -> str:

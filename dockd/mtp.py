@@ -24,6 +24,7 @@ from dockd.card import (
     CardReadFailed,
     CardReadOnly,
     CardRefused,
+    CardStuck,
     CardTrouble,
     shown,
 )
@@ -58,6 +59,7 @@ OFFSET_ERROR_MAX_S = 0.05
 """An offset that is not sure to this is not stated."""
 
 OFFSET_LOOKS_MAX = 5000
+LISTINGS_MAX = 3
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _READ_ONLY = frozenset({Response.OBJECT_WRITE_PROTECTED, Response.STORE_READ_ONLY, Response.ACCESS_DENIED})
@@ -109,9 +111,16 @@ class MtpCard:
     def files(self) -> tuple[CardFile, ...]:
         """The whole card, listed anew, sorted by path. CardRefused beyond the limits. Fault A13."""
         with self._asking("The card can't be listed") as initiator:
-            listing = _Listing(initiator, self._clock, self._limits, self.where, self._device)
-            listing.walk()
-            self._epoch = self._session.epoch
+            for _ in range(LISTINGS_MAX):
+                epoch = self._session.epoch
+                listing = _Listing(initiator, self._clock, self._limits, self.where, self._device)
+                listing.walk()
+                if self._session.epoch == epoch:
+                    break
+            else:
+                # A session that broke in the middle: half of the handles are good for nothing.
+                raise CardStuck(f"The camera at {self.where} can't be listed in one session.")
+            self._epoch = epoch
             self._files, self._folders, self._trouble = listing.files, listing.folders, tuple(listing.trouble)
         return tuple(sorted((file for file, _ in self._files.values()), key=lambda file: file.path))
 
@@ -461,7 +470,7 @@ class _Listing:
         if size_bytes is None:
             self._leave_out(path, "card.unknown_size", f"{shown(path)} has 4 GiB or more, and the camera can't say how much.")
         else:
-            self.files[path] = (CardFile(path, size_bytes, _modified_ns(info.modified), place.handle), place)
+            self.files[path] = (CardFile(path, size_bytes, _modified_ns(info.modified)), place)
 
     def _is_new(self, path: tuple[str, ...]) -> bool:
         """Two objects of one name in one folder, which MTP allows, can't be told apart: neither is touched."""
@@ -492,7 +501,7 @@ def _file_now(initiator: Initiator, device: DeviceInfo, path: tuple[str, ...], p
     size_bytes = _size(initiator, device, place.handle, info)
     if info.format == FOLDER or (info.name, info.parent) != (path[-1], place.parent) or size_bytes is None:
         raise CardFileChanged(f"{shown(path)} is no longer what was listed: the camera shows another object in its place.")
-    return CardFile(path, size_bytes, _modified_ns(info.modified), place.handle)
+    return CardFile(path, size_bytes, _modified_ns(info.modified))
 
 
 def _size(initiator: Initiator, device: DeviceInfo, handle: int, info: ObjectInfo) -> int | None:
