@@ -29,7 +29,6 @@ DATASET_MAX = 1 << 20
 """A dataset larger than this is none: 100,000 handles are 400 kB."""
 CHUNK_BYTES = 2 << 20
 """How much of an object one transfer brings: what the vault's lanes take at a time."""
-DRAIN_MAX = 64 << 20
 EMPTY_PACKETS_MAX = 2
 """So many empty packets in a row may stand where one or none belongs (fault A3)."""
 BUSY_TURNS, BUSY_PAUSE_S = 40, 0.05
@@ -234,7 +233,7 @@ class Initiator:
 
     def _empty(self) -> None:
         self._pipes.clear_halts()
-        if not self._pipes.drain(DRAIN_MAX):
+        if not self._pipes.drain():
             raise PipeBroken("the camera goes on sending")
 
     def _await_ready(self) -> None:
@@ -281,9 +280,14 @@ class _DataPhase:
         """Raises Refused where the camera answers without data."""
         self._wire = wire
         first = wire.receive(first_bytes)
+        for _ in range(EMPTY_PACKETS_MAX):
+            # An empty packet too many, from the transaction before.
+            first = first or wire.receive(first_bytes)
         header = Header.decode(first)
         if header.kind is Kind.RESPONSE and header.transaction == transaction:
             response = Container.decode(bytes(first))
+            if response.code == Response.OK:
+                raise Malformed("OK without the data that were asked for")
             raise Refused(operation, response.code)
         if (header.kind, header.code, header.transaction) != (Kind.DATA, operation, transaction):
             raise Malformed(f"{header.kind.name} {header.code:#06x} {header.transaction} where data of {operation:#06x} belongs")
