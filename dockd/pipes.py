@@ -20,6 +20,9 @@ from vault.errors import Reaction
 STILL_IMAGE = (6, 1, 1)
 """Class, subclass and protocol of an interface that speaks PTP."""
 
+DRAIN_READS_MAX = 1024
+"""Of 64 packets each: more than any camera has under way, and less than its card holds."""
+
 _CANCEL, _RESET, _STATUS = 0x64, 0x66, 0x67
 _CANCEL_CODE = 0x4001
 _TO_INTERFACE, _FROM_INTERFACE = 0x21, 0xA1
@@ -117,20 +120,21 @@ class Pipes:
         except usb.core.USBError as error:
             raise self._broken(error, "answering") from error
 
-    def drain(self, limit_bytes: int) -> bool:
-        """Throw away what the device still has to say. False if it does not stop within the limit."""
+    def drain(self) -> bool:
+        """Throw away what the device still has to say. False if it does not stop, be it with empty packets or with stalls."""
         buffer = array.array("B", bytes(64 * self.packet_bytes))
-        silent = False
-        while limit_bytes > 0 and not silent:
+        for _ in range(DRAIN_READS_MAX):
             try:
-                limit_bytes -= max(1, self._in.read(buffer, self._patience.drain_ms))
+                self._in.read(buffer, self._patience.drain_ms)
             except usb.core.USBError as error:
                 broken = self._broken(error, "draining")
+                if isinstance(broken, PipeTimedOut):
+                    return True
+                if isinstance(broken, CardGone):
+                    raise broken from error
                 if isinstance(broken, PipeStalled):
                     self.clear_halts()
-                silent = isinstance(broken, PipeTimedOut)
-                limit_bytes -= 1
-        return silent
+        return False
 
     def cancel(self, transaction: int) -> None:
         """Ask the device to give up a transaction (class request 0x64)."""
