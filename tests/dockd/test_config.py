@@ -52,6 +52,8 @@ def test_the_shipped_file_explains_every_key_with_its_default(tmp_path: Path) ->
         (VAULT + "dcim_chapters = '('\n", ["`dcim_chapters`", "regular expression"]),
         (VAULT + 'dcim_chapters = "GX.*"\n', ["`dcim_chapters`", "groups"]),
         (VAULT + 'log_level = "loud"\n', ["`log_level`"]),
+        (VAULT + 'usb_backend = "usb"\n', ["`usb_backend`", "`libusb`", "`usbip:HOST:PORT`"]),
+        (VAULT + 'usb_backend = "usbip:somewhere"\n', ["`usb_backend`"]),
         (VAULT + "[erase]\n", ["`erase`"]),
         ("vault = \n", ["is not TOML"]),
     ],

@@ -1,9 +1,13 @@
 """The command line as a person meets it: sentences, tables, exit codes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from device_sim.clock import ManualClock
+from device_sim.hub import Hub
+from device_sim.usb import UsbCamera
 from tests.dockd.pier import Pier, Service
 
 
@@ -117,3 +121,54 @@ def test_a_wrong_call_ends_with_the_usage(pier: Pier, words: tuple[str, ...]) ->
     done = pier.call(*words)
     assert done.returncode == 2
     assert "Usage:" in done.stderr
+
+
+@pytest.fixture
+def hub(pier: Pier) -> Iterator[Hub]:
+    """A USB in this process, which the pier's dockd looks at."""
+    hub = Hub()
+    settings = pier.config.read_text().replace('usb_backend = "off"', f'usb_backend = "usbip:127.0.0.1:{hub.serve()}"')
+    pier.config.write_text(settings)
+    yield hub
+    hub.close()
+
+
+def test_look_shows_every_place_and_name_and_what_is_refused(pier: Pier, hub: Hub, tmp_path: Path) -> None:
+    pier.camera("BWC0001", 1)
+    hub.plug(UsbCamera.of_folder(tmp_path, "CAM7", ManualClock(0)), 3)
+    hub.plug(UsbCamera.of_folder(tmp_path, "EVIL", ManualClock(0), beside=[(3, 1, 1)]), 1)
+    done = pier.call("look")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert any("BWC0001" in line and "folder" in line for line in lines)
+    assert any("usb:1-3" in line and "USB-1209-0007-CAM7" in line for line in lines)
+    assert any("usb:1-1" in line and "keyboard" in line for line in lines)
+
+
+def test_once_over_usb_takes_in_the_camera_at_the_port(pier: Pier, hub: Hub, tmp_path: Path) -> None:
+    maker = pier.camera("BWC0042", 1, place=tmp_path / "card")
+    hub.plug(UsbCamera.of_folder(maker.root, "BWC0042", ManualClock(0)), 2)
+    done = pier.call("once", "usb:1-2")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "safe to take: 1 recording in the vault and erased from the camera." in done.stdout
+    assert pier.states() == {"BWC0042-000001": "erased"}
+
+
+def test_a_place_where_nothing_stands_is_told_with_what_there_is(pier: Pier, hub: Hub, tmp_path: Path) -> None:
+    hub.plug(UsbCamera.of_folder(tmp_path, "CAM7", ManualClock(0)), 3)
+    done = pier.call("once", "usb:1-9")
+    assert done.returncode == 75
+    assert done.stderr.splitlines() == [
+        "No camera stands at usb 1-9. On the USB there is usb 1-3.",
+        "See with `dockd look` what stands where. [dock.nothing_there]",
+    ]
+    assert pier.call("once", tmp_path / "nowhere").returncode == 75
+
+
+def test_a_device_with_a_keyboard_is_refused_in_words(pier: Pier, hub: Hub, tmp_path: Path) -> None:
+    """Fault A12."""
+    hub.plug(UsbCamera.of_folder(tmp_path, "EVIL", ManualClock(0), beside=[(3, 1, 1)]), 1)
+    done = pier.call("once", "usb:1-1")
+    assert done.returncode == 65
+    first = done.stderr.splitlines()[0]
+    assert first == "The device at usb 1-1 offers a keyboard or another input device beside its camera interface."
