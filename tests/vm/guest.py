@@ -15,11 +15,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.vm.machine import Hardware, Machine
+from tests.vm.hardware import Hardware
+from tests.vm.machine import Machine
 
 HERE = Path(__file__).resolve().parent
 LOCK = HERE.parent.parent / "requirements" / "run.lock"
-INPUTS = (HERE / "image.sh", HERE / "agent.py", HERE / "machine.py", HERE / "guest.py", LOCK)
+INPUTS = (HERE / "image.sh", HERE / "agent.py", HERE / "hardware.py", HERE / "guest.py", LOCK)
 
 MAKING = ".making-"
 SNAPSHOT = "booted"

@@ -3,6 +3,7 @@
 Every wait is bounded, and what a wait was for stands in the exception, with the end of what QEMU and the guest's console said.
 """
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -13,18 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-MEMORY_MIB = 512
+from tests.vm.hardware import Hardware
+
 STARTED_S = 30.0
 HANDSHAKE_S = 10.0
 GREETING = 0
 """The id under which an agent that has just started says so."""
-
-
-ACCELERATORS = {
-    "kvm": ("-accel", "kvm", "-cpu", "host"),
-    # Emulated AVX is slower than emulated SSE: with it SHA-256 takes twice as long.
-    "tcg": ("-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,-avx,-avx2"),
-}
 
 
 class MachineFailed(Exception):
@@ -37,29 +32,6 @@ class Done:
 
     code: int
     output: str
-
-
-@dataclass(frozen=True, slots=True)
-class Hardware:
-    """What the machine is made of. A snapshot fits only the very same."""
-
-    kernel: Path
-    initrd: Path
-    accelerator: str
-
-    def words(self) -> list[str]:
-        """QEMU's command line without disk and channels.
-
-        The root ports take disks that are plugged later: a bus can't be added to a running machine.
-        """
-        machine = ["-M", "q35,usb=off", "-m", str(MEMORY_MIB), "-smp", "2", *ACCELERATORS[self.accelerator]]
-        bare = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-        boot = ["-kernel", str(self.kernel), "-initrd", str(self.initrd)]
-        boot += ["-append", "console=ttyS0 quiet rw panic=-1 nokaslr random.trust_cpu=on usb_storage.delay_use=0"]
-        network = ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]
-        entropy = ["-object", "rng-random,id=entropy,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=entropy"]
-        ports = [word for slot in (1, 2) for word in ("-device", f"pcie-root-port,id=port{slot},chassis={slot},slot={slot}")]
-        return [*machine, *bare, *boot, *network, *entropy, *ports, "-device", "qemu-xhci,id=xhci"]
 
 
 class Machine:
@@ -78,15 +50,7 @@ class Machine:
         self._asking = threading.Lock()
         with (folder / "qemu").open("wb") as said:
             self._process = subprocess.Popen(
-                [
-                    *("qemu-system-x86_64", *hardware.words()),
-                    *("-drive", f"file={disk},if=virtio,format=qcow2,cache=unsafe"),
-                    *("-serial", f"file:{folder / 'console'}", "-device", "virtio-serial-pci"),
-                    *("-chardev", f"socket,id=agent,path={folder / 'agent'},server=on,wait=off"),
-                    *("-device", "virtserialport,chardev=agent,name=agent"),
-                    *("-qmp", f"unix:{folder / 'qmp'},server=on,wait=off"),
-                    *more,
-                ],
+                ["qemu-system-x86_64", *hardware.words(disk, folder), *more],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
@@ -216,7 +180,8 @@ class Machine:
         raise MachineFailed(f"QEMU did not start: {self.last_words()}")
 
     def _listen(self, channel: socket.socket, hear: Callable[[dict[str, Any]], None]) -> None:
-        with channel, channel.makefile("rb") as lines:
+        # A QEMU that is killed may leave what nobody has read: the connection is then reset, not ended.
+        with channel, channel.makefile("rb") as lines, contextlib.suppress(ConnectionResetError):
             for line in lines:
                 message = json.loads(line)
                 with self._changed:
