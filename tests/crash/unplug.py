@@ -22,29 +22,13 @@ from device_sim.faults import Fault, Kind
 from dockd.bay import Phase
 from dockd.card import CardGone
 from dockd.usb import UsbDevice
-from tests.dockd.usb_quay import UsbQuay, contents_of
+from tests.dockd.usb_quay import UsbQuay, contents_of, lost
 
 IN_OBJECT, IN_DATASET = (0, 1, 11, 12, 511, 512, 513, -1, -2), (0, 1, 11, 12, -1, -2)
 READS = {0x95C1: IN_OBJECT, 0x101B: IN_OBJECT} | dict.fromkeys((0x1008, 0x1007, 0x1005, 0x1004, 0x1001), IN_DATASET)
 """Operations with a data phase; the datasets are shorter than a packet."""
 NEIGHBOUR_EVERY = 8
 """Another camera is taken in beside every so many of the points."""
-
-
-def lost(dock: UsbQuay, before: dict[str, list[bytes]], root: Path) -> list[str]:
-    """I1 and I2, for each recording that stood on the camera when it was docked: intact there, or whole in the vault."""
-    now = contents_of(root)
-    rows = {row.name: row for row in dock.quay.rows()}
-    broken = []
-    for name, contents in before.items():
-        row = rows.get(name)
-        on_camera = now.get(name) == contents
-        in_vault = row is not None and dock.quay.holds(row, contents)
-        if row is not None and not in_vault:
-            broken.append(f"{name} has a row and is not held")
-        if not on_camera and not in_vault:
-            broken.append(f"{name} is nowhere whole")
-    return broken
 
 
 def whole_pull(dock: UsbQuay, serial: str, faults: tuple[Fault, ...] = ()) -> tuple[int, list[int]]:

@@ -1,8 +1,13 @@
 """A dock with a USB in software: the simulator's responders, the real backend, the real vault, all in this process."""
 
+import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import usb.core
 
@@ -10,8 +15,8 @@ from device_sim.clock import ManualClock
 from device_sim.faults import Fault
 from device_sim.hub import Hub
 from device_sim.usb import UsbCamera
-from dockd.bay import Bay
-from dockd.card import Card
+from dockd.bay import Bay, Phase
+from dockd.card import Card, CardFile, CardTrouble, FileReader, shown
 from dockd.outcome import PullReport
 from dockd.pipes import Patience
 from dockd.pull import Port, Pull
@@ -20,10 +25,36 @@ from dockd.usbip import UsbipBackend
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.quay import Quay, card_with
 from vault.clock import Clock, SystemClock
+from vault.errors import Failure
 
 HASTE = Patience(transfer_ms=400, drain_ms=20)
 """Long for a simulator in the same process, and short where a test has to wait for nothing."""
 DATE_TIME = 0x5011
+
+
+@dataclass(frozen=True, slots=True)
+class Docked:
+    """How a docking ended: with a report, or with what stopped it."""
+
+    device: UsbCamera
+    report: PullReport | None = None
+    failure: Failure | None = None
+
+    @property
+    def phase(self) -> Phase | None:
+        return None if self.report is None else self.report.phase
+
+    @property
+    def said(self) -> str:
+        """The bay's words."""
+        return self.report.message if self.report is not None else f"{self.failure}"
+
+    @property
+    def codes(self) -> set[str]:
+        """Of whatever went wrong."""
+        if self.report is None:
+            return set() if self.failure is None else {self.failure.code}
+        return {problem.code for problem in self.report.problems}
 
 
 class UsbQuay:
@@ -47,6 +78,31 @@ class UsbQuay:
         maker, _ = card_with(self.folder / serial, count, serial, seconds)
         self.quay.register(maker)
         return maker
+
+    def footage(self, serial: str, recordings: Sequence[Sequence[int]]) -> CardMaker:
+        """A registered camera's card: for each recording segments of these sizes, of bytes that are no video."""
+        maker = CardMaker(self.folder / serial, serial)
+        maker.write_device()
+        previous = None
+        for counter, sizes in enumerate(recordings, 1):
+            made = maker.make(counter, previous=previous, seconds=len(sizes), segment_s=1, preroll_ms=0)
+            noise = random.Random(f"{serial} {counter}")
+            made.segments = {name: noise.randbytes(size) for name, size in zip(made.segments, sizes, strict=True)}
+            made.restate()
+            maker.write(made)
+            previous = made.sha256()
+        self.quay.register(maker)
+        return maker
+
+    def clips(self, serial: str, sizes: Mapping[str, int]) -> Path:
+        """A registered DCIM camera's card with files of these names and sizes."""
+        root = self.folder / serial
+        folder = root / "DCIM" / "100TEST"
+        folder.mkdir(parents=True)
+        for name, size in sizes.items():
+            (folder / name).write_bytes(random.Random(f"{serial} {name}").randbytes(size))
+        self.quay.register_dcim(f"USB-1209-0007-{serial}")
+        return root
 
     def plug(
         self,
@@ -80,6 +136,16 @@ class UsbQuay:
         self.bay = Bay(bay, self.quay.board, self.clock)
         return Pull(port, self.quay.workplace(), self.bay, threading.Event())
 
+    def docking(self, root: Path, serial: str, faults: Sequence[Fault] = (), *, lanes: int = 1, **how: object) -> "Docked":
+        """A camera's stay from plugging it in to taking it out, with one pull."""
+        device = self.plug(root, serial, faults, port=1, **how)  # type: ignore[arg-type]
+        try:
+            return Docked(device, self.run(lanes=lanes))
+        except Failure as failure:
+            return Docked(device, failure=failure)
+        finally:
+            self.hub.unplug(device)
+
     def run(self, bay: str = "usb 1-1", lanes: int = 1) -> PullReport:
         """A docking that lasts one pull."""
         return self.run_on(self.device(bay), lanes)
@@ -94,7 +160,97 @@ class UsbQuay:
             self.quay.roster.leave(device.bay)
 
 
-def contents_of(root: Path) -> dict[str, list[bytes]]:
-    """The segments of each recording on a card, in order."""
+class NudgedCard:
+    """A `Card` that calls `nudge` with what it is about to be asked, each time."""
+
+    def __init__(self, card: Card, nudge: Callable[[str], None]) -> None:
+        self._card = card
+        self._nudge = nudge
+
+    @property
+    def where(self) -> str:
+        return self._card.where
+
+    @property
+    def lanes(self) -> int:
+        return self._card.lanes
+
+    @property
+    def trouble(self) -> tuple[CardTrouble, ...]:
+        return self._card.trouble
+
+    def files(self) -> tuple[CardFile, ...]:
+        self._nudge("files")
+        return self._card.files()
+
+    def open(self, file: CardFile, offset: int = 0) -> "NudgedReader":
+        self._nudge(f"open {file.shown}")
+        return NudgedReader(self._card.open(file, offset), lambda: self._nudge(f"read {file.shown}"))
+
+    def delete(self, file: CardFile) -> None:
+        self._nudge(f"delete {file.shown}")
+        self._card.delete(file)
+
+    def delete_folder(self, path: tuple[str, ...]) -> bool:
+        self._nudge(f"delete folder {shown(path)}")
+        return self._card.delete_folder(path)
+
+    def clock_offset_ms(self) -> int | None:
+        return self._card.clock_offset_ms()
+
+    def set_clock(self, moment: datetime) -> bool:
+        return self._card.set_clock(moment)
+
+    def close(self) -> None:
+        self._card.close()
+
+
+class NudgedReader:
+    """A `FileReader` of a `NudgedCard`."""
+
+    def __init__(self, reader: FileReader, nudge: Callable[[], None]) -> None:
+        self._reader = reader
+        self._nudge = nudge
+
+    def readinto(self, buffer: memoryview) -> int:
+        self._nudge()
+        return self._reader.readinto(buffer)
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+Contents = dict[str, list[bytes]]
+
+
+def contents_of(root: Path) -> Contents:
+    """The recordings on a card by name, with their segments in order; a DCIM camera's files, each a recording of one."""
     folders = sorted((root / "RECORDINGS").iterdir()) if (root / "RECORDINGS").is_dir() else []
-    return {folder.name: [path.read_bytes() for path in sorted(folder.glob("*.mp4"))] for folder in folders}
+    found = {folder.name: [path.read_bytes() for path in sorted(folder.glob("*.mp4"))] for folder in folders}
+    clips = (path for path in (root / "DCIM").rglob("*") if path.is_file())
+    return found | {shown(path.relative_to(root).parts): [path.read_bytes()] for path in clips}
+
+
+def lost(dock: UsbQuay, before: Contents, root: Path) -> list[str]:
+    """I1 and I2, for each recording that stood on the camera when it was docked: intact there, or whole in the vault.
+
+    Nor does the vault hold anything else under its name.
+    """
+    now = contents_of(root)
+    broken = []
+    for name, contents in before.items():
+        rows = [row for row in dock.quay.rows() if row.name == name]
+        held = [dock.quay.holds(row, contents) for row in rows]
+        if not all(held):
+            broken.append(f"{name} has a row and is not held")
+        if now.get(name) != contents and not any(held):
+            broken.append(f"{name} is nowhere whole")
+        if name in now and any(row.state == "erased" for row in rows):
+            broken.append(f"{name} has a row that calls it erased and stands on the camera")
+    return broken
