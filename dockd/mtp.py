@@ -284,8 +284,7 @@ class MtpCard:
                 error = (answered - before[1]) / 2
                 if error > timedelta(seconds=OFFSET_ERROR_MAX_S):
                     return None
-                camera = shown_time.moment.replace(tzinfo=shown_time.zone).astimezone(UTC)
-                return round((camera - (before[1] + error)) / timedelta(milliseconds=1))
+                return round((shown_time.utc() - (before[1] + error)) / timedelta(milliseconds=1))
             before = (shown_time, asked)
         return None
 

@@ -400,6 +400,13 @@ class DateTime:
         except (ValueError, OverflowError) as error:
             raise Malformed("a time that no calendar has") from error
 
+    def utc(self) -> datetime:
+        """The moment in UTC. Raises Malformed on the calendar's first and last day, where UTC may have none."""
+        try:
+            return self.moment.replace(tzinfo=self.zone).astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise Malformed("a time that UTC has no year for") from error
+
     def encode(self) -> str:
         tenth = f".{self.moment.microsecond // 100_000}" if self.has_tenths else ""
         zone = ""

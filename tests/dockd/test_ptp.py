@@ -278,6 +278,14 @@ def test_a_time_is_read_and_written(shown: str, value: DateTime) -> None:
     assert value.encode() == shown
 
 
+def test_a_time_is_known_in_utc_where_utc_has_it() -> None:
+    assert DateTime.decode("20261123T215019+0130").utc() == datetime(2026, 11, 23, 20, 20, 19, tzinfo=UTC)
+    assert DateTime.decode("00010101T000000-0001").utc() == datetime(1, 1, 1, 0, 1, tzinfo=UTC)
+    for beyond in ("00010101T000000+0001", "99991231T235959-0001"):
+        with pytest.raises(Malformed):
+            DateTime.decode(beyond).utc()
+
+
 def test_no_offset_is_utc() -> None:
     assert DateTime.decode("20261123T215019+0000") == DateTime.decode("20261123T215019Z")
 

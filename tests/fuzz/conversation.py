@@ -8,7 +8,7 @@ thread, and no time passes.
 
 import errno
 import struct
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from usbip.core import IN, Setup
 
 from dockd.card import Card, CardError, CardFile
 from dockd.ptp import (
+    HEADER_BYTES,
     ROOT,
     WHOLE_LENGTH_UNKNOWN,
     Container,
@@ -44,6 +45,9 @@ PACKET_BYTES = 512
 STORAGE = 0x00010001
 MORE_MAX = 8
 """Transfers that one order may repeat: twice as many for each of a thousand orders would be more than memory holds."""
+ACTS = 21
+"""Kinds of sabotage; the last is none."""
+BY_OPERATION = 192
 MOMENT = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
 DEVICE = bytes.fromhex("12 01 0002 00 00 00 40 0912 0700 0001 01 02 03 01")
 """A device descriptor: USB 2.0, classes by interface, 1209:0007, strings 1 to 3, one configuration."""
@@ -76,24 +80,53 @@ _TREE: dict[int, tuple[int, str, bytes | None]] = {
     6: (0, "NOTE.TXT", b"x"),
 }
 """By handle: the folder's handle, the name, the content; no content is a folder."""
+_DATASETS = (
+    *[
+        encode_text(text)
+        for text in ("", "00010101T000000+2359", "99991231T235959.9-2359", "00010101T000000Z", "99991231T235959")
+    ],
+    *[encode_text(text) for text in ("20261123T220001.5", "20261123T220001+1400", "19691231T235959Z", "a" * 254, "\ud83d")],
+    *[encode_array(handles, 4) for handles in ((), (1, 1, 1), (0,), (ROOT,), (2, 1), tuple(range(300)), (STORAGE, STORAGE + 1))],
+    *[struct.pack("<Q", size) for size in (0, 1 << 32, (1 << 64) - 1)],
+    *[
+        ObjectInfo(STORAGE, form, 0, size, 0, 0, 0, 0, 0, 0, 0, parent, 0, 0, 0, name, "", date, "").encode()
+        for name in ("A.MP4", "", "..", "a/b", "\\", "\ud83d", "\u202e", "x" * 254, "DCIM")
+        for form, size, parent, date in ((0x3001, 0, 2, ""), (0xB982, 0xFFFFFFFF, 0, "99991231T235959.9Z"), (0xB982, 3, 3, "?"))
+    ],
+    StorageInfo(4, 3, 1, 1, 0, 0, "", "").encode(),
+    DeviceInfo(100, 6, 100, "", 0, (), (), (0x5011,), (), (), "", "", "", "").encode(),
+)
+"""Well-formed data that a camera may bring where they do not belong, or that no calendar, no path and no card can have."""
+_OPERATIONS = tuple(Operation)
 _ERRNOS = (errno.ETIMEDOUT, errno.EPIPE, errno.EIO, errno.ENODEV, errno.EOVERFLOW, errno.EBUSY, errno.EACCES, 0)
 _RECORD = struct.Struct("<BBHI")
 
 
 @dataclass(frozen=True, slots=True)
 class Sabotage:
-    """One record of the input. `turn` counts what the camera sends, or is asked for on endpoint 0."""
+    """One record of the input. `turn` counts what the camera sends, or is asked for on endpoint 0.
+
+    From BY_OPERATION on it names an operation instead, and which of its answers: all, every second, the others, the first.
+    """
 
     turn: int
     act: int
     at: int
     value: int
 
+    def is_due(self, sent: int, operation: int, times: int) -> bool:
+        """Whether it concerns the container of this number, which answers the operation for the so manieth time."""
+        if self.turn < BY_OPERATION:
+            return self.turn == sent
+        which, index = divmod(self.turn - BY_OPERATION, len(_OPERATIONS))
+        return operation == _OPERATIONS[index] and (True, times % 2 == 0, times % 2 == 1, times == 1)[which % 4]
+
 
 def sabotages(content: bytes) -> list[Sabotage]:
     """What the input says; half a record at its end says nothing."""
     whole = len(content) // _RECORD.size * _RECORD.size
-    return [Sabotage(*fields) for fields in _RECORD.iter_unpack(bytes(content[:whole]))]
+    records = _RECORD.iter_unpack(bytes(content[:whole]))
+    return [Sabotage(turn, act % ACTS, at, value) for turn, act, at, value in records]
 
 
 class Camera:
@@ -182,21 +215,24 @@ class Wire:
         self.configurations: dict[int, object] = {}
         self.gone = False
         self._orders = orders
-        first = orders[0] if orders else Sabotage(0, 0, 0, 0)
+        first = orders[0] if orders else Sabotage(0, ACTS - 1, 0, 0)
         self._camera = Camera(first.turn % 3)
-        self._device = _edited(DEVICE, [order for order in orders if order.act % 20 == 18])
-        whole = WITH_KEYBOARD if first.act % 16 == 15 else CONFIGURATION
-        self._configuration = _edited(whole, [order for order in orders if order.act % 20 == 19])
+        self._device = _edited(DEVICE, [order for order in orders if order.act == 18])
+        whole = WITH_KEYBOARD if first.act == 15 else CONFIGURATION
+        self._configuration = _edited(whole, [order for order in orders if order.act == 19])
         self._command: Container | None = None
         self._coming: deque[bytes | usb.core.USBError] = deque()
+        self._is_empty = False
+        """Nothing but empty packets from now on."""
         self._sent = 0
+        self._times: Counter[int] = Counter()
         self._asked = 0
 
     def control(self, setup: Setup, buffer: memoryview, timeout_ms: int = 0) -> int:
         """Endpoint 0."""
         self._asked += 1
         for order in self._orders:
-            if order.act % 20 == 17 and order.turn == self._asked:
+            if order.act == 17 and order.turn == self._asked:
                 if order.at % 2:
                     raise _error(order.value)
                 return min(order.value, len(buffer))
@@ -247,15 +283,16 @@ class Wire:
         self._command = None
         data, code = self._camera.answer(command.code, command.parameters)
         if data is not None:
-            self._send(Container(Kind.DATA, command.code, command.transaction, data).encode())
-        self._send(Container(Kind.RESPONSE, code, command.transaction).encode())
+            self._send(Container(Kind.DATA, command.code, command.transaction, data).encode(), command.code)
+        self._send(Container(Kind.RESPONSE, code, command.transaction).encode(), -command.code)
 
-    def _send(self, content: bytes) -> None:
+    def _send(self, content: bytes, operation: int) -> None:
         """One container, by the book, or as the orders for this turn want it."""
         self._sent += 1
+        self._times[operation] += 1
         pieces: list[bytes | usb.core.USBError] = [content]
         for order in self._orders:
-            if order.turn == self._sent % 256:
+            if order.is_due(self._sent, operation, self._times[operation]):
                 pieces = self._sabotaged(pieces, order)
         for piece in pieces:
             self._coming.append(piece)
@@ -265,7 +302,10 @@ class Wire:
     def _sabotaged(self, pieces: list[bytes | usb.core.USBError], order: Sabotage) -> list[bytes | usb.core.USBError]:
         content = next((piece for piece in pieces if isinstance(piece, bytes)), b"")
         at = order.at % (len(content) + 1)
-        match order.act % 20:
+        match order.act:
+            case 0 if len(content) >= HEADER_BYTES:
+                dataset = _DATASETS[order.value % len(_DATASETS)]
+                return [struct.pack("<I", HEADER_BYTES + len(dataset)) + content[4:HEADER_BYTES] + dataset, *pieces[1:]]
             case 1:
                 return [content[:at]]
             case 2:
@@ -299,10 +339,13 @@ class Wire:
                 before = self._coming.pop() if self._coming else b""
                 return [before + content] if isinstance(before, bytes) else [before, *pieces]
             case 16:
+                self._is_empty = order.value % 4 == 3
                 return [b""] * (order.value % 9)
         return pieces
 
     def _give(self, buffer: memoryview) -> int:
+        if self._is_empty:
+            return 0
         if not self._coming:
             raise _error(0)
         piece = self._coming.popleft()

@@ -81,7 +81,7 @@ def _time(content: bytes) -> object:
     moment = ptp.DateTime.decode(ptp.decode_text(content, "a time"))
     if ptp.DateTime.decode(moment.encode()) != moment:
         raise Differs("another time is written than was read")
-    return moment
+    return moment, moment.utc()
 
 
 def _moof(content: memoryview) -> object:
@@ -219,8 +219,9 @@ def _order(turn: int, act: int, at: int, value: int) -> tuple[bytes, ...]:
 
 
 _CONVERSATIONS = (
-    *[_orders((turn, turn % 17, 12, turn), (7 * turn % 60, turn % 13, 300, 2**31)) for turn in range(60)],
-    *[_orders((turn, act, 16, 5)) for turn in (1, 3, 9, 24, 51) for act in range(20)],
+    *[_orders((turn % 3, 20, 0, 0), (turn, act, 12 + 7 * turn, act + turn)) for turn in range(250) for act in range(20)],
+    *[_orders((turn % 3, 20, 0, 0), (turn, 0, 0, kind)) for turn in range(192, 250) for kind in range(50)],
+    *[_orders((turn, turn % 17, 12, turn), (7 * turn % 160, turn % 13, 300, 2**31)) for turn in range(160)],
     _orders((0, 15, 0, 0), (0, 19, 12, 7)),
 )
 """One or two sabotages, of every kind, at many turns."""
@@ -304,6 +305,6 @@ PARSERS = (
         share=12,
     ),
     Parser("usbip.enumeration", enumerate_server, (), _SERVERS, steps=Bound(10_000, 40), share=2),
-    Parser("usb.conversation", converse, (), _CONVERSATIONS, steps=Bound(200_000, 0), weight=Bound(20_000, 0), share=2),
+    Parser("usb.conversation", converse, (), _CONVERSATIONS, steps=Bound(3_000_000, 0), weight=Bound(200_000, 0), share=2),
 )
 """All of them."""
