@@ -94,7 +94,20 @@ class Initiator:
             return self.response(operation, transaction)
 
     def ask(self, operation: int, *parameters: int) -> bytes:
-        """A transaction that brings a dataset. Raises Refused, Broken."""
+        """A transaction that brings a dataset. Raises Refused, Broken.
+
+        Asking changes nothing, so one that broke is asked once more: a hiccup in one of a listing's hundreds is not a camera that
+        can't be read. Not so in a new session, to which the handles among the parameters mean nothing.
+        """
+        session = self.sessions
+        try:
+            return self._ask(operation, *parameters)
+        except Broken:
+            if self.sessions != session:
+                raise
+            return self._ask(operation, *parameters)
+
+    def _ask(self, operation: int, *parameters: int) -> bytes:
         with self._transaction_of(operation, parameters) as transaction:
             # The first packet says how much comes: nothing larger is asked for on a guess.
             phase = _DataPhase(self, operation, transaction, self._pipes.packet_bytes)
