@@ -87,6 +87,11 @@ def read_device(card: Card, files: Sequence[CardFile]) -> DeviceClaim | None:
     return _device_claim(device_document(read_whole(card, found[0])))
 
 
+def device_trouble(card: Card) -> CardTrouble | None:
+    """What the listing left out at or above `DEVICE/device.json`: a card without one may have one then."""
+    return _trouble_at(card, ("DEVICE", "DEVICE.JSON"))
+
+
 def read_recordings(card: Card, files: Sequence[CardFile], device: DeviceClaim, public_key: bytes) -> CardReading:
     """All recordings of the card, oldest first, each with its verdict. `public_key` is the registered one, not the
     card's.
@@ -117,14 +122,23 @@ def read_recordings(card: Card, files: Sequence[CardFile], device: DeviceClaim, 
     return CardReading(tuple(recordings), tuple(remnants), (*refused, *_stray_verdicts(strays)))
 
 
-def chain_findings(claims: Sequence[RecordingClaim], end: ChainEnd | None, refused: Sequence[Refused] = ()) -> tuple[str, ...]:
+def chain_findings(
+    claims: Sequence[RecordingClaim],
+    end: ChainEnd | None,
+    refused: Sequence[Refused] = (),
+    trouble: Sequence[CardTrouble] = (),
+) -> tuple[str, ...]:
     """What is wrong with the chain of a camera's recordings, as sentences; empty when each follows the one before.
 
     `claims` are all of the card, held ones and remnants too; `end` is the newest that the vault owns. A recording
-    that was refused stands on the card, so it is not called missing.
+    that was refused stands on the card, so it is not called missing; nor is one that may stand where the listing could
+    not look.
     """
     seen = {claim.counter: claim for claim in claims if claim.counter is not None}
     on_card = {int(entry.name[-6:]) for entry in refused if _FOLDER_NAME.fullmatch(entry.name)}
+    left_out = [_upper(entry.path) for entry in trouble if _upper(entry.path[:1]) in ((), ("RECORDINGS",))]
+    on_card |= {int(path[1][-6:]) for path in left_out if len(path) > 1 and _FOLDER_NAME.fullmatch(path[1])}
+    all_seen = all(len(path) > 1 for path in left_out)
     findings: list[str] = []
     before = end.counter if end is not None else 0
     held = end.identity if end is not None else None
@@ -133,7 +147,7 @@ def chain_findings(claims: Sequence[RecordingClaim], end: ChainEnd | None, refus
     for counter in sorted(seen):
         claim = seen[counter]
         if counter > before:
-            findings.extend(_missing(before + 1, counter, on_card))
+            findings.extend(_missing(before + 1, counter, on_card) if all_seen else ())
             before = counter
         predecessor = seen[counter - 1].identity if counter - 1 in seen else None
         if predecessor is None and end is not None and counter - 1 == end.counter:
@@ -236,8 +250,7 @@ class _RecordingFolder:
 
     def _trouble_at(self, name: str) -> CardTrouble | None:
         """What the listing left out at this file or above it. Such a file is unknown, which is not the same as gone."""
-        path = _upper((*self._path, name))
-        return next((trouble for trouble in self._card.trouble if path[: len(trouble.path)] == _upper(trouble.path)), None)
+        return _trouble_at(self._card, _upper((*self._path, name)))
 
     def _trailing(self) -> tuple[CardFile, ...]:
         in_order = ("JOURNAL.JSONL", "RECORDING.SIG", "RECORDING.JSON")
@@ -249,6 +262,10 @@ class _RecordingFolder:
             lack += (" and " if lack else "") + "recording.sig is not on the card"
         sentence = f"{self._name}: {lack}, and the vault does not hold this recording. {_KEEP}"
         return Refused(self._name, "manifest.segments_missing" if missing else "manifest.unsigned", sentence)
+
+
+def _trouble_at(card: Card, path: tuple[str, ...]) -> CardTrouble | None:
+    return next((trouble for trouble in card.trouble if path[: len(trouble.path)] == _upper(trouble.path)), None)
 
 
 def _folders(files: Sequence[CardFile]) -> tuple[dict[str, list[CardFile]], list[CardFile]]:

@@ -19,6 +19,7 @@ from dockd.card import (
     CardError,
     CardFile,
     CardGone,
+    CardReadFailed,
     CardReading,
     CardReadOnly,
     CardRecording,
@@ -95,7 +96,7 @@ class Pull:
         with closing(self._port.open()) as card:
             files = card.files()
             device = manifest.read_device(card, files)
-            camera = self._registered(device)
+            camera = self._registered(card, device)
             docking = self._docked(card, camera, device)
             reading = self._read(card, files, camera, device)
             taken = self._take_in_all(card, reading, docking)
@@ -111,12 +112,15 @@ class Pull:
 
     # Who is it
 
-    def _registered(self, device: DeviceClaim | None) -> Camera:
+    def _registered(self, card: Card, device: DeviceClaim | None) -> Camera:
         serial = self._port.volume_id if device is None else device.serial
         kind = CameraKind.DCIM if device is None else CameraKind.MANIFEST
         self._bay.camera_is(serial)
         camera = self._intake.camera(serial)
         if camera is None:
+            hidden = manifest.device_trouble(card)
+            if device is None and hidden is not None:
+                raise CardReadFailed(f"Who the camera is can't be read: {hidden.sentence}")
             sentence = f"The camera {serial} is not registered. Nothing of it was read."
             self._say(serial, "camera.refused", sentence)
             raise UnknownCamera(sentence)
@@ -166,7 +170,7 @@ class Pull:
             claims = [recording.claim for recording in reading.recordings]
             claims += [remnant.recording.claim for remnant in reading.remnants]
             end = self._intake.chain_end(camera.serial)
-            for finding in manifest.chain_findings(claims, end, reading.refused):
+            for finding in manifest.chain_findings(claims, end, reading.refused, card.trouble):
                 self._say(camera.serial, "camera.finding", finding)
         told = "\n".join(refused.sentence for refused in reading.refused)
         trouble = tuple(
