@@ -22,6 +22,8 @@ class Kind(StrEnum):
     """The transfer that would carry byte `at` of the data phase ends before it, as one that timed out; the rest comes next."""
     DROP = "drop"
     """As SHORT_READ, and the packet after it is lost."""
+    SPLIT = "split"
+    """The data phase comes in two transfers, and the second begins with byte `at`."""
     NO_ZLP = "no zlp"
     """The empty packet after a data phase of whole packets is left out."""
     EXTRA_ZLP = "extra zlp"

@@ -189,6 +189,9 @@ class Responder:
         cut = self._script.due(Kind.UNPLUG_IN_DATA, operation, path)
         if cut is not None:
             sent.cut_at = max(0, cut.at if cut.at >= 0 else sent.length + cut.at)
+        split = self._script.due(Kind.SPLIT, operation, path)
+        if split is not None:
+            sent.breaks.add(split.at)
         for kind in (Kind.SHORT_READ, Kind.DROP):
             fault = self._script.due(kind, operation, path)
             if fault is not None:
