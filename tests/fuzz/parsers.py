@@ -125,6 +125,18 @@ def fit_container(content: bytes) -> bytes:
     return struct.pack("<I", len(content)) + content[4:] if len(content) >= ptp.HEADER_BYTES else content
 
 
+_TIMES = tuple(
+    Seed.cut(ptp.encode_text(text), range(1, 2 * len(text), 2))
+    for text in (
+        "20261123T215019-0930",
+        "20261123T215019.7Z",
+        "00010101T000000+2359",
+        "99991231T235959.9-0001",
+        "20240229T000000",
+    )
+)
+
+
 def _children(content: bytes, kind: bytes) -> Seed:
     """What stands in the first box of this kind."""
     start = content.index(kind) + 4
@@ -248,7 +260,7 @@ PARSERS = (
     Parser("ptp.decode_handles", _handles, (ptp.Malformed,), _ptp(golden.HANDLES, golden.NO_HANDLES), Hand.DATASET, share=6),
     Parser("ptp.decode_text", _text, (ptp.Malformed,), _ptp(*golden.TEXTS), Hand.DATASET, share=6),
     Parser("ptp.decode_u64", _u64, (ptp.Malformed,), _ptp(golden.OBJECT_SIZE), Hand.DATASET, share=2),
-    Parser("ptp.DateTime", _time, (ptp.Malformed,), _ptp(golden.DATE_TEXT), Hand.DATASET, share=6),
+    Parser("ptp.DateTime", _time, (ptp.Malformed,), _TIMES, Hand.DATASET, share=6),
     Parser(
         "boxes.read_moov",
         read_moov,
