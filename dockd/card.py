@@ -213,8 +213,11 @@ class Card(Protocol):
     def trouble(self) -> tuple[CardTrouble, ...]:
         """What the last listing had to leave out."""
 
-    def files(self) -> tuple[CardFile, ...]:
-        """The whole card, listed anew, sorted by path. CardRefused beyond the bounds."""
+    def files(self, below: tuple[str, ...] = ()) -> tuple[CardFile, ...]:
+        """The whole card, or what lies below a folder of it, listed anew, sorted by path. CardRefused beyond the bounds.
+
+        Nothing lies below a folder that is not there. `trouble` is of this listing.
+        """
 
     def open(self, file: CardFile, offset: int = 0) -> FileReader:
         """A reader from `offset` on.

@@ -3,7 +3,9 @@
  1. The vault writes down the intent (it may refuse), on a receipt only: sealed, read back, catalogued.
  2. The card is listed anew, and **every** object that is still there is identified again: name, size, head and tail against what
     the vault proved. One that differs stops the erase before anything is deleted.
- 3. Object by object, in the order of CAMERA.md: identified once more, deleted. Then the folder.
+ 3. Object by object, in the order of CAMERA.md: identified once more, deleted. Before the signature goes, and again before the
+    manifest, the card is opened anew and listed: nothing that went before may stand there any more. A camera whose deletions are
+    lies (A7) so keeps the papers by which the next docking knows what is left. Then the folder.
  4. The card is opened anew and listed again. Gone: the vault writes that down. Still there: it stays "erasing", and says so.
 
 A crash or a pulled camera between any two steps is mended by running all of them again.
@@ -19,6 +21,9 @@ from dockd.halt import Recall
 from vault.errors import EraseRefused, Failure, Reaction
 from vault.intake import Intake
 from vault.recording import CameraKind, Receipt, State
+
+SIGNATURE, MANIFEST = "RECORDING.SIG", "RECORDING.JSON"
+PAPERS = (SIGNATURE, MANIFEST)
 
 
 class ObjectDiffers(Failure):
@@ -67,8 +72,8 @@ class Eraser:
         if receipt.state is not State.ERASING:
             raise EraseRefused(f"The vault does not say that {receipt.name} is being erased.")
         try:
-            self._delete(recording, self._identify_all(expected))
-            self._demand_gone(recording, expected)
+            self._delete(recording, self._identify_all(expected, recording.folder or ()))
+            self._demand_gone(_all_paths(recording, expected))
         except CardGone:
             raise
         except (CardError, ObjectDiffers, StillThere) as failure:
@@ -76,19 +81,23 @@ class Eraser:
             raise
         return self._intake.erased(receipt)
 
-    def _identify_all(self, expected: tuple[_Expected, ...]) -> list[tuple[_Expected, CardFile]]:
+    def _identify_all(self, expected: tuple[_Expected, ...], below: tuple[str, ...]) -> list[tuple[_Expected, CardFile]]:
         """Those of the expected objects that still stand on the card, in the order of deletion, each identified."""
-        listed = {file.path: file for file in self._card.files()}
+        listed = {file.path: file for file in self._card.files(below)}
         standing = [(wanted, listed[wanted.path]) for wanted in expected if wanted.path in listed]
         for wanted, file in standing:
             self._identify(wanted, file)
         return standing
 
     def _delete(self, recording: CardRecording, standing: list[tuple[_Expected, CardFile]]) -> None:
+        deleted: set[tuple[str, ...]] = set()
         for wanted, file in standing:
+            if file.path[-1].upper() in PAPERS and deleted:
+                self._demand_gone(deleted, below=recording.folder or ())
             # The objects before this one took their time to go; what was true at the start may not be true now (E4).
             self._identify(wanted, file)
             self._card.delete(file)
+            deleted.add(file.path)
         if recording.folder is not None:
             self._card.delete_folder(recording.folder)
 
@@ -115,14 +124,11 @@ class Eraser:
                 return receipt
         return self._intake.erased(receipt)
 
-    def _demand_gone(self, recording: CardRecording, expected: tuple[_Expected, ...]) -> None:
+    def _demand_gone(self, paths: set[tuple[str, ...]], below: tuple[str, ...] = ()) -> None:
         """A card that was opened anew says what is there; the one that deleted may tell of its wishes (A7)."""
-        paths = {wanted.path for wanted in expected}
-        if recording.folder is not None:
-            paths.update((*recording.folder, segment.name) for segment in recording.claim.segments)
         folded = {_folded(path) for path in paths}
         with closing(self._reopen()) as card:
-            still = [file.path for file in card.files() if _folded(file.path) in folded]
+            still = [file.path for file in card.files(below) if _folded(file.path) in folded]
             unknown = [
                 trouble.path
                 for trouble in card.trouble
@@ -133,6 +139,14 @@ class Eraser:
             raise StillThere(f"{shown(still[0])} is still on the camera after it was deleted.")
         if unknown:
             raise StillThere(f"{shown(unknown[0])} can't be listed after the erase: nobody can say that it is gone.")
+
+
+def _all_paths(recording: CardRecording, expected: tuple[_Expected, ...]) -> set[tuple[str, ...]]:
+    """What was there, and what its manifest says should have been."""
+    paths = {wanted.path for wanted in expected}
+    if recording.folder is not None:
+        paths.update((*recording.folder, segment.name) for segment in recording.claim.segments)
+    return paths
 
 
 def _folded(path: tuple[str, ...]) -> tuple[str, ...]:
@@ -155,7 +169,7 @@ def _expected(recording: CardRecording, receipt: Receipt) -> tuple[_Expected, ..
         for file, stored in zip(recording.files, receipt.segments, strict=True)
         if file is not None
     ]
-    papers = {"RECORDING.JSON": claim.manifest, "RECORDING.SIG": claim.signature}
+    papers = {MANIFEST: claim.manifest, SIGNATURE: claim.signature}
     trailing: list[_Expected] = []
     for file in recording.trailing:
         name = file.path[-1].upper()

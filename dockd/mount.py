@@ -96,11 +96,11 @@ class MountedCard:
         """A mounted card carries no clock."""
         return False
 
-    def files(self) -> tuple[CardFile, ...]:
+    def files(self, below: tuple[str, ...] = ()) -> tuple[CardFile, ...]:
         """Every regular file, sorted by path. CardRefused beyond the limits. Faults A13, B4, B7."""
         self._must_stand()
         listing = _Listing(self._clock, self._limits, _volume_bytes(self._descriptor), self.where)
-        folders: list[tuple[str, ...]] = [()]
+        folders: list[tuple[str, ...]] = [below]
         while folders:
             path = folders.pop()
             try:
@@ -112,6 +112,8 @@ class MountedCard:
                 failure = self._failure(error, f"The folder /{shown(path)} can't be listed")
                 if isinstance(failure, CardGone):
                     raise failure from error
+                if isinstance(error, FileNotFoundError) and path == below:
+                    break
                 listing.leave_out(path, failure.code, failure.sentence)
         self._must_stand()
         self._trouble = tuple(listing.trouble)

@@ -85,6 +85,7 @@ class MtpCard:
         self._device = session.enter()
         self._open = True
         self._epoch = NEVER
+        self._below: tuple[str, ...] = ()
         self._files: dict[tuple[str, ...], tuple[CardFile, _Place]] = {}
         self._folders: dict[tuple[str, ...], _Place] = {}
         self._trouble: tuple[CardTrouble, ...] = ()
@@ -108,19 +109,19 @@ class MtpCard:
         """What the last listing had to leave out."""
         return self._trouble
 
-    def files(self) -> tuple[CardFile, ...]:
-        """The whole card, listed anew, sorted by path. CardRefused beyond the limits. Fault A13."""
+    def files(self, below: tuple[str, ...] = ()) -> tuple[CardFile, ...]:
+        """Every object that is a file, sorted by path. CardRefused beyond the limits. Fault A13."""
         with self._asking("The card can't be listed") as initiator:
             for _ in range(LISTINGS_MAX):
                 epoch = self._session.epoch
                 listing = _Listing(initiator, self._clock, self._limits, self.where, self._device)
-                listing.walk()
+                listing.walk(below)
                 if self._session.epoch == epoch:
                     break
             else:
                 # A session that broke in the middle: half of the handles are good for nothing.
                 raise CardStuck(f"The camera at {self.where} can't be listed in one session.")
-            self._epoch = epoch
+            self._epoch, self._below = epoch, below
             self._files, self._folders, self._trouble = listing.files, listing.folders, tuple(listing.trouble)
         return tuple(sorted((file for file, _ in self._files.values()), key=lambda file: file.path))
 
@@ -149,8 +150,8 @@ class MtpCard:
     def delete_folder(self, path: tuple[str, ...]) -> bool:
         """Remove a folder if it is empty; a camera deletes a full one with all that is in it, so it is looked into first."""
         with self._asking(f"The folder {shown(path)} can't be erased") as initiator:
-            if self._epoch != self._session.epoch:
-                self.files()
+            if not self._knows(path):
+                self.files(path)
             place = self._folders.get(path)
             if place is None:
                 return True
@@ -216,8 +217,8 @@ class MtpCard:
 
     def identified(self, file: CardFile) -> _Place:
         """Where the file stands in this session, once it is proven to be as listed. The session is held. CardFileChanged."""
-        if self._epoch != self._session.epoch:
-            self.files()
+        if not self._knows(file.path):
+            self.files(file.path[:-1])
         known = self._files.get(file.path)
         if known is None:
             raise CardFileChanged(f"{file.shown} is no longer on the card.")
@@ -233,9 +234,13 @@ class MtpCard:
     def handle_of(self, file: CardFile) -> int:
         """The handle of a file that was identified in this session, or is now. The session is held. CardFileChanged."""
         known = self._files.get(file.path)
-        if known is None or self._epoch != self._session.epoch:
+        if known is None or not self._knows(file.path):
             return self.identified(file).handle
         return known[1].handle
+
+    def _knows(self, path: tuple[str, ...]) -> bool:
+        """Whether the last listing was of this session, and of where the path lies."""
+        return self._epoch == self._session.epoch and path[: len(self._below)] == self._below
 
     def must_be(self, file: CardFile) -> None:
         """CardFileChanged unless the file still is as it was listed."""
@@ -412,18 +417,32 @@ class _Listing:
         self._seen: set[int] = set()
         self._twins: set[tuple[str, ...]] = set()
 
-    def walk(self) -> None:
-        """Raises CardRefused, and what the initiator raises."""
+    def walk(self, below: tuple[str, ...]) -> None:
+        """List all that lies below a folder. Raises CardRefused, and what the initiator raises."""
         capacity_bytes = 0
         for storage in decode_handles(self._initiator.ask(Operation.GET_STORAGE_IDS), "StorageIDs"):
             self._count()
             capacity_bytes += self._capacity(storage)
-            folders: list[tuple[tuple[str, ...], int]] = [((), ROOT)]
+            folders = self._descended(storage, below)
             while folders:
                 folders.extend(self._add_folder(storage, *folders.pop()))
         total_bytes = sum(file.size_bytes for file, _ in self.files.values())
         if total_bytes > capacity_bytes > 0:
             raise CardRefused(f"The camera at {self._where} lists {total_bytes} bytes and has room for {capacity_bytes}.")
+
+    def _descended(self, storage: int, below: tuple[str, ...]) -> list[tuple[tuple[str, ...], int]]:
+        """The folder to begin with, by looking at one level after the other; none where there is no such folder."""
+        here: tuple[str, ...] = ()
+        folder = ROOT
+        for name in below:
+            found = [inner for inner in self._add_folder(storage, here, folder) if inner[0] == (*here, name)]
+            if not found:
+                return []
+            here, folder = found[0]
+        # What was seen on the way lies beside it.
+        self.files.clear()
+        self._seen.clear()
+        return [(here, folder)]
 
     def _capacity(self, storage: int) -> int:
         try:

@@ -36,7 +36,7 @@ def whole_pull(dock: UsbQuay, serial: str, faults: tuple[Fault, ...] = ()) -> tu
     maker = dock.camera(serial)
     device = dock.plug(maker.root, serial, faults, port=1)
     report = dock.run()
-    dock.hub.unplug(device)
+    dock.unplug(device)
     assert report.phase is Phase.SAFE, report.message
     return device.urbs, device.calls
 
@@ -61,11 +61,11 @@ def pulled_out_at(dock: UsbQuay, serial: str, fault: Fault, *, with_neighbour: b
     if beside is not None:
         assert beside.phase() is Phase.SAFE, f"{fault}: the other bay was disturbed"
     assert lost(dock, before, maker.root) == [], fault
-    dock.hub.unplug(device)
+    dock.unplug(device)
     if came:
         again = dock.plug(maker.root, serial, port=1)
         assert dock.run().phase is Phase.SAFE, fault
-        dock.hub.unplug(again)
+        dock.unplug(again)
     assert lost(dock, before, maker.root) == [], fault
     assert contents_of(maker.root) == {}, fault
     return came
@@ -86,7 +86,7 @@ class _Neighbour:
     def phase(self) -> Phase | None:
         """How it ended; None where it did not."""
         self._thread.join()
-        self._dock.hub.unplug(self._device)
+        self._dock.unplug(self._device)
         return self._phases[0] if self._phases else None
 
 

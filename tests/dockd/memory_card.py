@@ -99,13 +99,15 @@ class MemoryCard:
     def trouble(self) -> tuple[CardTrouble, ...]:
         return self._trouble
 
-    def files(self) -> tuple[CardFile, ...]:
+    def files(self, below: Path_ = ()) -> tuple[CardFile, ...]:
         self._must_stand()
         self._medium.before_listing()
         self._must_stand()
         self._trouble = self._medium.trouble
         hidden = self._believed_gone | {trouble.path for trouble in self._trouble}
-        return tuple(self._file(path) for path in sorted(self._medium.contents) if path not in hidden)
+        return tuple(
+            self._file(path) for path in sorted(self._medium.contents) if path not in hidden and path[: len(below)] == below
+        )
 
     def open(self, file: CardFile, offset: int = 0) -> "MemoryReader":
         self._must_be(file)

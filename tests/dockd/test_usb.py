@@ -30,8 +30,8 @@ def test_a_bay_is_a_port_whoever_stands_in_it(dock: UsbQuay, tmp_path: Path) -> 
         ("usb 1-1", "USB-1209-0007-CAM2"),
         ("usb 1-3", "USB-1209-0007-CAM1"),
     ]
-    dock.hub.unplug(first)
-    dock.hub.unplug(second)
+    dock.unplug(first)
+    dock.unplug(second)
     assert dock.devices() == ()
     dock.hub.plug(second, 3)
     (again,) = dock.devices()
@@ -49,6 +49,7 @@ def test_the_same_camera_plugged_anew_is_another_docking(dock: UsbQuay, tmp_path
     card.close()
     with pytest.raises(CardGone):
         before.open()
+    dock.unplug(device)
     dock.hub.plug(device, 2)
     (after,) = dock.devices()
     assert (after.bay, after.key == before.key) == (before.bay, False)

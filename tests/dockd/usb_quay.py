@@ -30,6 +30,7 @@ from vault.errors import Failure
 HASTE = Patience(transfer_ms=400, drain_ms=20)
 """Long for a simulator in the same process, and short where a test has to wait for nothing."""
 DATE_TIME = 0x5011
+LOOKS_MAX = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,15 @@ class UsbQuay:
         self.hub.plug(device, port)
         return device
 
+    def unplug(self, device: UsbCamera) -> None:
+        """Pull it out, and look until the bus shows it no more: the news travels through a socket."""
+        bay = f"usb {device.device.busid}"
+        self.hub.unplug(device)
+        for _ in range(LOOKS_MAX):
+            if all(each.bay != bay for each in self.devices()):
+                return
+        raise AssertionError(f"{bay} is still there")
+
     def devices(self) -> tuple[UsbDevice, ...]:
         self.watcher.look()
         return self.watcher.devices()
@@ -144,7 +154,7 @@ class UsbQuay:
         except Failure as failure:
             return Docked(device, failure=failure)
         finally:
-            self.hub.unplug(device)
+            self.unplug(device)
 
     def run(self, bay: str = "usb 1-1", lanes: int = 1) -> PullReport:
         """A docking that lasts one pull."""
@@ -179,9 +189,9 @@ class NudgedCard:
     def trouble(self) -> tuple[CardTrouble, ...]:
         return self._card.trouble
 
-    def files(self) -> tuple[CardFile, ...]:
+    def files(self, below: tuple[str, ...] = ()) -> tuple[CardFile, ...]:
         self._nudge("files")
-        return self._card.files()
+        return self._card.files(below)
 
     def open(self, file: CardFile, offset: int = 0) -> "NudgedReader":
         self._nudge(f"open {file.shown}")
