@@ -43,6 +43,8 @@ from tests.fuzz.parser import Differs
 
 PACKET_BYTES = 512
 STORAGE = 0x00010001
+ORDERS_MAX = 40
+"""Each is looked at for each container, and those steps count as if they were the dock's."""
 MORE_MAX = 8
 """Transfers that one order may repeat: twice as many for each of a thousand orders would be more than memory holds."""
 ACTS = 21
@@ -123,8 +125,8 @@ class Sabotage:
 
 
 def sabotages(content: bytes) -> list[Sabotage]:
-    """What the input says; half a record at its end says nothing."""
-    whole = len(content) // _RECORD.size * _RECORD.size
+    """What the first records of the input say; half a record says nothing."""
+    whole = min(len(content) // _RECORD.size, ORDERS_MAX) * _RECORD.size
     records = _RECORD.iter_unpack(bytes(content[:whole]))
     return [Sabotage(turn, act % ACTS, at, value) for turn, act, at, value in records]
 
