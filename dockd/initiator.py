@@ -7,7 +7,7 @@ brought back to a known state first, and then the caller may try another way.
 
 import array
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from dockd.card import CardError, CardStuck
 from dockd.pipes import PipeBroken, Pipes, PipeStalled
@@ -368,9 +368,15 @@ class ObjectStream:
 
     def close(self) -> None:
         """Let go. What was not read is given up, and the camera told so. Raises CardGone, CardStuck."""
-        if self._open:
-            self._open = False
+        if not self._open:
+            return
+        self._open = False
+        if self._held or self._phase.left_bytes:
             self._wire.mend(self._transaction)
+            return
+        # Only the response is left: taking it costs less than giving up. What it says concerns nobody any more.
+        with suppress(Refused, Broken), self._wire.mending(self._transaction):
+            self._wire.response(self._operation, self._transaction)
 
     def _end(self) -> None:
         if self._open:

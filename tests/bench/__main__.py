@@ -1,4 +1,4 @@
-"""`python -m tests.bench speed | memory | latency`. The exit code is 1 where a target is missed."""
+"""`python -m tests.bench speed | memory | latency | usb`. The exit code is 1 where a target is missed."""
 
 import sys
 from pathlib import Path
@@ -12,6 +12,7 @@ from tests.bench.latency import latency
 from tests.bench.memory import memory
 from tests.bench.process import CommandFailed
 from tests.bench.speed import speed
+from tests.bench.usb import usb
 
 folder_option = click.option(
     "--folder",
@@ -51,6 +52,16 @@ def memory_command(folder: Path, gib: float) -> bool:
 def latency_command(folder: Path, times: int) -> bool:
     """From mount to the first byte pulled."""
     return latency(_console(), folder, times)
+
+
+@cli.command("usb")
+@folder_option
+@click.option("--gib", type=click.FloatRange(min=0.05), default=2.0, show_default=True, help="How much footage the camera holds.")
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="How often each is run.")
+@click.option("--times", type=click.IntRange(min=1), default=9, show_default=True, help="How often the camera is plugged in.")
+def usb_command(folder: Path, gib: float, rounds: int, times: int) -> bool:
+    """The whole pull over USB against the backend alone and against the card as a folder; and from plug to first byte."""
+    return usb(_console(), folder, gib, rounds, times)
 
 
 def _console() -> Console:

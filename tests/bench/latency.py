@@ -64,7 +64,7 @@ def _measured_once(folder: Path, image: Path, filesystem: str) -> float:
     place = root / "bay1"
     place.mkdir(parents=True)
     try:
-        with _loop_device(image) as device, _daemon(ground, folder / "dockd.log"):
+        with _loop_device(image) as device, daemon(ground, folder / "dockd.log"):
             forget_cache(folder)
             return _mount_to_first_byte(device, place, filesystem)
     finally:
@@ -75,19 +75,33 @@ def _measured_once(folder: Path, image: Path, filesystem: str) -> float:
 def _mount_to_first_byte(device: str, place: Path, filesystem: str) -> float:
     began_s = time.monotonic()
     _mount(device, place, filesystem)
+    try:
+        with watched(place / "RECORDINGS") as watch:
+            return first_read(watch, began_s, PATIENCE_S)
+    finally:
+        _unmount(place)
+
+
+@contextmanager
+def watched(recordings: Path) -> Iterator[int]:
+    """A descriptor that tells what is read in these folders from now on (inotify(7))."""
     watch = _libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        for recording in (place / "RECORDINGS").iterdir():
+        for recording in recordings.iterdir():
             _check(_libc.inotify_add_watch(watch, os.fsencode(recording), _IN_ACCESS), "inotify_add_watch")
-        while (left_s := began_s + PATIENCE_S - time.monotonic()) > 0:
-            select.select([watch], [], [], left_s)
-            at_s = time.monotonic()
-            if any(name.endswith(".mp4") for name in _accessed(watch)):
-                return at_s - began_s
+        yield watch
     finally:
         os.close(watch)
-        _unmount(place)
-    raise CommandFailed(f"dockd read no segment within {PATIENCE_S:g} s of the mount.")
+
+
+def first_read(watch: int, began_s: float, patience_s: float) -> float:
+    """Seconds from `began_s` until a segment was read. Raises CommandFailed."""
+    while (left_s := began_s + patience_s - time.monotonic()) > 0:
+        select.select([watch], [], [], left_s)
+        at_s = time.monotonic()
+        if any(name.endswith(".mp4") for name in _accessed(watch)):
+            return at_s - began_s
+    raise CommandFailed(f"dockd read no segment within {patience_s:g} s.")
 
 
 def _accessed(watch: int) -> Iterator[str]:
@@ -134,7 +148,7 @@ def _loop_device(image: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _daemon(ground: Ground, told: Path) -> Iterator[None]:
+def daemon(ground: Ground, told: Path) -> Iterator[None]:
     """`dockd run`, from its first answer on the status socket until it has stopped."""
     with told.open("wb") as sink:
         process = subprocess.Popen((*DOCKD, "run", "--config", str(ground.settings)), stdout=sink, stderr=sink)

@@ -33,11 +33,17 @@ DATE_TIME = 0x5011
 LOOKS_MAX = 100_000
 
 
+Contents = dict[str, list[bytes]]
+"""The segments of a card's recordings, by name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Docked:
-    """How a docking ended: with a report, or with what stopped it."""
+    """How a docking ended: with a report, or with what stopped it. `lost` is what it broke of I1 and I2, for whatever stood on
+    this card at its first docking."""
 
     device: UsbCamera
+    lost: list[str]
     report: PullReport | None = None
     failure: Failure | None = None
 
@@ -63,6 +69,7 @@ class UsbQuay:
 
     def __init__(self, folder: Path, clock: Clock | None = None) -> None:
         self.folder = folder
+        self._stood: dict[Path, Contents] = {}
         self.clock = clock or SystemClock()
         self.quay = Quay(folder / "quay", self.clock)
         self.hub = Hub()
@@ -148,13 +155,17 @@ class UsbQuay:
 
     def docking(self, root: Path, serial: str, faults: Sequence[Fault] = (), *, lanes: int = 1, **how: object) -> "Docked":
         """A camera's stay from plugging it in to taking it out, with one pull."""
+        stood = self._stood.setdefault(root, contents_of(root))
         device = self.plug(root, serial, faults, port=1, **how)  # type: ignore[arg-type]
+        report: PullReport | None = None
+        stopped: Failure | None = None
         try:
-            return Docked(device, self.run(lanes=lanes))
+            report = self.run(lanes=lanes)
         except Failure as failure:
-            return Docked(device, failure=failure)
+            stopped = failure
         finally:
             self.unplug(device)
+        return Docked(device, lost(self, stood, root), report, stopped)
 
     def run(self, bay: str = "usb 1-1", lanes: int = 1) -> PullReport:
         """A docking that lasts one pull."""
@@ -234,9 +245,6 @@ class NudgedReader:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-
-Contents = dict[str, list[bytes]]
 
 
 def contents_of(root: Path) -> Contents:

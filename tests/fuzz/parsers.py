@@ -8,9 +8,9 @@ import usb.core
 
 from dockd import ptp
 from dockd.boxes import BrokenBoxError, SampleDefaults, read_moof, read_moov
+from dockd.descriptors import parse_configuration
 from dockd.document import ManifestRefused, device_document, recording_document
 from dockd.timeline import SegmentFacts, SegmentTimeline, judge
-from dockd.usbip import parse_configuration
 from tests.dockd import golden_ptp as golden
 from tests.dockd.card_maker import CardMaker, Gop, box, fragment, full_box, init
 from tests.fuzz.conversation import CONFIGURATION, WITH_KEYBOARD, converse
@@ -308,7 +308,7 @@ PARSERS = (
         share=8,
     ),
     Parser(
-        "usbip.parse_configuration",
+        "descriptors.parse_configuration",
         parse_configuration,
         (usb.core.USBError,),
         (Seed.of_descriptors(CONFIGURATION), Seed.of_descriptors(WITH_KEYBOARD)),
