@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROCESSES ?= $(shell nproc)
 
-.PHONY: run test lint format bench crash mutants fuzz vm-test lock setup clean
+.PHONY: run test lint format bench crash mutants fuzz soak usb-big vm-test lock setup clean
 
 run: $(READY)
 	$(BIN)/python -m tests.demo
@@ -44,6 +44,15 @@ mutants: $(READY) tools
 INPUTS ?= 1000000
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed 1 --processes $(PROCESSES)
+
+# A camera docked and undocked, again and again, with file descriptors, threads and memory watched. The count is an argument.
+CYCLES ?= 2000
+soak: $(READY)
+	$(BIN)/python -m tests.crash.soak --cycles $(CYCLES)
+
+# Objects of 4 GiB and more over USB, every byte of them.
+usb-big: $(READY)
+	$(BIN)/python -m tests.dockd.usb_big
 
 # A real kernel and programs that nobody here wrote, in a virtual machine. The built guest is kept in ~/.cache/dock-vault/vm;
 # the first run takes two minutes, any other one.

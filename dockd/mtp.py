@@ -50,7 +50,7 @@ from dockd.ptp import (
 from dockd.session import NEVER, Session
 from vault.clock import Clock
 
-LANES = 3
+LANES = 4
 """Readers at work at once: the wire carries one transfer at a time, and the others seal and flush meanwhile."""
 
 TICK_LOOK_S = 1.25
