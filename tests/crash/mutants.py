@@ -231,10 +231,13 @@ MUTANTS = (
         (
             erase(
                 "        receipt = self._intake.intend_erase(receipt)\n",
-                "        self._delete(recording, self._identify_all(expected))\n"
+                "        self._delete(recording, self._identify_all(expected, recording.folder or ()))\n"
                 "        receipt = self._intake.intend_erase(receipt)\n",
             ),
-            erase("        try:\n            self._delete(recording, self._identify_all(expected))\n", "        try:\n"),
+            erase(
+                "        try:\n            self._delete(recording, self._identify_all(expected, recording.folder or ()))\n",
+                "        try:\n",
+            ),
         ),
     ),
     Mutant(
@@ -242,8 +245,8 @@ MUTANTS = (
         EXPLORER,
         (
             erase(
-                "        for wanted, file in standing:\n            # The",
-                "        for wanted, file in reversed(standing):\n            # The",
+                "        for wanted, file in standing:\n            if",
+                "        for wanted, file in reversed(standing):\n            if",
             ),
         ),
     ),
@@ -303,7 +306,7 @@ MUTANTS = (
     Mutant(
         "called erased without listing again",
         ERASE,
-        (erase("            self._demand_gone(recording, expected)\n", ""),),
+        (erase("            self._demand_gone(_all_paths(recording, expected))\n", ""),),
     ),
 )
 

@@ -82,6 +82,6 @@ def test_a_line_that_cannot_be_played_is_named(tmp_path: Path) -> None:
 
 def test_the_machines_clock_is_not_set(tmp_path: Path) -> None:
     camera = new_camera(tmp_path / "cam")
-    camera._clock = SystemClock()
+    camera._world = SystemClock()
     with pytest.raises(ScriptError, match="not set"):
         Shift.parse("clock 1 s").play(camera)
