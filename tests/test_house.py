@@ -9,7 +9,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 VAULT_ROWS = (
-    ("errors", "clock", "recording", "jsonform"),
+    ("errors", "clock", "recording", "jsonform", "protocol"),
     ("durable", "sealed", "policy", "config", "memory"),
     ("keys", "lane", "lock"),
     ("record", "catalogue", "store", "migrations.versions.0001_first"),

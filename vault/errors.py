@@ -133,6 +133,14 @@ class PairRefused(VaultError):
     hint = "Name two functions that the protocol lets view together."
 
 
+class NotAllowed(VaultError):
+    """The protocol does not let this person do this. The sentence quotes the protocol's."""
+
+    code = "policy.not_allowed"
+    reaction = Reaction.REFUSE
+    hint = "Ask a person whose function it is; a replacement counts once it is on record (`vault person replace`)."
+
+
 class CannotOpen(VaultError):
     """A sealed file or a wrapped key does not open: other key, other place, altered or truncated bytes."""
 
