@@ -14,6 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 
 from vault import cameras, catalogue
+from vault.ceremony import Founders
 from vault.clock import SystemClock
 from vault.config import VaultSettings, load_vault_settings
 from vault.confirmation import confirm, unconfirmed_since
@@ -65,7 +66,7 @@ def init(config: Path, root: Path | None, demo: bool) -> None:
         _write_settings(config, root)
     settings = load_vault_settings(config)
     passphrases = _demo_passphrases() if demo else _asked_passphrases()
-    vault_id = found(settings, SystemClock(), passphrases, PassphraseCost())
+    vault_id = found(settings, SystemClock(), Founders.by_function(passphrases), PassphraseCost())
     out.print(f"The vault {vault_id} stands in {settings.root}.")
     out.print(f"Its keyring is pinned in {settings.pins}: keep a copy of that file on paper.")
     if demo:

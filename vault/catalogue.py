@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 from vault.errors import CatalogueFailed, VaultFull
 from vault.recording import State, StoredSegment
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 _BUSY_TIMEOUT_MS = 10_000
 _SYNCHRONOUS_EXTRA = 3
 
@@ -80,6 +80,12 @@ recording = sa.Table(
     sa.Column("size_bytes", sa.Integer, nullable=False),
     sa.Column("record_sha256", sa.Text, nullable=False),
     sa.Column("stored_utc", sa.Text, nullable=False),
+    sa.Column("officer_person", sa.Text),
+    sa.Column("archived_utc", sa.Text),
+    sa.Column("destroyed_utc", sa.Text),
+    sa.Index("recording_by_age", "destroyed_utc", "retention_from_utc"),
+    sa.Index("recording_by_start", "started_utc"),
+    sa.Index("recording_by_storing", "stored_utc", "id"),
     sa.Index("recording_by_name", "camera_serial", "name"),
     sa.Index("recording_by_state", "state", "camera_serial"),
     sa.Index("recording_by_counter", "camera_serial", "counter"),
@@ -144,6 +150,9 @@ class RecordingRow:
     size_bytes: int
     record_sha256: str
     stored_utc: str
+    officer_person: str | None
+    archived_utc: str | None
+    destroyed_utc: str | None
 
     @property
     def finding_list(self) -> tuple[str, ...]:
@@ -323,9 +332,30 @@ def recordings_starting(tx: sa.Connection, start: str) -> list[str]:
 
 
 def all_recordings(tx: sa.Connection) -> list[RecordingRow]:
-    """Every recording, oldest first."""
-    rows = tx.execute(sa.select(recording).order_by(recording.c.stored_utc, recording.c.id))
+    """Every recording that stands, oldest first."""
+    query = sa.select(recording).where(recording.c.destroyed_utc.is_(None))
+    rows = tx.execute(query.order_by(recording.c.stored_utc, recording.c.id))
     return [RecordingRow(**row._mapping) for row in rows]
+
+
+def recordings_after(tx: sa.Connection, after: RecordingRow | None, count: int) -> list[RecordingRow]:
+    """The next page of the recordings that stand, oldest first; `after` is the last of the page before."""
+    query = sa.select(recording).where(recording.c.destroyed_utc.is_(None))
+    if after is not None:
+        query = query.where(sa.tuple_(recording.c.stored_utc, recording.c.id) > sa.tuple_(after.stored_utc, after.id))
+    rows = tx.execute(query.order_by(recording.c.stored_utc, recording.c.id).limit(count))
+    return [RecordingRow(**row._mapping) for row in rows]
+
+
+def destroyed_recordings(tx: sa.Connection) -> list[RecordingRow]:
+    """The tombstones: what stands no more, and why its rows stay: a camera may still have it."""
+    query = sa.select(recording).where(recording.c.destroyed_utc.is_not(None))
+    return [RecordingRow(**row._mapping) for row in tx.execute(query.order_by(recording.c.destroyed_utc, recording.c.id))]
+
+
+def drop_files(tx: sa.Connection, recording_id: str) -> None:
+    """Forget a recording's file rows."""
+    tx.execute(sa.delete(sealed_file).where(sealed_file.c.recording_id == recording_id))
 
 
 def recording_folders(tx: sa.Connection) -> dict[str, str]:

@@ -125,6 +125,14 @@ class WrongPassphrase(VaultError):
     hint = "Type the passphrase again."
 
 
+class UnknownPerson(VaultError):
+    """The keyring knows nobody, or more than one, of this name."""
+
+    code = "vault.unknown_person"
+    reaction = Reaction.REFUSE
+    hint = "`vault person list` shows the persons; name one by id, name, officer's code, or function."
+
+
 class PairRefused(VaultError):
     """The two named functions may not open a recording together."""
 

@@ -5,18 +5,18 @@ from pathlib import Path
 
 from vault.audit import Entry, Log
 from vault.catalogue import Catalogue
+from vault.ceremony import Founders, found_keyring
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
 from vault.durable import make_folder, write_new
 from vault.errors import VaultExists
 from vault.jsonform import readable
-from vault.keyring import found_keyring
 from vault.keys import PassphraseCost
 from vault.migration import migrate
 from vault.vault import FORMAT
 
 
-def found(settings: VaultSettings, clock: Clock, passphrases: dict[str, str], cost: PassphraseCost) -> str:
+def found(settings: VaultSettings, clock: Clock, founders: Founders, cost: PassphraseCost) -> str:
     """Make a vault in `settings.root` (new or empty) and its pins; returns the vault's id.
 
     `vault.json` is written last: a folder without it is no vault, and `init` can be run again on it once it is emptied.
@@ -31,7 +31,7 @@ def found(settings: VaultSettings, clock: Clock, passphrases: dict[str, str], co
         )
     vault_id = str(uuid.uuid4())
     made_utc = utc_text(clock.now())
-    founding = found_keyring(vault_id, made_utc, passphrases, cost)
+    founding = found_keyring(vault_id, made_utc, founders, cost)
     for folder in (root / "incoming", root / "footage", root / "register", root / "checkpoints", settings.pins.parent):
         make_folder(folder)
     migrate(root / "catalogue.db")

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from vault import cameras, catalogue
+from vault import cameras, catalogue, registers
 from vault.audit import Entry, read_tree
 from vault.catalogue import RecordingRow
 from vault.clock import utc_moment, utc_text
@@ -409,6 +409,7 @@ class Attempt:
     def _record(self, verdict: TimelineVerdict, manifest: StoredSegment | None) -> Record:
         files = [self._stored[at] for at in sorted(self._stored)] + ([manifest] if manifest else [])
         retention = self._retention()
+        officer = self._officer()
         return Record(
             format="dock-vault/record/1",
             vault=self._vault.id,
@@ -418,11 +419,21 @@ class Attempt:
             docking=docking_part(self._docking),
             retention_from_utc=retention.from_utc,
             stop_believed=retention.stop_believed,
+            officer_person=officer,
             claim=claim_part(self.claim),
             timeline=timeline_part(verdict),
             files=[file_part(stored) for stored in files],
-            keys=[key_part(wrapped) for wrapped in self._wrapper.wrap(self._key, self.recording_id)],
+            keys=[key_part(wrapped) for wrapped in self._wrapper.wrap(self._key, self.recording_id, officer)],
         )
+
+    def _officer(self) -> str | None:
+        """The person who recorded: whom the camera names, else who carried it then, as far as that was written down."""
+        named = self._vault.keyring.officer(self.claim.officer)
+        triggered = self.claim.triggered_utc
+        if named is not None or triggered is None:
+            return named
+        with self._vault.reading() as tx:
+            return registers.carrier_at(tx, self.claim.camera_serial, utc_text(triggered))
 
     def _retention(self) -> Retention:
         """Q1: the stop time, corrected by the offset measured, if it lies between the previous docking and this one."""

@@ -2,129 +2,25 @@
 
 Two persons sign it, and its version only rises. Who writes the vault pins both signing keys outside it: whoever can write the
 vault's folder can put no key of their own among the receivers.
+
+What persons can open is one computation, `Keyring.reach`: from the private keys of those present, every seat that opens, and what
+these open in turn. Alone, nobody reaches both receivers of a pair; `ceremony.py` makes the seats so.
 """
 
-import unicodedata
-import uuid
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from vault.errors import CannotOpen, KeyringRefused, PairRefused, WrongPassphrase
+from vault.errors import CannotOpen, KeyringRefused, PairRefused, UnknownPerson, WrongPassphrase
 from vault.jsonform import from_base64, parse_object, readable, to_base64
-from vault.keys import (
-    LockedSecret,
-    PassphraseCost,
-    Unwrapper,
-    Wrapper,
-    key_id,
-    lock_secret,
-    new_agreement_key,
-    open_with,
-    public_of,
-    seal_to,
-    unlock_secret,
-)
-from vault.policy import ESCROW_HOLDERS, Function
+from vault.keyring_form import BodyForm, EnvelopeForm, FunctionForm, KeyForm, Lock, PersonForm, PinsForm, SeatForm, signed_bytes
+from vault.keys import Unwrapper, Wrapper, join, key_id, open_with, public_of, seal_to, unlock_secret
+from vault.policy import ESCROW_HOLDERS, OFFICER_PREFIX, Function, Role, officer_receiver
 
-PAYLOAD_TYPE = "application/vnd.dock-vault.keyring+json"
 _SIGNING_BYTES = 32
-
-
-def _base64_text(text: str) -> str:
-    from_base64(text)
-    return text
-
-
-_Base64 = Annotated[str, AfterValidator(_base64_text)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class _Locked(_Strict):
-    kdf: Literal["argon2id"]
-    memory_kib: int
-    iterations: int
-    lanes: int
-    salt: _Base64
-    nonce: _Base64
-    sealed: _Base64
-
-    def secret(self) -> LockedSecret:
-        cost = PassphraseCost(self.memory_kib, self.iterations, self.lanes)
-        return LockedSecret(cost, from_base64(self.salt), from_base64(self.nonce), from_base64(self.sealed))
-
-    @classmethod
-    def of(cls, locked: LockedSecret) -> "_Locked":
-        return cls(
-            kdf="argon2id",
-            memory_kib=locked.cost.memory_kib,
-            iterations=locked.cost.iterations,
-            lanes=locked.cost.lanes,
-            salt=to_base64(locked.salt),
-            nonce=to_base64(locked.nonce),
-            sealed=to_base64(locked.sealed),
-        )
-
-
-class _Person(_Strict):
-    person: str
-    name: str
-    signing_key: _Base64
-    agreement_key: _Base64
-    private: _Locked
-
-
-class _Seat(_Strict):
-    person: str
-    sealed: _Base64
-
-
-class _FunctionKey(_Strict):
-    function: str
-    agreement_key: _Base64
-    key: str
-    seats: list[_Seat]
-
-
-class _Escrow(_Strict):
-    holder: str
-    agreement_key: _Base64
-    key: str
-    private: _Locked
-
-
-class _Body(_Strict):
-    format: Literal["dock-vault/keyring/1"]
-    vault: str
-    version: int
-    made_utc: str
-    persons: list[_Person]
-    functions: list[_FunctionKey]
-    escrow: list[_Escrow]
-
-
-class _Signature(_Strict):
-    keyid: str
-    sig: _Base64
-
-
-class _Envelope(_Strict):
-    payloadType: Literal["application/vnd.dock-vault.keyring+json"]  # noqa: N815 (DSSE's own spelling)
-    payload: _Base64
-    signatures: list[_Signature]
-
-
-class _PinsFile(_Strict):
-    format: Literal["dock-vault/pins/1"]
-    vault: str
-    signers: list[_Base64]
-    least_version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +45,7 @@ class Pins:
 def read_pins(content: bytes) -> Pins:
     """Raises KeyringRefused."""
     try:
-        pins = _PinsFile.model_validate(parse_object(content))
+        pins = PinsForm.model_validate(parse_object(content))
     except (ValueError, ValidationError) as error:
         raise KeyringRefused(f"The file of pins can't be read: {error}.") from error
     signers = [from_base64(key) for key in pins.signers]
@@ -158,27 +54,40 @@ def read_pins(content: bytes) -> Pins:
     return Pins(pins.vault, (signers[0], signers[1]), pins.least_version)
 
 
-def _signed_bytes(payload: bytes) -> bytes:
-    kind = PAYLOAD_TYPE.encode()
-    return b" ".join((b"DSSEv1", str(len(kind)).encode(), kind, str(len(payload)).encode(), payload))
-
-
-def _binding(kind: str, vault_id: str, name: str) -> bytes:
+def binding(kind: str, vault_id: str, name: str) -> bytes:
+    """What a lock is bound to."""
     return b"\0".join(part.encode() for part in (f"dock-vault/{kind}/v1", vault_id, name))
 
 
-def _seat_info(vault_id: str, function: str, key: str, person: str) -> bytes:
-    return b"\0".join(part.encode() for part in ("dock-vault/seat/v1", vault_id, function, key, person))
+def seat_info(vault_id: str, function: str, key: str, person: str, to: str) -> bytes:
+    """What the sealed halves of a seat are bound to. `to`: the person for their own half, a receiver for the other."""
+    return b"\0".join(part.encode() for part in ("dock-vault/seat/v1", vault_id, function, key, person, to))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Identity:
+    """A person who has proven who they are: the private keys stand in memory until this object goes."""
+
+    person: str
+    name: str
+    signing: bytes
+    agreement: bytes
+
+    def sign(self, message: bytes) -> bytes:
+        return Ed25519PrivateKey.from_private_bytes(self.signing).sign(message)
 
 
 class Keyring:
-    """A keyring whose two signatures were checked."""
+    """A keyring whose signatures were checked."""
 
-    def __init__(self, body: _Body, signers: frozenset[bytes]) -> None:
-        self._body = body
+    def __init__(self, body: BodyForm, locks: Mapping[str, Lock], signers: frozenset[bytes]) -> None:
+        self.body = body
+        self.locks = locks
         self.signers = signers
         self.vault_id = body.vault
         self.version = body.version
+        self._persons = {person.person: person for person in body.persons}
+        self._functions = {entry.function: entry for entry in body.functions}
 
     def held_by(self, pins: Pins, seen_version: int = 0) -> "Keyring":
         """This keyring, once it is the pinned one. Raises KeyringRefused."""
@@ -190,152 +99,200 @@ class Keyring:
             raise KeyringRefused(f"The keyring is version {self.version}, older than one already seen.")
         return self
 
+    def next_pins(self) -> Pins:
+        """The pins of the two persons whom this keyring names as signers."""
+        first, second = (from_base64(self._persons[person].signing_key) for person in self.body.signers)
+        return Pins(self.vault_id, (first, second), self.version)
+
+    # --- persons --------------------------------------------------------------------------------------------------
+
+    def persons(self) -> tuple[PersonForm, ...]:
+        return tuple(self.body.persons)
+
+    def person(self, called: str) -> PersonForm:
+        """The person of this id, name, officer's code, or function that one person holds. Raises UnknownPerson."""
+        if called in self._persons:
+            return self._persons[called]
+        folded = called.casefold()
+        found = [entry for entry in self.body.persons if folded in (entry.name.casefold(), (entry.officer or "").casefold())]
+        if not found and called in self._functions:
+            found = [self._persons[person] for person in sorted(self.holders()[called])]
+        if len(found) != 1:
+            raise UnknownPerson(f"{len(found)} persons of the keyring are called {called!r}.")
+        return found[0]
+
+    def holders(self, *, standing: bool = False) -> dict[str, frozenset[str]]:
+        """Function to the persons who hold it; with `standing` those who keep its key as standing substitutes too."""
+        return {
+            entry.function: frozenset(seat.person for seat in entry.keys[0].seats if standing or not seat.standing)
+            for entry in self.body.functions
+        }
+
+    def roles_of(self, person: str) -> frozenset[Role]:
+        """The roles a person holds in their own right."""
+        entry = self._persons[person]
+        roles = {Role(function) for function, holders in self.holders().items() if person in holders}
+        roles |= {Role.OFFICER} if entry.officer is not None else set()
+        roles |= {Role.ADMINISTRATOR} if entry.administrator else set()
+        return frozenset(roles)
+
+    def officer(self, code: str | None) -> str | None:
+        """The person whom cameras name by this code."""
+        return next((entry.person for entry in self.body.persons if code is not None and entry.officer == code), None)
+
+    # --- sealing --------------------------------------------------------------------------------------------------
+
     def wrapper(self) -> Wrapper:
         """The seal-only side, and the self-test of fault H2: every receiver's key takes a seal before the first recording."""
-        public_keys = {entry.function: from_base64(entry.agreement_key) for entry in self._body.functions}
-        public_keys |= {entry.holder: from_base64(entry.agreement_key) for entry in self._body.escrow}
+        public_keys = {entry.function: from_base64(entry.keys[0].agreement_key) for entry in self.body.functions}
+        public_keys |= {entry.holder: from_base64(entry.agreement_key) for entry in self.body.escrow}
         missing = {*Function, *ESCROW_HOLDERS} - set(public_keys)
         if missing:
             raise KeyringRefused(f"The keyring has no key for {', '.join(sorted(missing))}.")
+        for entry in self.body.persons:
+            if entry.officer is not None:
+                public_keys[officer_receiver(entry.person)] = from_base64(entry.agreement_key)
         for receiver, public in public_keys.items():
             try:
                 seal_to(public, b"\0" * 32, b"self-test")
             except CannotOpen as error:
                 raise KeyringRefused(f"The keyring's key of {receiver} can't be used: {error.sentence}") from error
-        return Wrapper(self.vault_id, self.version, public_keys)
+        return Wrapper(self.vault_id, self.version, public_keys, self.holders())
+
+    # --- opening --------------------------------------------------------------------------------------------------
+
+    def identify(self, called: str, passphrase: str) -> Identity:
+        """The person, once the passphrase opens their lock. Raises UnknownPerson, WrongPassphrase, KeyringRefused."""
+        entry = self.person(called)
+        lock = self.locks.get(entry.person)
+        if lock is None:
+            raise KeyringRefused(f"The keyring has no lock for {entry.name}.", hint="Fetch keyring.json from the last backup.")
+        try:
+            secret = unlock_secret(lock.secret(), passphrase, binding("person", self.vault_id, entry.person))
+        except WrongPassphrase:
+            raise WrongPassphrase(f"The passphrase is not that of {entry.name}.") from None
+        identity = Identity(entry.person, entry.name, secret[:_SIGNING_BYTES], secret[_SIGNING_BYTES:])
+        public = Ed25519PrivateKey.from_private_bytes(identity.signing).public_key().public_bytes_raw()
+        if (public, public_of(identity.agreement)) != (from_base64(entry.signing_key), from_base64(entry.agreement_key)):
+            raise KeyringRefused(f"The lock of {entry.name} opens to keys that the keyring's signers did not sign.")
+        return identity
+
+    def escrow_private(self, holder: str, code: str) -> bytes:
+        """The private key of an escrow holder. Raises PairRefused for another name, WrongPassphrase."""
+        entry = next((entry for entry in self.body.escrow if entry.holder == holder), None)
+        if entry is None or holder not in self.locks:
+            raise PairRefused(f"There is no function or escrow holder {holder!r}.")
+        private = unlock_secret(self.locks[holder].secret(), code, binding("escrow", self.vault_id, holder))
+        if key_id(public_of(private)) != entry.key:
+            raise KeyringRefused(f"The lock of {holder} opens to a key that the keyring's signers did not sign.")
+        return private
+
+    def reach(self, identities: Iterable[Identity], escrow: Iterable[bytes] = ()) -> dict[str, bytes]:
+        """Every private key that these persons open together, by its digest: their own, and those of seats.
+
+        `escrow`: private keys of escrow holders who are present.
+        """
+        present = {identity.person: identity for identity in identities}
+        have = {key_id(public_of(private)): private for private in (*(one.agreement for one in present.values()), *escrow)}
+        grown = True
+        while grown:
+            grown = False
+            for entry in self.body.functions:
+                for key in entry.keys:
+                    private = None if key.key in have else self._open_key(entry, key, present, have)
+                    if private is not None:
+                        have[key.key] = private
+                        grown = True
+        return have
+
+    def _open_key(
+        self, entry: FunctionForm, key: KeyForm, present: Mapping[str, Identity], have: Mapping[str, bytes]
+    ) -> bytes | None:
+        for seat in key.seats:
+            if seat.person in present:
+                private = self._open_seat(entry.function, key, seat, present[seat.person], have)
+                if private is not None:
+                    return private
+        if len(key.escrow) == 2 and all(half.key in have for half in key.escrow):
+            first, second = (
+                open_with(have[half.key], from_base64(half.sealed), self._info(entry.function, key, "escrow", half.to))
+                for half in key.escrow
+            )
+            return join(first, second)
+        return None
+
+    def _open_seat(
+        self, function: str, key: KeyForm, seat: SeatForm, identity: Identity, have: Mapping[str, bytes]
+    ) -> bytes | None:
+        own = open_with(identity.agreement, from_base64(seat.sealed), self._info(function, key, identity.person, identity.person))
+        if not seat.others:
+            return own
+        for half in seat.others:
+            if half.key in have and half.to != officer_receiver(identity.person):
+                info = self._info(function, key, identity.person, half.to)
+                return join(own, open_with(have[half.key], from_base64(half.sealed), info))
+        return None
+
+    def _info(self, function: str, key: KeyForm, person: str, to: str) -> bytes:
+        return seat_info(self.vault_id, function, key.key, person, to)
+
+    def unwrapper(self, receiver: str, identity: Identity, have: Mapping[str, bytes]) -> Unwrapper:
+        """A person's seat in a pair, with what is in reach.
+
+        Raises PairRefused where it is not their seat, CannotOpen where its key does not open with those present.
+        """
+        if receiver.startswith(OFFICER_PREFIX):
+            if receiver != officer_receiver(identity.person):
+                raise PairRefused(f"{identity.name} can't take another officer's seat.")
+            return Unwrapper(self.vault_id, receiver, identity.person, [identity.agreement])
+        entry = self._functions.get(receiver)
+        if entry is None or not any(seat.person == identity.person for key in entry.keys for seat in key.seats):
+            raise PairRefused(f"{identity.name} has no seat in {receiver}.")
+        privates = [have[key.key] for key in entry.keys if key.key in have]
+        if not privates:
+            raise CannotOpen(
+                f"The seat of {identity.name} in {receiver} is split and does not open with those present.",
+                hint="A person of another function has to be the second one.",
+            )
+        return Unwrapper(self.vault_id, receiver, identity.person, privates)
 
     def unlock(self, receiver: str, passphrase: str) -> Unwrapper:
-        """The private half of a function or an escrow holder. Raises WrongPassphrase, PairRefused for an unknown receiver."""
-        for escrow in self._body.escrow:
-            if escrow.holder == receiver:
-                binding = _binding("escrow", self.vault_id, receiver)
-                private = unlock_secret(escrow.private.secret(), passphrase, binding)
-                return Unwrapper(self.vault_id, receiver, receiver, private)
-        for function in self._body.functions:
-            if function.function == receiver:
-                return self._unlock_seat(function, passphrase)
-        raise PairRefused(f"There is no function or escrow holder {receiver!r}.")
-
-    def _unlock_seat(self, function: _FunctionKey, passphrase: str) -> Unwrapper:
-        persons = {person.person: person for person in self._body.persons}
-        for seat in function.seats:
-            person = persons[seat.person]
+        """What one person, or one escrow holder, opens alone. Raises WrongPassphrase, CannotOpen, PairRefused."""
+        if receiver not in self._functions:
+            return Unwrapper(self.vault_id, receiver, receiver, [self.escrow_private(receiver, passphrase)])
+        for person in sorted(self.holders()[receiver]):
             try:
-                secret = unlock_secret(person.private.secret(), passphrase, _binding("person", self.vault_id, person.person))
+                identity = self.identify(person, passphrase)
             except WrongPassphrase:
                 continue
-            info = _seat_info(self.vault_id, function.function, function.key, person.person)
-            private = open_with(secret[_SIGNING_BYTES:], from_base64(seat.sealed), info)
-            return Unwrapper(self.vault_id, function.function, person.person, private)
-        raise WrongPassphrase(f"The passphrase is not that of a holder of {function.function}.")
+            return self.unwrapper(receiver, identity, self.reach([identity]))
+        raise WrongPassphrase(f"The passphrase is not that of a holder of {receiver}.")
 
 
 def read_keyring(content: bytes) -> Keyring:
     """Parse a keyring and check its signatures. Raises KeyringRefused; whether the signers are the right ones, the pins say."""
     try:
-        envelope = _Envelope.model_validate(parse_object(content))
+        envelope = EnvelopeForm.model_validate(parse_object(content))
         payload = from_base64(envelope.payload)
-        body = _Body.model_validate(parse_object(payload))
+        body = BodyForm.model_validate(parse_object(payload))
     except (ValueError, ValidationError) as error:
         raise KeyringRefused(f"The keyring can't be read: {error}.") from error
-    keys = {person.person: from_base64(person.signing_key) for person in body.persons}
+    keys = {to_base64(from_base64(person.signing_key)): from_base64(person.signing_key) for person in body.persons}
     signers = set()
     for signature in envelope.signatures:
-        if signature.keyid not in keys:
-            raise KeyringRefused("The keyring is signed by somebody it does not name.")
         try:
-            Ed25519PublicKey.from_public_bytes(keys[signature.keyid]).verify(from_base64(signature.sig), _signed_bytes(payload))
+            key = keys.get(signature.keyid) or from_base64(signature.keyid)
+            Ed25519PublicKey.from_public_bytes(key).verify(from_base64(signature.sig), signed_bytes(payload))
         except (InvalidSignature, ValueError):
             raise KeyringRefused("A signature of the keyring does not fit its content.") from None
-        signers.add(keys[signature.keyid])
+        signers.add(key)
     if len(signers) < 2:
         raise KeyringRefused("The keyring does not carry the signatures of two different persons.")
-    listed = [(entry.agreement_key, entry.key) for entry in body.functions] + [
-        (entry.agreement_key, entry.key) for entry in body.escrow
-    ]
-    for public, key in listed:
-        if key_id(from_base64(public)) != key:
+    if len(set(body.signers)) != 2 or not set(body.signers) <= {person.person for person in body.persons}:
+        raise KeyringRefused("The keyring does not name two persons who sign the next one.")
+    listed = [(key.agreement_key, key.key) for entry in body.functions for key in entry.keys]
+    listed += [(entry.agreement_key, entry.key) for entry in body.escrow]
+    for public, name in listed:
+        if key_id(from_base64(public)) != name:
             raise KeyringRefused("A key of the keyring does not have the digest it is listed under.")
-    return Keyring(body, frozenset(signers))
-
-
-@dataclass(frozen=True, slots=True)
-class Founding:
-    """A first keyring, and what must be remembered outside the vault."""
-
-    keyring: bytes
-    pins: Pins
-
-
-def found_keyring(vault_id: str, made_utc: str, passphrases: dict[str, str], cost: PassphraseCost) -> Founding:
-    """Make the keys of a new vault: one person for each of the five functions, and the two escrow holders.
-
-    `passphrases` has one for each function and escrow holder, all different: two seats under one passphrase would be two seats
-    of one person. The privacy officer and the cluster manager sign. Raises PairRefused.
-    """
-    receivers = [*Function, *ESCROW_HOLDERS]
-    _check_passphrases(receivers, passphrases)
-    persons, functions, signing = [], [], {}
-    for function in Function:
-        person_id = str(uuid.uuid4())
-        signing[function] = (person_id, Ed25519PrivateKey.generate())
-        person_private = new_agreement_key()
-        secret = signing[function][1].private_bytes_raw() + person_private
-        locked = lock_secret(secret, passphrases[function], _binding("person", vault_id, person_id), cost)
-        persons.append(
-            _Person(
-                person=person_id,
-                name=function.value,
-                signing_key=to_base64(signing[function][1].public_key().public_bytes_raw()),
-                agreement_key=to_base64(public_of(person_private)),
-                private=_Locked.of(locked),
-            )
-        )
-        functions.append(_function_key(vault_id, function, person_id, public_of(person_private)))
-    body = _Body(
-        format="dock-vault/keyring/1",
-        vault=vault_id,
-        version=1,
-        made_utc=made_utc,
-        persons=persons,
-        functions=functions,
-        escrow=[_escrow_key(vault_id, holder, passphrases[holder], cost) for holder in ESCROW_HOLDERS],
-    )
-    payload = readable(body.model_dump())
-    signers = (signing[Function.PRIVACY_OFFICER], signing[Function.CLUSTER_MANAGER])
-    envelope = _Envelope(
-        payloadType="application/vnd.dock-vault.keyring+json",
-        payload=to_base64(payload),
-        signatures=[_Signature(keyid=person, sig=to_base64(key.sign(_signed_bytes(payload)))) for person, key in signers],
-    )
-    publics = (signers[0][1].public_key().public_bytes_raw(), signers[1][1].public_key().public_bytes_raw())
-    return Founding(readable(envelope.model_dump()), Pins(vault_id, publics, 1))
-
-
-def _check_passphrases(receivers: list[str], passphrases: dict[str, str]) -> None:
-    if set(passphrases) != set(receivers):
-        raise PairRefused("Each of the five functions and both escrow holders need a passphrase.")
-    if len({unicodedata.normalize("NFC", text) for text in passphrases.values()}) != len(receivers):
-        raise PairRefused(
-            "Two functions were given the same passphrase.", hint="Each holder chooses their own, unseen by the others."
-        )
-    short = [receiver for receiver in receivers if len(passphrases[receiver]) < 12]
-    if short:
-        raise PairRefused(
-            f"The passphrase of {', '.join(short)} has fewer than 12 characters.", hint="Take four or more random words."
-        )
-
-
-def _function_key(vault_id: str, function: Function, person_id: str, person_public: bytes) -> _FunctionKey:
-    private = new_agreement_key()
-    public = public_of(private)
-    info = _seat_info(vault_id, function, key_id(public), person_id)
-    seat = _Seat(person=person_id, sealed=to_base64(seal_to(person_public, private, info)))
-    return _FunctionKey(function=function.value, agreement_key=to_base64(public), key=key_id(public), seats=[seat])
-
-
-def _escrow_key(vault_id: str, holder: str, passphrase: str, cost: PassphraseCost) -> _Escrow:
-    private = new_agreement_key()
-    public = public_of(private)
-    locked = lock_secret(private, passphrase, _binding("escrow", vault_id, holder), cost)
-    return _Escrow(holder=holder, agreement_key=to_base64(public), key=key_id(public), private=_Locked.of(locked))
+    return Keyring(body, envelope.locks, frozenset(signers))

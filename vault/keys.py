@@ -7,6 +7,7 @@ it takes. All primitives are `cryptography`'s; the only arithmetic here is an ex
 import hashlib
 import os
 import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -24,7 +25,7 @@ from cryptography.hazmat.primitives.hpke import (
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from vault.errors import CannotOpen, WrongPassphrase
-from vault.policy import PAIRS, Pair
+from vault.policy import PAIRS, Pair, officer_pairs, officer_receiver
 
 DATA_KEY_BYTES = 32
 PUBLIC_BYTES = 1184 + 32
@@ -150,21 +151,26 @@ def _half_info(vault_id: str, recording_id: str, pair_name: str, to: str, key: s
 class Wrapper:
     """Seals only: the receivers' public keys, checked and pinned by the keyring."""
 
-    def __init__(self, vault_id: str, keyring_version: int, public_keys: dict[str, bytes]) -> None:
+    def __init__(
+        self, vault_id: str, keyring_version: int, public_keys: Mapping[str, bytes], holders: Mapping[str, frozenset[str]]
+    ) -> None:
+        """`holders`: function to the persons who hold it, so that no pair is sealed whose two seats are one person's."""
         self.vault_id = vault_id
         self.keyring_version = keyring_version
         self._public_keys = public_keys
+        self._holders = holders
 
-    def wrap(self, data_key: bytes, recording_id: str) -> tuple[WrappedKey, ...]:
-        """Split and seal a data key for each pair that the policy names."""
-        return tuple(self._wrap_for(pair, data_key, recording_id) for pair in PAIRS)
+    def wrap(self, data_key: bytes, recording_id: str, officer: str | None = None) -> tuple[WrappedKey, ...]:
+        """Split and seal a data key for each pair that the policy names. `officer`: the person who recorded, where known."""
+        known = officer is not None and officer_receiver(officer) in self._public_keys
+        pairs = (*PAIRS, *(officer_pairs(officer, self._holders) if officer is not None and known else ()))
+        return tuple(self.wrap_for(pair, data_key, recording_id) for pair in pairs)
 
-    def _wrap_for(self, pair: Pair, data_key: bytes, recording_id: str) -> WrappedKey:
-        first = os.urandom(DATA_KEY_BYTES)
-        second = bytes(a ^ b for a, b in zip(first, data_key, strict=True))
+    def wrap_for(self, pair: Pair, data_key: bytes, recording_id: str) -> WrappedKey:
+        """Split and seal a data key for one pair."""
         receivers = sorted(pair.receivers)
         halves = []
-        for to, half in zip(receivers, (first, second), strict=True):
+        for to, half in zip(receivers, split(data_key), strict=True):
             public = self._public_keys[to]
             key = key_id(public)
             info = _half_info(self.vault_id, recording_id, pair.name, to, key)
@@ -173,24 +179,33 @@ class Wrapper:
 
 
 class Unwrapper:
-    """Opens one half: one receiver's private key, alive only while it is needed."""
+    """Opens one half: one receiver's private keys (the newest and older ones), alive only while they are needed."""
 
-    def __init__(self, vault_id: str, receiver: str, person: str, private: bytes) -> None:
+    def __init__(self, vault_id: str, receiver: str, person: str, privates: Iterable[bytes]) -> None:
         self.receiver = receiver
         self.person = person
         self._vault_id = vault_id
-        self._private = private
-        self._key = key_id(public_of(private))
+        self._privates = {key_id(public_of(private)): private for private in privates}
 
     def half(self, wrapped: WrappedKey, recording_id: str) -> bytes:
         """This receiver's half of a data key. Raises CannotOpen."""
         for half in wrapped.halves:
-            if half.to == self.receiver and half.key == self._key:
+            if half.to == self.receiver and half.key in self._privates:
                 info = _half_info(self._vault_id, recording_id, "+".join(wrapped.pair), half.to, half.key)
-                return open_with(self._private, half.sealed, info)
+                return open_with(self._privates[half.key], half.sealed, info)
         raise CannotOpen(f"The recording is not sealed to this key of {self.receiver}.")
+
+    def wipe(self) -> None:
+        """Forget the private keys."""
+        self._privates.clear()
+
+
+def split(secret: bytes) -> tuple[bytes, bytes]:
+    """Two halves, each random by itself, whose exclusive or is the secret."""
+    first = os.urandom(len(secret))
+    return first, join(first, secret)
 
 
 def join(first: bytes, second: bytes) -> bytes:
-    """The data key of two halves."""
+    """The secret of two halves."""
     return bytes(a ^ b for a, b in zip(first, second, strict=True))

@@ -104,6 +104,7 @@ class Record(_Strict):
     docking: DockingPart
     retention_from_utc: str
     stop_believed: bool
+    officer_person: str | None
     claim: ClaimPart
     timeline: TimelinePart
     files: list[FilePart]
@@ -252,6 +253,7 @@ def recording_row(record: Record, folder: str, record_sha256: str, stored_utc: s
         "size_bytes": sum(segment.size_bytes for segment in claim.segments),
         "record_sha256": record_sha256,
         "stored_utc": stored_utc,
+        "officer_person": record.officer_person,
     }
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vault.cameras import register
+from vault.ceremony import Founders
 from vault.clock import SystemClock
 from vault.config import VaultSettings
 from vault.founding import found
@@ -137,7 +138,7 @@ class Shift:
     def _found(self, world: World) -> None:
         world.temporary.mkdir(parents=True)
         (world.folder / "vault.toml").write_text('root = "vault"\npins = "pins.json"\nreserve_mb = 1\nlanes = 1\n')
-        found(world.settings, SystemClock(), PASSPHRASES, CHEAP)
+        found(world.settings, SystemClock(), Founders.by_function(PASSPHRASES), CHEAP)
         with Vault.open(world.settings, SystemClock()) as vault, vault.writing() as tx:
             key_text = base64.b64encode(self.camera_key).decode()
             register(tx, vault.log, vault.clock, (SERIAL, key_text, "crash dummy"), "test")

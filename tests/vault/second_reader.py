@@ -250,6 +250,7 @@ class Keyring:
     vault: str
     version: int
     payload: JsonObject
+    locks: JsonObject
     signers: tuple[bytes, ...]
 
     def person(self, person: str) -> JsonObject:
@@ -275,10 +276,10 @@ def verify_keyring(envelope: bytes, signers: Sequence[bytes] | None = None) -> K
     body = _bytes(outer, "payload")
     payload = _parse(body, "the keyring")
     _require(payload.get("format") == "dock-vault/keyring/1", "not a keyring of format 1")
-    keyring = Keyring(_get(payload, "vault", str), _get(payload, "version", int), payload, ())
+    keyring = Keyring(_get(payload, "vault", str), _get(payload, "version", int), payload, _get(outer, "locks", dict), ())
     message, signatures = dsse_message(KEYRING_TYPE, body), _objects(outer, "signatures")
-    held = _pinned(signatures, message, signers) if signers is not None else _named(keyring, signatures, message)
-    return Keyring(keyring.vault, keyring.version, payload, held)
+    held = _pinned(signatures, message, signers) if signers is not None else _named(signatures, message)
+    return Keyring(keyring.vault, keyring.version, payload, keyring.locks, held)
 
 
 def _pinned(signatures: list[JsonObject], message: bytes, signers: Sequence[bytes]) -> tuple[bytes, ...]:
@@ -293,11 +294,11 @@ def _pinned(signatures: list[JsonObject], message: bytes, signers: Sequence[byte
     return tuple(signers)
 
 
-def _named(keyring: Keyring, signatures: list[JsonObject], message: bytes) -> tuple[bytes, ...]:
-    """The keys of the two or more different persons of the keyring who signed it; one false signature refuses all."""
+def _named(signatures: list[JsonObject], message: bytes) -> tuple[bytes, ...]:
+    """The two or more different keys that signed it; one false signature refuses all."""
     keys = []
     for one in signatures:
-        key = _bytes(keyring.person(_get(one, "keyid", str)), "signing_key", 32)
+        key = _bytes(one, "keyid", 32)
         _require(_signed_by(key, _bytes(one, "sig", 64), message), "a signature of the keyring does not hold")
         keys.append(key)
     _require(len(set(keys)) == len(keys) >= 2, "fewer than two different persons signed")
@@ -350,33 +351,49 @@ def unlock_person(keyring: Keyring, person: str, passphrase: str) -> tuple[bytes
     """A person's private keys: signing (32 bytes) and agreement (96 bytes)."""
     entry = keyring.person(person)
     associated = _context("dock-vault/person/v1", keyring.vault, person)
-    opened = unlock_private(_get(entry, "private", dict), passphrase, associated)
+    opened = unlock_private(_get(keyring.locks, person, dict), passphrase, associated)
     _require(len(opened) == 128, "a person's private half has 128 bytes")
     signing = Ed25519PrivateKey.from_private_bytes(opened[:32]).public_key().public_bytes_raw()
     _require(signing == _bytes(entry, "signing_key", 32), "the private signing key is not that of the public one")
     return opened[:32], _belongs(opened[32:], entry)
 
 
-def unlock_function(keyring: Keyring, function: str, person: str, agreement: bytes) -> bytes:
-    """A function's private key, through the seat of a person whose agreement key is at hand."""
-    entry = _only(keyring.payload, "functions", "function", function)
+def unlock_function(
+    keyring: Keyring, function: str, person: str, agreement: bytes, others: Sequence[bytes] = (), age: int = 0
+) -> bytes:
+    """A function's private key (the newest, or an older one), through the seat of a person whose agreement key is at hand.
+
+    `others`: private keys of receivers who are there too, for a seat that is split.
+    """
+    keys = _objects(_only(keyring.payload, "functions", "function", function), "keys")
+    _require(age < len(keys), f"{function} has {len(keys)} keys")
+    entry = keys[age]
     seat = _only(entry, "seats", "person", person)
-    info = _context("dock-vault/seat/v1", keyring.vault, function, _get(entry, "key", str), person)
-    return _belongs(_hpke_open(agreement, _bytes(seat, "sealed"), info), entry)
+    place = ("dock-vault/seat/v1", keyring.vault, function, _get(entry, "key", str), person)
+    own = _hpke_open(agreement, _bytes(seat, "sealed"), _context(*place, person))
+    if not (halves := _objects(seat, "others")):
+        return _belongs(own, entry)
+    by_digest = {_sha256(_agreement(private)[1]): private for private in others}
+    for half in halves:
+        digest, to = _get(half, "key", str), _get(half, "to", str)
+        if digest in by_digest and to not in (person, f"MW-{person}"):
+            other = _hpke_open(by_digest[digest], _bytes(half, "sealed"), _context(*place, to))
+            return _belongs(bytes(x ^ y for x, y in zip(own, other, strict=True)), entry)
+    raise Refused("the seat is split, and nobody with the other half is there")
 
 
 def unlock_escrow(keyring: Keyring, holder: str, passphrase: str) -> bytes:
     """An escrow holder's private key."""
     entry = _only(keyring.payload, "escrow", "holder", holder)
     associated = _context("dock-vault/escrow/v1", keyring.vault, holder)
-    return _belongs(unlock_private(_get(entry, "private", dict), passphrase, associated), entry)
+    return _belongs(unlock_private(_get(keyring.locks, holder, dict), passphrase, associated), entry)
 
 
 def unlock_receiver(keyring: Keyring, receiver: str, passphrase: str) -> bytes:
     """The private key of a function or an escrow holder; for a function whoever of its seats has this passphrase."""
     if any(entry.get("holder") == receiver for entry in _objects(keyring.payload, "escrow")):
         return unlock_escrow(keyring, receiver, passphrase)
-    for seat in _objects(_only(keyring.payload, "functions", "function", receiver), "seats"):
+    for seat in _objects(_objects(_only(keyring.payload, "functions", "function", receiver), "keys")[0], "seats"):
         person = _get(seat, "person", str)
         try:
             agreement = unlock_person(keyring, person, passphrase)[1]

@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from tests.vault.world import CHEAP, PASSPHRASES
+from vault.ceremony import Founders, Founding, found_keyring
 from vault.errors import KeyringRefused, PairRefused, WrongPassphrase
 from vault.jsonform import from_base64, to_base64
-from vault.keyring import Founding, Keyring, Pins, found_keyring, read_keyring, read_pins
+from vault.keyring import Keyring, Pins, read_keyring, read_pins
 from vault.keys import PassphraseCost, join, new_data_key
 
 VAULT = "5f0c8f1e-0000-4000-8000-000000000001"
@@ -17,7 +18,7 @@ MADE = "2026-11-23T18:00:00.000Z"
 
 @pytest.fixture(scope="module")
 def founding() -> Founding:
-    return found_keyring(VAULT, MADE, PASSPHRASES, CHEAP)
+    return found_keyring(VAULT, MADE, Founders.by_function(PASSPHRASES), CHEAP)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_a_keyring_that_was_touched_is_refused(founding: Founding, first: str) -
 
 
 def test_another_founding_is_not_the_pinned_one(founding: Founding) -> None:
-    other = read_keyring(found_keyring(VAULT, MADE, PASSPHRASES, CHEAP).keyring)
+    other = read_keyring(found_keyring(VAULT, MADE, Founders.by_function(PASSPHRASES), CHEAP).keyring)
     with pytest.raises(KeyringRefused, match="pinned persons"):
         other.held_by(founding.pins)
 
@@ -112,7 +113,7 @@ def test_an_unknown_receiver_is_refused(keyring: Keyring) -> None:
 def test_the_same_passphrase_in_other_letters_is_the_same(keyring: Keyring) -> None:
     """Composed and decomposed letters are one passphrase: keyboards differ."""
     composed = dict(PASSPHRASES, PO="café met ijs en slagroom")
-    founding = found_keyring(VAULT, MADE, composed, CHEAP)
+    founding = found_keyring(VAULT, MADE, Founders.by_function(composed), CHEAP)
     read_keyring(founding.keyring).unlock("PO", "cafe\u0301 met ijs en slagroom")
 
 
@@ -121,7 +122,7 @@ def test_the_same_passphrase_in_other_letters_is_the_same(keyring: Keyring) -> N
 )
 def test_the_founding_asks_for_seven_good_passphrases(change: dict[str, str]) -> None:
     with pytest.raises(PairRefused):
-        found_keyring(VAULT, MADE, PASSPHRASES | change, CHEAP)
+        found_keyring(VAULT, MADE, Founders.by_function(PASSPHRASES | change), CHEAP)
 
 
 def test_a_passphrase_costs_at_least_what_rfc_9106_asks() -> None:

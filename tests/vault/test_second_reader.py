@@ -333,18 +333,21 @@ class Person:
 
     def entry(self) -> dict[str, Any]:
         """As the keyring lists them."""
-        halves = self.signing.private_bytes_raw() + self.agreement.private
-        private = lock(halves, self.passphrase.encode(), f"dock-vault/person/v1\0{VAULT}\0{self.uuid}")
         keys = {"signing_key": b64(self.public), "agreement_key": b64(self.agreement.public)}
-        return {"person": self.uuid, "name": self.passphrase, **keys, "private": private}
+        return {"person": self.uuid, "name": self.passphrase, **keys}
+
+    def lock(self) -> dict[str, Any]:
+        """Their private keys under the passphrase."""
+        halves = self.signing.private_bytes_raw() + self.agreement.private
+        return lock(halves, self.passphrase.encode(), f"dock-vault/person/v1\0{VAULT}\0{self.uuid}")
 
 
-def envelope(payload: bytes, signers: list[tuple[str, Ed25519PrivateKey]]) -> bytes:
+def envelope(payload: bytes, signers: list[tuple[bytes, Ed25519PrivateKey]], locks: dict[str, Any]) -> bytes:
     """A DSSE envelope; the type has 39 bytes."""
     pre = b"DSSEv1 39 application/vnd.dock-vault.keyring+json %d " % len(payload) + payload
-    signed = [{"keyid": name, "sig": b64(key.sign(pre))} for name, key in signers]
+    signed = [{"keyid": b64(name), "sig": b64(key.sign(pre))} for name, key in signers]
     kind = "application/vnd.dock-vault.keyring+json"
-    return json.dumps({"payloadType": kind, "payload": b64(payload), "signatures": signed}).encode()
+    return json.dumps({"payloadType": kind, "payload": b64(payload), "signatures": signed, "locks": locks}).encode()
 
 
 class HandmadeVault:
@@ -354,6 +357,7 @@ class HandmadeVault:
         self.root = root
         self.folder = root / "footage" / "2026" / "09" / RECORDING
         self.people = [Person.make(1, "één"), Person.make(2, "twee"), Person.make(3, "drie")]
+        self.fourth = Person.make(4, "vier")
         self.receivers = {name: Agreement.make() for name in ("CM", "ESCROW-A", "ESCROW-B", "GS")}
         self.seated = {"CM": [self.people[0], self.people[2]], "GS": [self.people[1]]}
         self.camera = Ed25519PrivateKey.generate()
@@ -373,8 +377,8 @@ class HandmadeVault:
         vault = {"format": "dock-vault/vault/1", "vault": VAULT, "made_utc": "2026-09-01T00:00:00.000Z"}
         (self.root / "vault.json").write_text(json.dumps(vault))
         payload = json.dumps(self.keyring()).encode()
-        signers = [(person.uuid, person.signing) for person in self.people[:2]]
-        (self.root / "keyring.json").write_bytes(envelope(payload, signers))
+        signers = [(person.public, person.signing) for person in self.people[:2]]
+        (self.root / "keyring.json").write_bytes(envelope(payload, signers, self.locks()))
         self.write_record(self.record())
 
     def write_record(self, record: dict[str, Any]) -> None:
@@ -389,20 +393,36 @@ class HandmadeVault:
         functions = [self._function(name, people) for name, people in self.seated.items()]
         escrow = [self._escrow(name) for name in ("ESCROW-A", "ESCROW-B")]
         head = {"format": "dock-vault/keyring/1", "vault": VAULT, "version": 1, "made_utc": "2026-09-01T00:00:00.000Z"}
-        return {**head, "persons": [p.entry() for p in self.people], "functions": functions, "escrow": escrow}
+        return {**head, "persons": [p.entry() for p in (*self.people, self.fourth)], "functions": functions, "escrow": escrow}
+
+    def locks(self) -> dict[str, Any]:
+        """What stands beside the signed payload: each private half under its passphrase."""
+        escrow = {
+            name: lock(self.receivers[name].private, name.encode(), f"dock-vault/escrow/v1\0{VAULT}\0{name}")
+            for name in ("ESCROW-A", "ESCROW-B")
+        }
+        return {**{person.uuid: person.lock() for person in (*self.people, self.fourth)}, **escrow}
 
     def _function(self, name: str, people: list[Person]) -> dict[str, Any]:
         """A function with its seats."""
         key = self.receivers[name]
         info = f"dock-vault/seat/v1\0{VAULT}\0{name}\0{key.digest}\0"
-        seats = [{"person": p.uuid, "sealed": p.agreement.seal(key.private, info + p.uuid)} for p in people]
-        return {"function": name, "agreement_key": b64(key.public), "key": key.digest, "seats": seats}
+        seats = [self._seat(p, p.agreement.seal(key.private, f"{info}{p.uuid}\0{p.uuid}"), []) for p in people]
+        if name == "CM":
+            own, gs, uuid = os.urandom(96), self.receivers["GS"], self.fourth.uuid
+            other = bytes(a ^ b for a, b in zip(own, key.private, strict=True))
+            half = {"to": "GS", "key": gs.digest, "sealed": gs.seal(other, f"{info}{uuid}\0GS")}
+            seats.append(self._seat(self.fourth, self.fourth.agreement.seal(own, f"{info}{uuid}\0{uuid}"), [half]))
+        keys = [{"agreement_key": b64(key.public), "key": key.digest, "seats": seats, "escrow": []}]
+        return {"function": name, "keys": keys}
+
+    def _seat(self, person: Person, sealed: str, others: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"person": person.uuid, "standing": False, "sealed": sealed, "others": others}
 
     def _escrow(self, name: str) -> dict[str, Any]:
         """An escrow holder, whose passphrase is its name."""
         key = self.receivers[name]
-        private = lock(key.private, name.encode(), f"dock-vault/escrow/v1\0{VAULT}\0{name}")
-        return {"holder": name, "agreement_key": b64(key.public), "key": key.digest, "private": private}
+        return {"holder": name, "agreement_key": b64(key.public), "key": key.digest}
 
     def wrapped(self, one: str, other: str) -> dict[str, Any]:
         """K, wrapped for a pair."""
@@ -521,8 +541,8 @@ def test_a_keyring_needs_both_pinned_signers(vault: HandmadeVault) -> None:
 def test_one_person_cannot_sign_twice(vault: HandmadeVault) -> None:
     payload = json.dumps(vault.keyring()).encode()
     a, b = vault.people[:2]
-    same_key = envelope(payload, [(a.uuid, a.signing), (b.uuid, a.signing)])
-    same_name = envelope(payload, [(a.uuid, a.signing), (a.uuid, b.signing)])
+    same_key = envelope(payload, [(a.public, a.signing), (b.public, a.signing)], vault.locks())
+    same_name = envelope(payload, [(a.public, a.signing), (a.public, b.signing)], vault.locks())
     for sealed in (same_key, same_name):
         for pins in ([a.public, b.public], None):
             with pytest.raises(Refused):
@@ -556,6 +576,15 @@ def test_a_seat_opens_for_its_person_alone(vault: HandmadeVault) -> None:
         reader.unlock_function(keyring, "CM", two.uuid, two.agreement.private)
     with pytest.raises(Refused):
         reader.unlock_function(keyring, "CM", one.uuid, two.agreement.private)
+
+
+def test_a_split_seat_opens_with_the_other_half_only(vault: HandmadeVault) -> None:
+    keyring, fourth = vault.verified_keyring(), vault.fourth
+    opened = reader.unlock_function(keyring, "CM", fourth.uuid, fourth.agreement.private, [vault.receivers["GS"].private])
+    assert opened == vault.receivers["CM"].private
+    for others in ([], [fourth.agreement.private], [vault.receivers["ESCROW-A"].private]):
+        with pytest.raises(Refused, match="split"):
+            reader.unlock_function(keyring, "CM", fourth.uuid, fourth.agreement.private, others)
 
 
 def test_an_escrow_half_unlocks_with_its_own_passphrase(vault: HandmadeVault) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from vault.ceremony import Founders
 from vault.config import VaultSettings
 from vault.founding import found
 from vault.intake import Attempt, Intake
@@ -53,7 +54,7 @@ def settings_in(folder: Path, **changes: object) -> VaultSettings:
 
 def founded(folder: Path, clock: HandClock, **changes: object) -> VaultSettings:
     settings = settings_in(folder, **changes)
-    found(settings, clock, PASSPHRASES, CHEAP)
+    found(settings, clock, Founders.by_function(PASSPHRASES), CHEAP)
     return settings
 
 

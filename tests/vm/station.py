@@ -17,6 +17,7 @@ from typing import Any
 from tests.vault.world import CHEAP, PASSPHRASES, plaintexts
 from tests.vm.machine import Machine, MachineFailed
 from vault import cameras, catalogue
+from vault.ceremony import Founders
 from vault.clock import SystemClock
 from vault.config import VaultSettings
 from vault.founding import found
@@ -81,7 +82,7 @@ class Station:
         self._home = folder / "vault-disk"
         self._home.mkdir()
         self._settings = VaultSettings(root=self._home / "vault", pins=folder / "pins.json", reserve_mb=1, lanes=2)
-        found(self._settings, self._clock, PASSPHRASES, CHEAP)
+        found(self._settings, self._clock, Founders.by_function(PASSPHRASES), CHEAP)
 
     @property
     def machine(self) -> Machine:
