@@ -551,8 +551,8 @@ class _Draft:
     def rotated(self, keyring: Keyring) -> set[str]:
         """The functions that get a new key.
 
-        Their seats differ from the keyring's, a holder became an officer, or a holder's split seat has to open with an officer who
-        is new (P53).
+        Their seats differ from the keyring's, a holder became an officer, or a holder's split seat has to open with an officer
+        who is new (P53).
         """
         before = _Draft.of(keyring, self._made_utc)
         new_officers = self._officers() - before._officers()

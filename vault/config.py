@@ -20,10 +20,18 @@ class VaultSettings(BaseModel):
     """The vault's folder."""
     pins: Path
     """The file that names the keyring's two signers. It stands outside the vault, where who can write the vault can't reach."""
+    log_key: Path | None = None
+    """The key that signs heads of the log: a credential outside the vault. Not named: `log.key` beside the pins."""
+    witness: list[str] = []
+    """The command that takes a signed head out of the administrator's reach, with its arguments; empty: there is no witness."""
     reserve_mb: Annotated[int, Field(ge=1)] = 512
     """Free space in MiB that intake leaves for the log and for viewing."""
     lanes: Annotated[int, Field(ge=1, le=16)] = 4
     """How many files are sealed at the same time; each takes 4 MiB of memory."""
+
+    @property
+    def log_key_path(self) -> Path:
+        return self.log_key or self.pins.with_name("log.key")
 
     @property
     def reserve_bytes(self) -> int:
@@ -48,4 +56,7 @@ def load_vault_settings(path: Path) -> VaultSettings:
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(f"{path}: {key}: {first['msg']}.") from None
     here = path.resolve().parent
-    return settings.model_copy(update={"root": here / settings.root, "pins": here / settings.pins})
+    placed = {"root": here / settings.root, "pins": here / settings.pins}
+    if settings.log_key is not None:
+        placed["log_key"] = here / settings.log_key
+    return settings.model_copy(update=placed)

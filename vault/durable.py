@@ -203,6 +203,16 @@ def replace_file(flushed: Path, final: Path) -> None:
     flush_folder(final.parent)
 
 
+def replace_new(part: Path, final: Path, content: bytes) -> None:
+    """Write a small file and put it in the place of another in one step, by way of `part`, which is gone after any error."""
+    _write_flushed(part, content)
+    try:
+        replace_file(part, final)
+    except (StorageFailed, VaultFull):
+        _drop(part)
+        raise
+
+
 def _write_flushed(path: Path, content: bytes) -> None:
     with storage_errors(f"writing {path.name}"):
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NEVER_FOLLOW, 0o600)
@@ -248,6 +258,26 @@ def remove_file(path: Path) -> None:
     with storage_errors(f"removing {path.name}"):
         path.unlink(missing_ok=True)
     flush_folder(path.parent)
+
+
+def overwrite_and_remove(path: Path) -> None:
+    """Overwrite a small file in its place with random bytes, flush, and remove it, durably.
+
+    On a file system that writes in place (ext4) the old bytes are then gone from the file's own blocks; what a drive keeps of
+    them by itself (wear levelling), or a copy elsewhere, no program reaches.
+    """
+    if not path.exists():
+        return
+    with storage_errors(f"overwriting {path.name}"):
+        fd = os.open(path, os.O_WRONLY | _NEVER_FOLLOW)
+        try:
+            view = memoryview(os.urandom(os.fstat(fd).st_size))
+            while view:
+                view = view[os.write(fd, view) :]
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    remove_file(path)
 
 
 def remove_folder(folder: Path, last: tuple[str, ...] = ()) -> None:

@@ -4,16 +4,19 @@ import uuid
 from pathlib import Path
 
 from vault.audit import Entry, Log
-from vault.catalogue import Catalogue
+from vault.catalogue import Catalogue, set_meta
 from vault.ceremony import Founders, found_keyring
+from vault.checkpoint import LogKey
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
 from vault.durable import make_folder, write_new
 from vault.errors import VaultExists
 from vault.jsonform import readable
+from vault.keyring import read_keyring
 from vault.keys import PassphraseCost
+from vault.ledger import enter
 from vault.migration import migrate
-from vault.vault import FORMAT
+from vault.vault import FORMAT, KEYRING_VERSION
 
 
 def found(settings: VaultSettings, clock: Clock, founders: Founders, cost: PassphraseCost) -> str:
@@ -29,21 +32,33 @@ def found(settings: VaultSettings, clock: Clock, founders: Founders, cost: Passp
         raise VaultExists(
             f"{settings.pins} exists: it pins the keyring of a vault.", hint="Move it away first, or name another file."
         )
+    if settings.log_key_path.exists():
+        raise VaultExists(
+            f"{settings.log_key_path} exists: it signs another log.", hint="Move it away first, or name another file."
+        )
     vault_id = str(uuid.uuid4())
     made_utc = utc_text(clock.now())
+    key_path = settings.log_key_path
     founding = found_keyring(vault_id, made_utc, founders, cost)
-    for folder in (root / "incoming", root / "footage", root / "register", root / "checkpoints", settings.pins.parent):
+    for folder in (
+        root / "incoming",
+        root / "footage",
+        root / "register",
+        root / "checkpoints",
+        settings.pins.parent,
+        key_path.parent,
+    ):
         make_folder(folder)
     migrate(root / "catalogue.db")
     catalogue = Catalogue.opened(root / "catalogue.db")
     with catalogue.writing() as tx:
-        signers = len(founding.pins.signers)
-        Log(root / "register", clock).append(
-            tx, Entry("vault.founded", "vault init", vault_id, {"keyring_version": 1, "signers": signers})
-        )
+        summary = read_keyring(founding.keyring).summary(made_utc)
+        enter(Log(root / "register", clock), tx, Entry("vault.founded", "vault init", vault_id, summary))
+        set_meta(tx, KEYRING_VERSION, str(summary["keyring_version"]))
     catalogue.dispose()
     _write(root, root / "keyring.json", founding.keyring)
     _write(settings.pins.parent, settings.pins, founding.pins.content())
+    _write(key_path.parent, key_path, LogKey.generate(f"dock-vault/{vault_id}").content())
     _write(root, root / "vault.json", readable({"format": FORMAT, "vault": vault_id, "made_utc": made_utc}))
     return vault_id
 

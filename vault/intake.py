@@ -92,6 +92,7 @@ class Intake:
         forbid_dumps()
         self._vault = vault
         self._wrapper = vault.keyring.wrapper()
+        self._wrapper_guard = threading.Lock()
         self._lanes = Lanes(vault.settings.lanes)
         self._open_attempts: dict[tuple[str, str, str], Attempt] = {}
         self._guard = threading.Lock()
@@ -223,7 +224,7 @@ class Intake:
     def begin(self, claim: RecordingClaim, docking: Docking) -> "Attempt":
         """Start to take a recording in, or go on with the attempt that was left open for the same content.
 
-        Raises VaultFull, VaultReadOnly.
+        Raises VaultFull, VaultReadOnly, KeyringRefused.
         """
         key = (claim.camera_serial, claim.name, claim.identity)
         with self._guard:
@@ -232,9 +233,17 @@ class Intake:
             if self._storage_failures >= STORAGE_FAILURES_BEFORE_READ_ONLY:
                 raise VaultReadOnly(f"The vault's disk failed {self._storage_failures} times; nothing more is taken in.")
             self._vault.store.demand_room(claim.size_bytes)
-            attempt = Attempt(self, self._vault, self._wrapper, self._lanes, claim, docking)
+            attempt = Attempt(self, self._vault, self._newest_wrapper(), self._lanes, claim, docking)
             self._open_attempts[key] = attempt
             return attempt
+
+    def _newest_wrapper(self) -> Wrapper:
+        """The wrapper of the keyring as it is now: who joined or left counts from the next recording on."""
+        with self._wrapper_guard:
+            keyring = self._vault.keyring
+            if keyring.version != self._wrapper.keyring_version:
+                self._wrapper = keyring.wrapper()
+            return self._wrapper
 
     def ended(self, attempt: "Attempt", failure: BaseException | None) -> None:
         """Called by the attempt itself when it is committed or abandoned."""

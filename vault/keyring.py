@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pydantic import ValidationError
 
 from vault.errors import CannotOpen, KeyringRefused, PairRefused, UnknownPerson, WrongPassphrase
-from vault.jsonform import from_base64, parse_object, readable, to_base64
+from vault.jsonform import Json, from_base64, parse_object, readable, to_base64
 from vault.keyring_form import BodyForm, EnvelopeForm, FunctionForm, KeyForm, Lock, PersonForm, PinsForm, SeatForm, signed_bytes
 from vault.keys import Unwrapper, Wrapper, join, key_id, open_with, public_of, seal_to, unlock_secret
 from vault.policy import ESCROW_HOLDERS, OFFICER_PREFIX, Function, Role, officer_receiver
@@ -139,6 +139,23 @@ class Keyring:
     def officer(self, code: str | None) -> str | None:
         """The person whom cameras name by this code."""
         return next((entry.person for entry in self.body.persons if code is not None and entry.officer == code), None)
+
+    def summary(self, changed_utc: str) -> Json:
+        """What the log says of a keyring: persons and seats, no key."""
+        return {
+            "keyring_version": self.version,
+            "changed_utc": changed_utc,
+            "signers": list(self.body.signers),
+            "persons": [
+                {"person": form.person, "name": form.name, "officer": form.officer, "administrator": form.administrator}
+                for form in self.body.persons
+            ],
+            "seats": [
+                {"person": seat.person, "function": entry.function, "standing": seat.standing}
+                for entry in self.body.functions
+                for seat in entry.keys[0].seats
+            ],
+        }
 
     # --- sealing --------------------------------------------------------------------------------------------------
 

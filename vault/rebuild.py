@@ -1,10 +1,12 @@
 """`vault rebuild`: the catalogue anew, from the folders and the register of the log.
 
-The log comes from the register's lines; cameras, dockings and states from its entries; recordings from their `record.json`. A
-folder whose entry `recording.stored` names another `record.json`, or that has none, is taken up as unproven. Until two
+The log comes from the register's lines; cameras, dockings, states and the registers of custody from its entries; recordings from
+their `record.json`, destroyed ones from their tombstones. A folder whose entry `recording.stored` names another `record.json`, or
+that has none, is taken up as unproven. A folder that a tombstone names came back from a backup: it is destroyed again. Until two
 persons have confirmed, nothing is erased on a camera and nothing expires.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +21,13 @@ from vault.config import VaultSettings
 from vault.durable import remove_file, replace_file
 from vault.errors import CannotOpen, StorageFailed
 from vault.jsonform import Json, parse_object
+from vault.ledger import project
 from vault.migration import migrate
 from vault.record import LIMIT_BYTES, Record, file_rows, parse_record, recording_row
 from vault.recording import State
 from vault.store import RECORD_NAME, Store, read_small
-from vault.vault import UNCONFIRMED, read_vault_id
+from vault.tombstone import Tombstone, read_tombstones
+from vault.vault import KEYRING_VERSION, UNCONFIRMED, read_vault_id
 
 NEW_NAME = "catalogue.rebuilt.db"
 
@@ -36,29 +40,40 @@ class Rebuilt:
     unproven: int
     log_entries: int
     damaged: tuple[str, ...]
+    destroyed_again: tuple[str, ...] = ()
 
 
-def rebuild(settings: VaultSettings, clock: Clock) -> Rebuilt:
+def rebuild(settings: VaultSettings, clock: Clock, witnessed: Collection[str] = (), vault_id: str | None = None) -> Rebuilt:
     """Make a new catalogue beside the old one and put it in its place in one step. The caller holds the intake lock.
 
-    Raises NotAVault, StorageFailed where the register lacks an entry.
+    `witnessed`: recordings whose destruction a witness outside knows of. `vault_id`: of a vault that is being restored and has no
+    vault.json yet. Raises NotAVault, StorageFailed where the register lacks an entry.
     """
     root = settings.root
-    store = Store(root, read_vault_id(root), settings.reserve_bytes)
+    store = Store(root, vault_id or read_vault_id(root), settings.reserve_bytes)
     log = Log(root / "register", clock)
     for leftover in (NEW_NAME, NEW_NAME + "-journal"):
         remove_file(root / leftover)
     migrate(root / NEW_NAME)
     new = Catalogue.opened(root / NEW_NAME)
     with new.writing() as tx:
-        states, stored = _replay(tx, log)
-        recordings, unproven, damaged = _take_up(tx, store, states, stored)
+        replayed = _replay(tx, log)
+        buried = _buried(root, replayed)
+        recordings, unproven, damaged, again = _take_up(tx, store, replayed, set(buried) | set(witnessed))
+        for tombstone in buried.values():
+            _bury(tx, tombstone, replayed.states)
+        for leaf in log.lines():
+            entry = parse_object(leaf)
+            project(tx, entry["action"], entry["subject"], entry["details"])
+            if entry["action"] in ("vault.founded", "keyring.changed"):
+                catalogue.set_meta(tx, KEYRING_VERSION, str(entry["details"]["keyring_version"]))
         catalogue.set_meta(tx, UNCONFIRMED, utc_text(clock.now()))
-        entries = log.append(tx, Entry("vault.rebuilt", "vault rebuild", None, {"recordings": recordings, "unproven": unproven}))
+        told = {"recordings": recordings, "unproven": unproven, "destroyed_again": again}
+        entries = log.append(tx, Entry("vault.rebuilt", "vault rebuild", None, told))
     new.dispose()
     _drop_journal(root)
     replace_file(root / NEW_NAME, root / "catalogue.db")
-    return Rebuilt(recordings, unproven, entries + 1, tuple(damaged))
+    return Rebuilt(recordings, unproven, entries + 1, tuple(damaged), tuple(again))
 
 
 def _drop_journal(root: Path) -> None:
@@ -66,20 +81,28 @@ def _drop_journal(root: Path) -> None:
     remove_file(root / "catalogue.db-journal")
 
 
-def _replay(tx: sa.Connection, log: Log) -> tuple[dict[str, State], dict[str, tuple[str, str]]]:
-    """The log's rows, cameras and dockings; returns each recording's state, and record digest and time of its storing."""
+@dataclass(frozen=True, slots=True)
+class _Replayed:
+    """What the log says of recordings: state on the camera, record digest and time of storing, digest of the tombstone."""
+
+    states: dict[str, State]
+    stored: dict[str, tuple[str, str]]
+    tombstones: dict[str, str]
+
+
+def _replay(tx: sa.Connection, log: Log) -> _Replayed:
+    """The log's rows, cameras and dockings."""
     tree = Tree()
-    states: dict[str, State] = {}
-    stored: dict[str, tuple[str, str]] = {}
+    replayed = _Replayed({}, {}, {})
     for leaf in log.lines():
         tx.execute(sa.insert(catalogue.log).values(sequence=tree.size, leaf=leaf))
         tree.append(leaf_hash(leaf))
-        _apply(tx, parse_object(leaf), states, stored)
+        _apply(tx, parse_object(leaf), replayed)
     write_tree(tx, tree)
-    return states, stored
+    return replayed
 
 
-def _apply(tx: sa.Connection, entry: Json, states: dict[str, State], stored: dict[str, tuple[str, str]]) -> None:
+def _apply(tx: sa.Connection, entry: Json, replayed: _Replayed) -> None:
     subject, details = entry["subject"], entry["details"]
     match entry["action"]:
         case "camera.added":
@@ -89,18 +112,41 @@ def _apply(tx: sa.Connection, entry: Json, states: dict[str, State], stored: dic
         case "camera.docked":
             catalogue.add_docking(tx, {"camera_serial": subject, **details})
         case "recording.stored":
-            stored[subject] = (details["record_sha256"], entry["time_utc"])
+            replayed.stored[subject] = (details["record_sha256"], entry["time_utc"])
         case "erase.intended":
-            states[subject] = State.ERASING
+            replayed.states[subject] = State.ERASING
         case "erase.done":
-            states[subject] = State.ERASED
+            replayed.states[subject] = State.ERASED
+        case "recording.destroyed":
+            replayed.tombstones[subject] = details["tombstone_sha256"]
+
+
+def _buried(root: Path, replayed: _Replayed) -> dict[str, Tombstone]:
+    """The tombstones that the log's entries name, by recording."""
+    found = read_tombstones(root / "register")
+    return {
+        recording_id: found[recording_id][0]
+        for recording_id, digest in replayed.tombstones.items()
+        if recording_id in found and found[recording_id][1] == digest
+    }
+
+
+def _bury(tx: sa.Connection, tombstone: Tombstone, states: dict[str, State]) -> None:
+    row = dict(tombstone.row)
+    row["state"] = states.get(tombstone.recording, State(row["state"])).value
+    erased = row["state"] == State.ERASED.value
+    catalogue.add_recording(tx, row, [] if erased else [part.model_dump() for part in tombstone.files])
 
 
 def _take_up(
-    tx: sa.Connection, store: Store, states: dict[str, State], stored: dict[str, tuple[str, str]]
-) -> tuple[int, int, list[str]]:
-    recordings, unproven, damaged = 0, 0, []
+    tx: sa.Connection, store: Store, replayed: _Replayed, gone: Collection[str]
+) -> tuple[int, int, list[str], list[str]]:
+    recordings, unproven, damaged, again = 0, 0, [], []
     for folder in store.folders():
+        if folder.name in gone or folder.name in replayed.tombstones:
+            store.destroy(folder)
+            again.append(folder.name)
+            continue
         try:
             content = read_small(folder / RECORD_NAME, LIMIT_BYTES)
             record: Record = parse_record(content)
@@ -108,10 +154,10 @@ def _take_up(
             damaged.append(store.relative(folder))
             continue
         digest = store.digest_of(content)
-        logged, stored_utc = stored.get(folder.name, ("", record.sealed_utc))
+        logged, stored_utc = replayed.stored.get(folder.name, ("", record.sealed_utc))
         proven = logged == digest and record.recording == folder.name
         row = recording_row(record, store.relative(folder), digest, stored_utc, proven)
-        row |= {"id": folder.name, "state": states.get(folder.name, State.STORED).value}
+        row |= {"id": folder.name, "state": replayed.states.get(folder.name, State.STORED).value}
         catalogue.add_recording(tx, row, file_rows(record))
         recordings, unproven = recordings + 1, unproven + (not proven)
-    return recordings, unproven, damaged
+    return recordings, unproven, damaged, again

@@ -116,11 +116,50 @@ class Record(_Strict):
 
     def wrapped_key(self, pair_name: str) -> WrappedKey:
         """The wrapped key of a pair (`"CM+GS"`). Raises CannotOpen where it is not sealed to that pair."""
-        for entry in self.keys:
-            if "+".join(entry.pair) == pair_name and len(entry.halves) == len(entry.pair) == 2:
-                first, second = (Half(half.to, half.key, from_base64(half.sealed)) for half in entry.halves)
-                return WrappedKey((entry.pair[0], entry.pair[1]), (first, second))
+        wrapped = _wrapped_key(self.keys, pair_name)
+        if wrapped is not None:
+            return wrapped
         raise CannotOpen(f"The recording is not sealed to the pair {pair_name}.")
+
+
+class LaterKeys(_Strict):
+    """A whole keys-N.json: wrapped keys of pairs that joined after the recording was taken in."""
+
+    format: Literal["dock-vault/keys/1"]
+    vault: str
+    recording: str
+    sealed_utc: str
+    by: list[str]
+    keys: list[KeyPart]
+
+    def wrapped_key(self, pair_name: str) -> WrappedKey | None:
+        """The wrapped key of a pair, None where this file has none."""
+        return _wrapped_key(self.keys, pair_name)
+
+
+def later_keys_content(vault_id: str, recording_id: str, sealed_utc: str, by: tuple[str, str], keys: list[WrappedKey]) -> bytes:
+    """The bytes of a keys-N.json. `by`: the two persons who opened the recording for it."""
+    parts = [key_part(wrapped) for wrapped in keys]
+    later = LaterKeys(
+        format="dock-vault/keys/1", vault=vault_id, recording=recording_id, sealed_utc=sealed_utc, by=list(by), keys=parts
+    )
+    return readable(later.model_dump(mode="json"))
+
+
+def parse_later_keys(content: bytes) -> LaterKeys:
+    """Raises CannotOpen where the bytes are no keys-N.json."""
+    try:
+        return LaterKeys.model_validate(parse_object(content))
+    except (ValueError, ValidationError) as error:
+        raise CannotOpen(f"A file of later keys can't be read: {error}.") from error
+
+
+def _wrapped_key(keys: list[KeyPart], pair_name: str) -> WrappedKey | None:
+    for entry in keys:
+        if "+".join(entry.pair) == pair_name and len(entry.halves) == len(entry.pair) == 2:
+            first, second = (Half(half.to, half.key, from_base64(half.sealed)) for half in entry.halves)
+            return WrappedKey((entry.pair[0], entry.pair[1]), (first, second))
+    return None
 
 
 @dataclass(frozen=True, slots=True)

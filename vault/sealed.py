@@ -32,6 +32,12 @@ def sealed_bytes(size_bytes: int) -> int:
     return (count - 1) * _message_bytes(PIECE_BYTES) + _message_bytes(size_bytes - (count - 1) * PIECE_BYTES)
 
 
+def piece_span(size_bytes: int, piece: int) -> tuple[int, int]:
+    """Where a piece's message stands in the sealed file of this plaintext size: offset and length."""
+    length = _message_bytes(min(PIECE_BYTES, size_bytes - piece * PIECE_BYTES))
+    return piece * _message_bytes(PIECE_BYTES), length
+
+
 def context(vault_id: str, recording_id: str, sealed_name: str, piece: int, count: int) -> bytes:
     """Binds a message to its place: it opens nowhere else, in no other order and in no other number."""
     parts = ("dock-vault/file/v1", vault_id, recording_id, sealed_name, str(piece), str(count))
@@ -148,3 +154,15 @@ class Opener:
         end = self._message.finalize()
         out[: len(end)] = end
         return len(end)
+
+
+def open_piece(key: bytes, place: Place, piece: int, sealed: bytes) -> bytes:
+    """The plaintext of one piece, once its end has proven that nothing is missing. Raises CannotOpen."""
+    message = Cobblestone256Decryptor(key, place.context(piece))
+    try:
+        plain = message.update(sealed) + message.finalize()
+    except (InvalidTag, ValueError) as error:
+        raise CannotOpen(f"{place.sealed_name} does not open in its piece {piece}: altered, truncated or misplaced.") from error
+    if len(plain) != place.plain_bytes(piece):
+        raise CannotOpen(f"{place.sealed_name} has another length than was sealed.")
+    return plain

@@ -18,6 +18,7 @@ from vault.durable import (
     Part,
     free_bytes,
     make_folder,
+    overwrite_and_remove,
     publish,
     remove_file,
     remove_folder,
@@ -31,6 +32,7 @@ from vault.sealed import Opener, Place, Sealer, sealed_bytes
 
 RECORD_NAME = "record.json"
 MANIFEST_NAME = "manifest.sealed"
+LATER_KEYS = "keys-*.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,21 @@ class Store:
             digest.update(lane.plain[:count])
             size += count
         return size, digest.hexdigest()
+
+    def write_beside(self, folder: Path, name: str, content: bytes) -> None:
+        """Publish a small file in a recording's folder. Raises StorageFailed where the name is taken."""
+        write_new(self._new_part(name), folder / name, content)
+
+    def destroy(self, folder: Path) -> None:
+        """Destroy a recording for good: its wrapped keys first, overwritten and removed, each durably; then what they opened.
+
+        After any crash between, the folder holds no key, and this can be called again. A folder that is gone is as good.
+        """
+        if not folder.is_dir():
+            return
+        for path in (folder / RECORD_NAME, *sorted(folder.glob(LATER_KEYS))):
+            overwrite_and_remove(path)
+        remove_folder(folder)
 
     def drop_recording(self, folder: Path) -> None:
         """Remove what an abandoned attempt left: `record.json` first, as with it the keys are gone, then the rest."""
@@ -290,3 +307,36 @@ def read_small(path: Path, limit_bytes: int) -> bytes:
     if len(content) > limit_bytes:
         raise StorageFailed(f"{path.name} is larger than {limit_bytes} bytes.")
     return content
+
+
+def read_span(path: Path, offset: int, length: int) -> bytes:
+    """A stretch of a file, whole. Raises StorageFailed where it is missing or shorter."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            content = b""
+            while len(content) < length and (more := file.read(length - len(content))):
+                content += more
+    except OSError as error:
+        raise StorageFailed(f"{path.name} can't be read: {error.strerror}.") from error
+    if len(content) != length:
+        raise StorageFailed(f"{path.name} is shorter than it was sealed.")
+    return content
+
+
+def copy_file(source: Path, part_path: Path, final: Path) -> None:
+    """Copy a sealed file to another medium: written past the page cache, flushed, then given its name. Raises StorageFailed."""
+    lane = Lane()
+    remove_file(part_path)
+    with MediumReader(source) as reader:
+        part = Part(part_path, reader.size_bytes)
+        try:
+            while count := reader.readinto(lane.plain[:BLOCK_READ_BYTES]):
+                padded = whole_blocks(count)
+                lane.plain[count:padded] = bytes(padded - count)
+                part.write(lane.plain[:padded])
+            part.close()
+            publish(part_path, final)
+        except BaseException:
+            part.drop()
+            raise

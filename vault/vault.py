@@ -1,5 +1,6 @@
 """The vault: store, catalogue, log and clock, opened together."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,18 +9,19 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from vault import catalogue
-from vault.audit import Log
+from vault.audit import Entry, Log
 from vault.catalogue import Catalogue
-from vault.clock import Clock
+from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
 from vault.errors import KeyringRefused, NotAVault, StorageFailed
 from vault.jsonform import parse_object
 from vault.keyring import Keyring, read_keyring, read_pins
+from vault.ledger import enter
 from vault.store import Store, read_small
 
 FORMAT = "dock-vault/vault/1"
 KEYRING_LIMIT_BYTES = 4 << 20
-_KEYRING_VERSION = "keyring_version"
+KEYRING_VERSION = "keyring_version"
 UNCONFIRMED = "unconfirmed_since"
 """Set by a rebuild: until two persons have confirmed, nothing is erased on a camera and nothing expires."""
 
@@ -34,24 +36,29 @@ class Vault:
     store: Store
     catalogue: Catalogue
     log: Log
-    keyring: Keyring
+    _keyring_file: "_KeyringFile"
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keyring as its file has it now. Raises KeyringRefused."""
+        return self._keyring_file.read()
 
     @classmethod
     def open(cls, settings: VaultSettings, clock: Clock) -> "Vault":
         """Open a vault and check its keyring against the pins.
 
-        Raises NotAVault, CatalogueFailed, KeyringRefused. Changes nothing but the last keyring version seen.
+        Raises NotAVault, CatalogueFailed, KeyringRefused. Writes nothing but the entry of a keyring that is new to it.
         """
         return cls._open(settings, clock, Catalogue.opened(_demand_vault(settings.root) / "catalogue.db"))
 
     @classmethod
     def _open(cls, settings: VaultSettings, clock: Clock, opened: Catalogue) -> "Vault":
         vault_id = read_vault_id(settings.root)
-        keyring = _pinned_keyring(settings, opened)
-        if keyring.vault_id != vault_id:
-            raise KeyringRefused("The keyring belongs to another vault.")
         store = Store(settings.root, vault_id, settings.reserve_bytes)
-        return cls(settings, vault_id, clock, store, opened, Log(settings.root / "register", clock), keyring)
+        log = Log(settings.root / "register", clock)
+        keyring_file = _KeyringFile(settings, vault_id, opened, log, clock)
+        keyring_file.read()
+        return cls(settings, vault_id, clock, store, opened, log, keyring_file)
 
     def close(self) -> None:
         self.catalogue.dispose()
@@ -91,16 +98,48 @@ def read_vault_id(root: Path) -> str:
     return str(found["vault"])
 
 
-def _pinned_keyring(settings: VaultSettings, opened: Catalogue) -> Keyring:
-    try:
-        pins = read_pins(read_small(settings.pins, 65536))
-        keyring = read_keyring(read_small(settings.root / "keyring.json", KEYRING_LIMIT_BYTES))
-    except StorageFailed as error:
-        raise KeyringRefused(error.sentence) from error
-    with opened.reading() as tx:
-        seen = int(catalogue.get_meta(tx, _KEYRING_VERSION) or 0)
-    keyring.held_by(pins, seen)
-    if keyring.version > seen:
-        with opened.writing() as tx:
-            catalogue.set_meta(tx, _KEYRING_VERSION, str(keyring.version))
-    return keyring
+class _KeyringFile:
+    """keyring.json, read again when it was replaced. A version that is new to this vault becomes an entry of the log. Thread-safe."""
+
+    def __init__(self, settings: VaultSettings, vault_id: str, opened: Catalogue, log: Log, clock: Clock) -> None:
+        self._settings = settings
+        self._vault_id = vault_id
+        self._catalogue = opened
+        self._log = log
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._seen: tuple[int, int, int] | None = None
+        self._keyring: Keyring | None = None
+
+    def read(self) -> Keyring:
+        with self._guard:
+            state = self._state()
+            if self._keyring is None or state != self._seen:
+                self._keyring = self._pinned()
+                self._seen = state
+            return self._keyring
+
+    def _state(self) -> tuple[int, int, int]:
+        try:
+            status = (self._settings.root / "keyring.json").stat()
+        except OSError as error:
+            raise KeyringRefused(f"keyring.json can't be read: {error.strerror}.") from error
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def _pinned(self) -> Keyring:
+        try:
+            pins = read_pins(read_small(self._settings.pins, 65536))
+            keyring = read_keyring(read_small(self._settings.root / "keyring.json", KEYRING_LIMIT_BYTES))
+        except StorageFailed as error:
+            raise KeyringRefused(error.sentence) from error
+        if keyring.vault_id != self._vault_id:
+            raise KeyringRefused("The keyring belongs to another vault.")
+        with self._catalogue.reading() as tx:
+            seen = int(catalogue.get_meta(tx, KEYRING_VERSION) or 0)
+        keyring.held_by(pins, seen)
+        if keyring.version > seen:
+            with self._catalogue.writing() as tx:
+                catalogue.set_meta(tx, KEYRING_VERSION, str(keyring.version))
+                summary = keyring.summary(utc_text(self._clock.now()))
+                enter(self._log, tx, Entry("keyring.changed", "vault", self._vault_id, summary))
+        return keyring

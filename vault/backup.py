@@ -1,0 +1,195 @@
+"""Backup and restore (P30). A backup holds the vault's record, not its index, and no key that opens anything by itself.
+
+Backup, each step before the next: what the vault destroyed is destroyed at the target, keys first; then what is new is copied,
+flushed and read back against its digest; the register of the log goes last but one, the keyring last. So a target is at every
+moment a vault that can be restored, and after a run nothing there opens what was destroyed before it.
+
+Restore, into an empty place: copy and read back; what a tombstone names, the backup's own or the witness's, is not copied; then
+the catalogue is made anew, and nothing expires or is erased until two persons have confirmed. A copy carried away by hand is
+reached by nobody: its keyring and passphrases are then all that stands between.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vault import catalogue
+from vault.audit import Entry, Log
+from vault.catalogue import Catalogue
+from vault.clock import Clock, utc_text
+from vault.config import VaultSettings
+from vault.durable import make_folder, remove_file, replace_new, write_new
+from vault.errors import CannotOpen, ReadBackDiffers, StorageFailed, VaultExists, VaultFull
+from vault.rebuild import Rebuilt, rebuild
+from vault.record import LIMIT_BYTES, parse_record
+from vault.store import LATER_KEYS, RECORD_NAME, Store, copy_file, read_small
+from vault.tombstone import read_tombstones
+from vault.vault import Vault, read_vault_id
+
+ACTOR = "vault backup"
+SMALL_BYTES = 64 << 20
+"""The largest file of the register, the keyring or the checkpoints that is copied in memory."""
+
+Progress = Callable[[str], None]
+"""Is told each recording that was dealt with."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """What a run of the backup did at the target."""
+
+    copied: int
+    kept: int
+    destroyed: int
+    files: int
+
+
+def back_up(vault: Vault, target: Path, progress: Progress) -> BackedUp:
+    """Bring a backup up to date. Raises VaultExists for a folder that holds something else, StorageFailed, ReadBackDiffers."""
+    make_folder(target)
+    _demand_target(vault, target)
+    there = Store(target, vault.id, 0)
+    with vault.reading() as tx:
+        rows = catalogue.all_recordings(tx)
+        standing = {row.id for row in rows}
+    destroyed = 0
+    for folder in there.folders():
+        if folder.name not in standing:
+            there.destroy(folder)
+            progress(folder.name)
+            destroyed += 1
+    copied = kept = files = 0
+    for row in rows:
+        try:
+            count = _copy_recording(vault.store.folder_at(row.folder), target / row.folder, there)
+        except StorageFailed:
+            if not _destroyed_meanwhile(vault, row.id):
+                raise
+            there.destroy(target / row.folder)
+            continue
+        files += count
+        copied, kept = copied + (count > 0), kept + (count == 0)
+        progress(row.id)
+    done = BackedUp(copied, kept, destroyed, files)
+    with vault.writing() as tx:
+        details = {"copied": copied, "kept": kept, "destroyed": destroyed, "finished_utc": utc_text(vault.clock.now())}
+        vault.log.append(tx, Entry("backup.made", ACTOR, None, details))
+    files += _copy_small(vault.settings.root, target, ("register", "checkpoints"))
+    for name in ("keyring.json", "vault.json"):
+        _copy_whole(vault.settings.root / name, target / name)
+    return done
+
+
+def _destroyed_meanwhile(vault: Vault, recording_id: str) -> bool:
+    with vault.reading() as tx:
+        row = catalogue.get_recording(tx, recording_id)
+    return row is not None and row.destroyed_utc is not None
+
+
+def _demand_target(vault: Vault, target: Path) -> None:
+    if (target / "vault.json").is_file():
+        if read_vault_id(target) != vault.id:
+            raise VaultExists(f"{target} holds a backup of another vault.", hint="Name another folder.")
+        if (target / "catalogue.db").exists():
+            raise VaultExists(f"{target} is a vault, not a backup.", hint="Name another folder.")
+        return
+    strangers = [path.name for path in target.iterdir() if path.name not in ("footage", "register", "checkpoints", "incoming")]
+    if strangers:
+        raise VaultExists(f"{target} is not empty: {strangers[0]}.", hint="Name a new or empty folder.")
+    for name in ("footage", "incoming"):
+        make_folder(target / name)
+
+
+def _copy_recording(source: Path, target: Path, there: Store) -> int:
+    """Copy a recording's folder; returns how many files were copied, 0 where all stood. `record.json` goes last."""
+    content = read_small(source / RECORD_NAME, LIMIT_BYTES)
+    record = parse_record(content)
+    copied = 0
+    for part in record.files:
+        place = target / part.sealed_name
+        if place.is_file() and place.stat().st_size == part.sealed_bytes:
+            continue
+        make_folder(target, within=there.footage)
+        remove_file(place)
+        copy_file(source / part.sealed_name, there.incoming / f"{target.name}-{part.sealed_name}.part", place)
+        if there.file_digest(place) != (part.sealed_bytes, part.sealed_sha256):
+            remove_file(place)
+            raise ReadBackDiffers(f"{target.name}/{part.sealed_name} reads back from the backup as another file.")
+        copied += 1
+    for path in (*sorted(source.glob(LATER_KEYS)), source / RECORD_NAME):
+        if not (target / path.name).exists():
+            there.write_beside(target, path.name, read_small(path, LIMIT_BYTES))
+            copied += 1
+    return copied
+
+
+def _copy_small(root: Path, target: Path, folders: Collection[str]) -> int:
+    """Copy folders of small files: what is new or longer is copied, what the vault removed is removed."""
+    copied = 0
+    for folder in folders:
+        wanted = {path.relative_to(root) for path in _files(root / folder)}
+        for path in _files(target / folder):
+            if path.relative_to(target) not in wanted:
+                remove_file(path)
+        for relative in sorted(wanted):
+            copied += _copy_whole(root / relative, target / relative)
+    return copied
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        yield from (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))
+
+
+def _copy_whole(source: Path, target: Path) -> int:
+    content = read_small(source, SMALL_BYTES)
+    if target.is_file() and read_small(target, SMALL_BYTES) == content:
+        return 0
+    make_folder(target.parent)
+    part = target.with_name(f".{target.name}.part")
+    remove_file(part)
+    replace_new(part, target, content)
+    return 1
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore brought back, and what it left out because a tombstone names it."""
+
+    rebuilt: Rebuilt
+    left_out: tuple[str, ...]
+
+
+def restore(settings: VaultSettings, backup: Path, clock: Clock, witnessed: Collection[str], progress: Progress) -> Restored:
+    """Make a vault of a backup, in an empty place. `witnessed`: recordings that the witness's notes name as destroyed.
+
+    Raises NotAVault, VaultExists, StorageFailed, ReadBackDiffers.
+    """
+    root = settings.root
+    vault_id = read_vault_id(backup)
+    if root.exists() and any(path.name != "intake.lock" for path in root.iterdir()):
+        raise VaultExists(f"{root} is not empty.", hint="Move the old vault away first: it may hold what the backup lacks.")
+    for name in ("incoming", "footage", "register", "checkpoints"):
+        make_folder(root / name)
+    gone = set(witnessed) | set(read_tombstones(backup / "register"))
+    source, here = Store(backup, vault_id, 0), Store(root, vault_id, settings.reserve_bytes)
+    left_out = []
+    for folder in source.folders():
+        if folder.name in gone or not (folder / RECORD_NAME).exists():
+            left_out.append(folder.name)
+            continue
+        try:
+            _copy_recording(folder, here.folder_at(source.relative(folder)), here)
+        except (CannotOpen, StorageFailed, VaultFull) as error:
+            raise StorageFailed(f"{folder.name} can't be restored: {error.sentence}", hint=error.hint) from error
+        progress(folder.name)
+    _copy_small(backup, root, ("register", "checkpoints"))
+    _copy_whole(backup / "keyring.json", root / "keyring.json")
+    rebuilt = rebuild(settings, clock, gone, vault_id)
+    restored = Catalogue.opened(root / "catalogue.db")
+    with restored.writing() as tx:
+        details = {"recordings": rebuilt.recordings, "left_out": left_out, "restored_utc": utc_text(clock.now())}
+        Log(root / "register", clock).append(tx, Entry("vault.restored", "vault restore", vault_id, details))
+    restored.dispose()
+    write_new(root / ".vault.json.part", root / "vault.json", read_small(backup / "vault.json", SMALL_BYTES))
+    return Restored(rebuilt, tuple(left_out))

@@ -1,0 +1,343 @@
+"""Checkpoints: signed heads of the log, in the published forms that transparency logs share (C2SP signed-note, tlog-checkpoint).
+
+A checkpoint that lies outside the vault is what shows a log that was rewritten with the machine's own keys; one inside shows
+nothing that whoever rewrote the log could not write too. FORMAT.md, section 6.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from vault.audit import Head, Tree, leaf_hash, read_leaves, read_tree
+from vault.clock import Clock, utc_text
+from vault.durable import make_folder, write_new
+from vault.errors import Reaction, StorageFailed, VaultError
+from vault.jsonform import parse_object
+from vault.store import read_small
+
+_ED25519 = b"\x01"
+_DASH = "\u2014"
+_NOTE_LIMIT_BYTES = 1 << 20
+_HASH_BYTES = 32
+_KEY_NAME = re.compile(r"[^\s+]+")
+
+
+class CheckpointRefused(VaultError):
+    """A checkpoint or a key of the log can't be read, or its signature does not hold."""
+
+    code = "log.checkpoint_refused"
+    reaction = Reaction.REFUSE
+    hint = "Take the file as the witness has it, and the log's public key from the paper of the ceremony."
+
+
+class LogForked(VaultError):
+    """The log no longer goes on from the head that was signed last. Nothing further is signed."""
+
+    code = "log.forked"
+    reaction = Reaction.ALARM
+    hint = "Run `vault verify --since` with the witness's newest checkpoint: the log was altered or rolled back."
+
+
+# --- keys ---------------------------------------------------------------------------------------------------------------
+
+
+def _key_hash(name: str, public: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:4]
+
+
+@dataclass(frozen=True, slots=True)
+class LogVerifier:
+    """The log's public key, under its name: `name+hash+base64` as signed notes write it."""
+
+    name: str
+    public: bytes
+
+    def text(self) -> str:
+        packed = base64.b64encode(_ED25519 + self.public).decode()
+        return f"{self.name}+{_key_hash(self.name, self.public).hex()}+{packed}"
+
+    @classmethod
+    def read(cls, text: str) -> "LogVerifier":
+        """Raises CheckpointRefused."""
+        name, _, rest = text.strip().partition("+")
+        digest, _, packed = rest.partition("+")
+        public = _unpacked(packed)
+        if not _KEY_NAME.fullmatch(name) or _key_hash(name, public).hex() != digest:
+            raise CheckpointRefused("The log's public key is mistyped: its check does not fit.")
+        return cls(name, public)
+
+
+class LogKey:
+    """The key that signs heads of the log: a credential of the process that writes the vault, in no file of it (ruling 12)."""
+
+    def __init__(self, name: str, seed: bytes) -> None:
+        if not _KEY_NAME.fullmatch(name):
+            raise CheckpointRefused(f"{name!r} is no name of a key: it has a space or a plus.")
+        self._private = Ed25519PrivateKey.from_private_bytes(seed)
+        self._seed = seed
+        self.verifier = LogVerifier(name, self._private.public_key().public_bytes_raw())
+
+    @classmethod
+    def generate(cls, name: str) -> "LogKey":
+        return cls(name, Ed25519PrivateKey.generate().private_bytes_raw())
+
+    @classmethod
+    def read(cls, content: bytes) -> "LogKey":
+        """Raises CheckpointRefused."""
+        try:
+            kind, key, name, digest, packed = content.decode().strip().split("+", 4)
+        except (UnicodeDecodeError, ValueError):
+            raise CheckpointRefused("The log's key can't be read.") from None
+        found = cls(name, _unpacked(packed))
+        if (kind, key) != ("PRIVATE", "KEY") or _key_hash(name, found.verifier.public).hex() != digest:
+            raise CheckpointRefused("The log's key is damaged: its check does not fit.")
+        return found
+
+    def content(self) -> bytes:
+        name = self.verifier.name
+        digest = _key_hash(name, self.verifier.public).hex()
+        return f"PRIVATE+KEY+{name}+{digest}+{base64.b64encode(_ED25519 + self._seed).decode()}\n".encode()
+
+    def sign(self, text: str) -> bytes:
+        """The signed note of a text that ends with a line feed."""
+        signature = _key_hash(self.verifier.name, self.verifier.public) + self._private.sign(text.encode())
+        return f"{text}\n{_DASH} {self.verifier.name} {base64.b64encode(signature).decode()}\n".encode()
+
+
+def _unpacked(packed: str) -> bytes:
+    try:
+        raw = base64.b64decode(packed.encode(), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        raw = b""
+    if raw[:1] != _ED25519 or len(raw) != 1 + _HASH_BYTES:
+        raise CheckpointRefused("The key is no Ed25519 key of a signed note.")
+    return raw[1:]
+
+
+# --- checkpoints --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A head that was signed. `extension`: the lines after the three that every checkpoint has."""
+
+    origin: str
+    size: int
+    root: bytes
+    extension: tuple[str, ...]
+
+    def text(self) -> str:
+        lines = (self.origin, str(self.size), base64.b64encode(self.root).decode(), *self.extension)
+        return "".join(f"{line}\n" for line in lines)
+
+    def said(self, name: str) -> str | None:
+        """The rest of the extension line that begins with a word."""
+        return next((line.partition(" ")[2] for line in self.extension if line.partition(" ")[0] == name), None)
+
+
+def parse_checkpoint(content: bytes, verifier: LogVerifier) -> Checkpoint:
+    """A signed note's checkpoint, once a signature of this key holds; signatures of others are passed over.
+
+    Raises CheckpointRefused.
+    """
+    try:
+        note = content.decode()
+    except UnicodeDecodeError:
+        raise CheckpointRefused("The checkpoint is not text.") from None
+    text, blank, signatures = note.rpartition("\n\n")
+    text += "\n"
+    if not blank or not signatures.endswith("\n") or any(ord(char) < 32 and char != "\n" for char in note):
+        raise CheckpointRefused("The checkpoint is no signed note.")
+    if not any(_holds(line, text, verifier) for line in signatures.splitlines()):
+        raise CheckpointRefused("The checkpoint carries no valid signature of this log's key.")
+    lines = text[:-1].split("\n")
+    if len(lines) < 3 or not re.fullmatch(r"0|[1-9][0-9]*", lines[1]) or "" in lines:
+        raise CheckpointRefused("The note is no checkpoint.")
+    try:
+        root = base64.b64decode(lines[2].encode(), validate=True)
+    except binascii.Error:
+        root = b""
+    if len(root) != _HASH_BYTES:
+        raise CheckpointRefused("The checkpoint has no root.")
+    return Checkpoint(lines[0], int(lines[1]), root, tuple(lines[3:]))
+
+
+def _holds(line: str, text: str, verifier: LogVerifier) -> bool:
+    dash, _, rest = line.partition(" ")
+    name, _, packed = rest.partition(" ")
+    if dash != _DASH or name != verifier.name:
+        return False
+    try:
+        raw = base64.b64decode(packed.encode(), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        return False
+    if raw[:4] != _key_hash(name, verifier.public):
+        return False
+    try:
+        Ed25519PublicKey.from_public_bytes(verifier.public).verify(raw[4:], text.encode())
+    except InvalidSignature:
+        raise CheckpointRefused("A signature in this log's name does not hold.") from None
+    return True
+
+
+class Checkpoints:
+    """The vault's folder of signed heads: one note a file, named by its size."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def newest(self, verifier: LogVerifier) -> Checkpoint | None:
+        """Raises CheckpointRefused."""
+        notes = sorted(self._folder.glob("*.note"))
+        return parse_checkpoint(read_small(notes[-1], _NOTE_LIMIT_BYTES), verifier) if notes else None
+
+    def head_to_sign(self, tx: sa.Connection, verifier: LogVerifier) -> Tree:
+        """The log's tree as the catalogue has it, once it goes on from the last one signed.
+
+        The entries since then are hashed from the peaks that the last note carries. Raises LogForked, CheckpointRefused.
+        """
+        tree = read_tree(tx)
+        last = self.newest(verifier)
+        if last is not None:
+            _demand_extends(tx, last, tree)
+        return tree
+
+    def publish(self, tree: Tree, key: LogKey, clock: Clock, tombstones: Sequence[str]) -> bytes:
+        """Sign a head and keep the note; one of the same size that stands already is as good. Returns the note.
+
+        `tombstones`: every recording ever destroyed. Raises StorageFailed, VaultFull.
+        """
+        path = self._path(tree.size)
+        if path.exists():
+            return read_small(path, _NOTE_LIMIT_BYTES)
+        head = tree.head()
+        listed = "\n".join(sorted(tombstones)).encode()
+        extension = (
+            f"time {utc_text(clock.now())}",
+            f"tombstones {len(tombstones)} {hashlib.sha256(listed).hexdigest()}",
+            f"peaks {base64.b64encode(b''.join(tree.peaks)).decode()}",
+        )
+        note = key.sign(Checkpoint(key.verifier.name, head.size, head.root, extension).text())
+        make_folder(self._folder)
+        try:
+            write_new(path.with_name(f".{uuid.uuid4()}.part"), path, note)
+        except StorageFailed:
+            if not path.exists():
+                raise
+        return read_small(path, _NOTE_LIMIT_BYTES)
+
+    def _path(self, size: int) -> Path:
+        return self._folder / f"{size:012d}.note"
+
+
+def _demand_extends(tx: sa.Connection, last: Checkpoint, tree: Tree) -> None:
+    packed = base64.b64decode(last.said("peaks") or "")
+    grown = Tree(last.size, (packed[at : at + _HASH_BYTES] for at in range(0, len(packed), _HASH_BYTES)))
+    if grown.head() != Head(last.size, last.root):
+        raise LogForked("The last checkpoint's peaks do not fit its root.")
+    if tree.size < last.size:
+        raise LogForked(f"The log has {tree.size} entries, and {last.size} were signed.")
+    while grown.size < tree.size:
+        batch = read_leaves(tx, grown.size)
+        if not batch:
+            break
+        for leaf in batch[: tree.size - grown.size]:
+            grown.append(leaf_hash(leaf))
+    if grown.head() != tree.head():
+        raise LogForked(f"The log does not go on from entry {last.size}, as it was signed.")
+
+
+# --- checking -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """Where a log differs from what was signed: a stable code, the entries between which, a sentence."""
+
+    code: str
+    first: int
+    last: int
+    sentence: str
+
+
+def verify_since(checkpoints: Iterable[Checkpoint], leaves: Iterable[bytes]) -> list[Discrepancy]:
+    """Hold a whole log against checkpoints that were kept outside. Empty where it extends every one of them.
+
+    The more checkpoints, the closer the place is named; numbers that the entries carry tell an edit from a removal, an
+    insertion and a reordering where whoever altered it left them as they were.
+    """
+    known = sorted(checkpoints, key=lambda checkpoint: checkpoint.size)
+    wanted = {checkpoint.size for checkpoint in known}
+    roots: dict[int, bytes] = {}
+    tree = Tree()
+    numbers: list[int | None] = []
+    if 0 in wanted:
+        roots[0] = tree.head().root
+    for leaf in leaves:
+        tree.append(leaf_hash(leaf))
+        numbers.append(_number(leaf))
+        if tree.size in wanted:
+            roots[tree.size] = tree.head().root
+    found: list[Discrepancy] = []
+    sound = 0
+    for checkpoint in known:
+        if checkpoint.size > tree.size:
+            sentence = f"The log has {tree.size} entries, and {checkpoint.size} were signed: it was truncated or rolled back."
+            found.append(Discrepancy("log.truncated", min(sound, tree.size), checkpoint.size - 1, sentence))
+            break
+        if roots[checkpoint.size] != checkpoint.root:
+            found.append(_altered(numbers, sound, checkpoint.size))
+            break
+        sound = checkpoint.size
+    return found
+
+
+def _altered(numbers: Sequence[int | None], first: int, size: int) -> Discrepancy:
+    """What the entries' own numbers say of a log whose root differs somewhere from `first` to `size`."""
+    for at in range(first, size):
+        number = numbers[at]
+        if number == at:
+            continue
+        if number is None:
+            return Discrepancy("log.edited", at, at, f"Entry {at} is no entry of this log.")
+        if number > at and at not in numbers[at:]:
+            return Discrepancy("log.removed", at, at, f"Entry {at} is missing; {number} stands in its place.")
+        if number > at:
+            return Discrepancy("log.reordered", at, number, f"Entry {number} stands where {at} was signed.")
+        return Discrepancy("log.inserted", at, at, f"An entry numbered {number} stands where {at} was signed.")
+    sentence = f"An entry between {first} and {size - 1} is not the one that was signed: it was edited, or the log was written anew from there."
+    return Discrepancy("log.rewritten", first, size - 1, sentence)
+
+
+def _number(leaf: bytes) -> int | None:
+    try:
+        number = parse_object(leaf).get("sequence")
+    except ValueError:
+        return None
+    return number if isinstance(number, int) else None
+
+
+def inclusion_path(hashes: Sequence[bytes], index: int) -> list[bytes]:
+    """The proof that leaf `index` is in the tree over these leaf hashes (RFC 6962, 2.1.1): hashes from the leaf to the root."""
+    if len(hashes) == 1:
+        return []
+    split = 1 << (len(hashes) - 1).bit_length() - 1
+    if index < split:
+        return [*inclusion_path(hashes[:split], index), _root(hashes[split:])]
+    return [*inclusion_path(hashes[split:], index - split), _root(hashes[:split])]
+
+
+def _root(hashes: Sequence[bytes]) -> bytes:
+    tree = Tree()
+    for hashed in hashes:
+        tree.append(hashed)
+    return tree.head().root

@@ -1,0 +1,77 @@
+"""Changes of who holds the keys, in a vault: the keyring's file replaced in one step, and its pins where a signer changed.
+
+Order of steps: the new keyring is made and checked in memory; its file is flushed beside the old one and takes its place in one
+step; whoever opens the vault next, or has it open, meets the new version, and with that it stands in the log. The pins lie
+outside the vault, in the hands of the administrator: a keyring with another signer is taken once they name that signer.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from vault.ceremony import Changed, Edit, change_keyring, change_passphrase
+from vault.clock import utc_text
+from vault.durable import remove_file, replace_new
+from vault.errors import KeyringRefused
+from vault.keyring import Identity, Keyring, read_keyring, read_pins
+from vault.keys import PassphraseCost
+from vault.people import Signed
+from vault.policy import Action, demand, demand_second
+from vault.store import read_small
+from vault.vault import KEYRING_LIMIT_BYTES, Vault
+
+
+def change(
+    vault: Vault,
+    edits: Sequence[Edit],
+    first: Signed,
+    second: Signed,
+    helpers: Sequence[Identity],
+    cost: PassphraseCost,
+    escrow: Iterable[bytes] = (),
+) -> Changed:
+    """Change persons and seats. `first` and `second` sign; `helpers` are there to open what the signers can't.
+
+    Raises NotAllowed, PairRefused, CannotOpen, and KeyringRefused where the pins must follow first (`pin`).
+    """
+    acting = demand(Action.CHANGE_KEYRING, first.actor)
+    demand_second(Action.CHANGE_KEYRING, acting, second.actor)
+    keyring = vault.keyring
+    present = [first.identity, second.identity, *helpers]
+    changed = change_keyring(keyring, edits, present, utc_text(vault.clock.now()), cost, escrow)
+    _write(vault, changed.content)
+    return changed
+
+
+def set_passphrase(vault: Vault, who: Signed, passphrase: str, cost: PassphraseCost) -> None:
+    """Put a person's keys under another passphrase. Whoever has an older copy of the file and the old passphrase still opens
+    those: where a passphrase leaked, the person's keys must change, by leaving and enrolling anew."""
+    content = read_small(vault.settings.root / "keyring.json", KEYRING_LIMIT_BYTES)
+    _write(vault, change_passphrase(vault.keyring, content, who.identity, passphrase, cost))
+
+
+def _write(vault: Vault, content: bytes) -> None:
+    root = vault.settings.root
+    remove_file(root / ".keyring.json.part")
+    replace_new(root / ".keyring.json.part", root / "keyring.json", content)
+
+
+def fingerprint_lines(keyring: Keyring) -> list[str]:
+    """The two signers and their keys, as they are held against the paper of the ceremony."""
+    lines = []
+    for person in keyring.body.signers:
+        form = keyring.person(person)
+        lines.append(f"{form.name}: {form.signing_key}")
+    return lines
+
+
+def pin(vault_root_keyring: bytes, pins: bytes) -> bytes:
+    """The new content of the file of pins: the two signers whom the keyring names, once it is signed by both pinned ones.
+
+    Where a pinned signer can't sign any more there is no way but the paper of the ceremony: the administrator then writes the
+    file anew, and the two officials compare what it says. Raises KeyringRefused.
+    """
+    known = read_pins(pins)
+    keyring = read_keyring(vault_root_keyring).held_by(known)
+    following = keyring.next_pins()
+    if not set(following.signers) <= keyring.signers:
+        raise KeyringRefused("The keyring names a signer who has not signed it.")
+    return following.content()
