@@ -314,7 +314,7 @@ def _altered(numbers: Sequence[int | None], first: int, size: int) -> Discrepanc
         if number > at:
             return Discrepancy("log.reordered", at, number, f"Entry {number} stands where {at} was signed.")
         return Discrepancy("log.inserted", at, at, f"An entry numbered {number} stands where {at} was signed.")
-    sentence = f"An entry between {first} and {size - 1} is not the one that was signed: it was edited, or the log was written anew from there."
+    sentence = f"An entry between {first} and {size - 1} is not the one that was signed: edited, or all written anew from there."
     return Discrepancy("log.rewritten", first, size - 1, sentence)
 
 

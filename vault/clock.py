@@ -1,8 +1,14 @@
 """The clock, passed in everywhere. This module alone reads the machine's clocks."""
 
+import ctypes
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
+
+_TIMEX_ROOM_BYTES = 512
+_TIME_ERROR = 5
+"""What adjtimex returns while nothing keeps the clock."""
 
 
 class Clock(Protocol):
@@ -18,6 +24,19 @@ class Clock(Protocol):
         """Wait."""
 
 
+class MachineClock(Clock, Protocol):
+    """What the clock guard looks at besides."""
+
+    def since_boot_s(self) -> float:
+        """Seconds since the machine started, suspended time included."""
+
+    def boot_id(self) -> str:
+        """Another one after each start of the machine."""
+
+    def is_synced(self) -> bool:
+        """Whether the kernel says that network time keeps the wall clock."""
+
+
 class SystemClock:
     """The machine's own clocks."""
 
@@ -29,6 +48,17 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+    def since_boot_s(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def boot_id(self) -> str:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+    def is_synced(self) -> bool:
+        # adjtimex with no mode set reads the kernel's state; the structure is shorter than this on every Linux.
+        state: int = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_ROOM_BYTES))
+        return 0 <= state != _TIME_ERROR
 
 
 def utc_text(moment: datetime) -> str:

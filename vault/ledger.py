@@ -20,6 +20,7 @@ from vault.registers import (
     hold,
     holding,
     mark,
+    paper,
     person,
     present,
     report,
@@ -40,6 +41,8 @@ def enter(log: Log, tx: sa.Connection, entry: Entry) -> int:
 
 def project(tx: sa.Connection, action: str, subject: str | None, details: Json) -> None:
     """Bring the registers up to an entry; an entry that means no row changes nothing."""
+    if subject is not None and "paper" in details:
+        tx.execute(sa.insert(paper).values(id=details["paper"], subject=subject, action=action, sha256=details["paper_sha256"]))
     projection = PROJECTIONS.get(action)
     if projection is not None and subject is not None:
         projection(tx, subject, details)
@@ -180,6 +183,10 @@ def _destroyed(tx: sa.Connection, subject: str, details: Json) -> None:
     tx.execute(sa.delete(present).where(present.c.recording_id == subject))
 
 
+def _paper_removed(tx: sa.Connection, subject: str, details: Json) -> None:
+    _set(tx, paper, "id", subject, {"removed_utc": details["removed_utc"]})
+
+
 def _destruction_confirmed(tx: sa.Connection, subject: str, details: Json) -> None:
     _set(tx, destruction, "recording_id", subject, {"confirmed_utc": details["confirmed_utc"]})
 
@@ -241,6 +248,7 @@ PROJECTIONS: Mapping[str, Projection] = {
     "retention.unmarked": _unmarked,
     "recording.destroyed": _destroyed,
     "destruction.confirmed": _destruction_confirmed,
+    "paper.removed": _paper_removed,
     "viewing.requested": _viewing_requested,
     "viewing.approved": _viewing_approved,
     "viewing.refused": _viewing_refused,

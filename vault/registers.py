@@ -164,6 +164,16 @@ destruction = sa.Table(
     sa.Column("confirmed_utc", sa.Text),
 )
 
+paper = sa.Table(
+    "paper",
+    tables,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, nullable=False, index=True),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("removed_utc", sa.Text),
+)
+
 hand_over = sa.Table(
     "hand_over",
     tables,
@@ -317,6 +327,17 @@ class DestructionRow:
     destroyed_utc: str
     because: str
     confirmed_utc: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaperRow:
+    """A text with personal data: which entry's it is, and its digest."""
+
+    id: str
+    subject: str
+    action: str
+    sha256: str
+    removed_utc: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -521,6 +542,26 @@ def recordings_of_viewing(tx: sa.Connection, viewing_id: str) -> list[str]:
 def viewings_of_recording(tx: sa.Connection, recording_id: str) -> list[ViewingRow]:
     query = sa.select(viewing).join(viewing_recording, viewing_recording.c.viewing_id == viewing.c.id)
     return _rows(tx, ViewingRow, query.where(viewing_recording.c.recording_id == recording_id).order_by(viewing.c.requested_utc))
+
+
+# --- papers -------------------------------------------------------------------------------------------------------------
+
+
+def papers_of(tx: sa.Connection, subject: str) -> list[PaperRow]:
+    """The papers of a report, a case or a viewing that stand."""
+    query = sa.select(paper).where(paper.c.subject == subject, paper.c.removed_utc.is_(None))
+    return _rows(tx, PaperRow, query.order_by(paper.c.action, paper.c.id))
+
+
+def report_papers_to_remove(tx: sa.Connection, recording_id: str) -> list[PaperRow]:
+    """Papers of reports that speak of this recording and of none that still stands."""
+    found = []
+    for row in reports_about(tx, recording_id):
+        ids = recordings_of_report(tx, row.id)
+        alive = sa.select(recording.c.id).where(recording.c.id.in_(ids), recording.c.destroyed_utc.is_(None)).limit(1)
+        if tx.execute(alive).one_or_none() is None:
+            found += papers_of(tx, row.id)
+    return found
 
 
 # --- deletion -----------------------------------------------------------------------------------------------------------

@@ -140,6 +140,14 @@ def upgrade() -> None:
         sa.Column("confirmed_utc", sa.Text),
     )
     op.create_table(
+        "paper",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("subject", sa.Text, nullable=False, index=True),
+        sa.Column("action", sa.Text, nullable=False),
+        sa.Column("sha256", sa.Text, nullable=False),
+        sa.Column("removed_utc", sa.Text),
+    )
+    op.create_table(
         "hand_over",
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("case_id", sa.Text, nullable=False),
