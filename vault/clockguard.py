@@ -1,8 +1,8 @@
 """Whether the wall clock can be believed enough to delete by it (faults F1, F2; ruling 14; I7). Pure.
 
-What is kept between two looks is an *anchor*: a wall time that was believed, and beside it the clock that counts from the machine's
-start (`boot_s`, suspended time included). Network time and a step of the wall move one against the other, drift does not, so within
-one start of the machine the wall must agree with the anchor to five minutes, and the anchor is not moved: small steps don't add up.
+What is kept between two looks is an *anchor*: a wall time that was believed, and beside it the clock that counts from the start of
+the machine (`boot_s`, suspended time included). A step of the wall moves one against the other, drift does not, so within one start
+of the machine the wall must agree with the anchor to five minutes, and the anchor is not moved: small steps don't add up.
 
 - Within one start: believed when it agrees, and is vouched for: by network time, or by two persons who compared the clock within the
   last week. A wall that jumped is believed by nobody's word but two persons', not even network time's: network time may be what lies.

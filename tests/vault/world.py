@@ -30,6 +30,17 @@ class HandClock:
     moment: datetime = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
     ticks_s: float = 1000.0
     slept_s: list[float] = field(default_factory=list)
+    boot: str = "boot-1"
+    synced: bool = True
+
+    def since_boot_s(self) -> float:
+        return self.ticks_s
+
+    def boot_id(self) -> str:
+        return self.boot
+
+    def is_synced(self) -> bool:
+        return self.synced
 
     def now(self) -> datetime:
         return self.moment
