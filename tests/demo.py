@@ -1,4 +1,5 @@
-"""`make run`: two cameras work a shift, one is docked by its card and one over USB, and the vault shows what it holds.
+"""`make run`: two cameras work a shift, one is docked by its card and one over USB; the vault shows what it holds, and a
+complaint goes its way: registered, viewed by two, and told by the log.
 
 Only public commands are called.
 """
@@ -35,10 +36,11 @@ BUSY = ("identifying", "pulling", "checking", "erasing")
 console = Console(width=max(100, Console().width), highlight=False)
 
 
-def call(program: str, *words: object) -> str:
+def call(program: str, *words: object, typed: str = "") -> str:
     """Run one of the project's programs; its output. A failure ends the demonstration with what the program said."""
     done = subprocess.run(
         [str(PROGRAMS / program), *map(str, words)],
+        input=typed,
         capture_output=True,
         text=True,
         check=False,
@@ -48,6 +50,21 @@ def call(program: str, *words: object) -> str:
         console.print(done.stdout + done.stderr, style="red")
         sys.exit(f"{program} {' '.join(map(str, words))} ended with {done.returncode}")
     return done.stdout
+
+
+def official(who: str, *words: object) -> None:
+    """A command of the vault by one person, or by two (`"CM+GS"`), shown as it is typed, with its answer."""
+    console.print(f"[dim]{who}:[/dim] vault {' '.join(map(str, words))}")
+    console.print(call_as(who, *words), end="", markup=False)
+
+
+def call_as(who: str, *words: object) -> str:
+    """What a command of the vault answers; the demonstration passphrases are typed in."""
+    secrets = json.loads((FOLDER / "demo-passphrases.json").read_text())
+    people = who.split("+")
+    named = [word for person in people for word in ("--as", person)]
+    typed = "".join(secrets[person] + "\n" for person in people)
+    return call("vault", *words, *named, "--config", FOLDER / "vault.toml", typed=typed)
 
 
 def step(text: str) -> None:
@@ -66,7 +83,7 @@ def main() -> None:
         call("device-sim", "create", camera, "--serial", serial, "--officer", f"boa-{serial[-2:]}")
         (FOLDER / f"{serial}.shift").write_text(shift)
         console.print(call("device-sim", "play", camera, FOLDER / f"{serial}.shift"), end="")
-        console.print(call("vault", "camera", "add", serial, "--card", camera / "card", "--config", config), end="")
+        official("BC", "camera", "add", serial, "--card", camera / "card")
     step(f"{BY_CARD} is docked by its card, {OVER_USB} over USB")
     with usb_camera(FOLDER / OVER_USB) as bus, running_dock(config, bus) as status_socket:
         call("device-sim", "insert", FOLDER / BY_CARD, FOLDER / "bays")
@@ -76,9 +93,28 @@ def main() -> None:
     step("What the vault holds")
     console.print(call("vault", "list", "--config", config), end="")
     console.print(call("vault", "verify", "--config", config), end="")
+    step("A complaint: registered, viewed by two, told by the log")
+    complaint(config)
     console.print(f"\nEverything of this run stands in {FOLDER}; try `{PROGRAMS / 'vault'} --help`.")
     if any(phase != "safe to take" for phase in states.values()):
         sys.exit(f"not every camera came to 'safe to take': {states}")
+
+
+def complaint(config: Path) -> None:
+    """From the officer's report to what the log tells of the viewing."""
+    listed = [json.loads(line) for line in call("vault", "list", "--json", "--config", config).splitlines()]
+    newest = next(row for row in reversed(listed) if row["camera_serial"] == BY_CARD)
+    recording, used = newest["id"][:8], newest["triggered_utc"]
+    answers = ("--cause", "threatened", "--event", "pushed away", "--announced", "--announcement", "said aloud")
+    informed = ("--informed", "--information", "leaflet given")
+    official("Officer 42", "report", "file", recording, "--used", used, "--location", "public_space", *answers, *informed)
+    official("CM", "case", "register", "complaint", "K-2026-7", recording, "--received", used, "--text", "rude")
+    official("PO", "why", recording)
+    official("CM", "view", "request", "complaint", recording, "--case", "K-2026-7")
+    wanted = json.loads(call_as("CM", "view", "list", "--json").splitlines()[-1])["viewing"]["id"][:8]
+    conditions = ("--confirm", "location", "--confirm", "nobody_else", "--confirm", "no_copy")
+    official("CM+GS", "view", "open", wanted, *conditions)
+    official("PO", "log", "--last", "12")
 
 
 @contextmanager

@@ -19,11 +19,13 @@ VAULT_ROWS = (
     ("ledger", "checkpoint"),
     ("cameras", "ceremony"),
     ("vault",),
-    ("release", "rebuild", "confirmation", "people", "papers"),
-    ("cases", "reports", "drill", "keyholders", "witness"),
+    ("release", "rebuild", "people", "papers"),
+    ("cases", "reports", "drill", "keyholders", "witness", "confirmation"),
     ("founding", "viewing", "retention"),
     ("handover", "figures", "backup"),
     ("intake", "verify"),
+    ("cli.base",),
+    ("cli.ground", "cli.people", "cli.casework", "cli.custody"),
     ("__main__",),
 )
 """The rows of `vault`, from below: a module imports only from rows below its own (architecture.md, rulings.md 19)."""

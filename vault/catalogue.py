@@ -338,6 +338,13 @@ def all_recordings(tx: sa.Connection) -> list[RecordingRow]:
     return [RecordingRow(**row._mapping) for row in rows]
 
 
+def newest_recordings(tx: sa.Connection, count: int) -> list[RecordingRow]:
+    """The newest recordings that stand, the oldest of them first."""
+    query = sa.select(recording).where(recording.c.destroyed_utc.is_(None))
+    rows = tx.execute(query.order_by(recording.c.stored_utc.desc(), recording.c.id.desc()).limit(count))
+    return [RecordingRow(**row._mapping) for row in rows][::-1]
+
+
 def recordings_after(tx: sa.Connection, after: RecordingRow | None, count: int) -> list[RecordingRow]:
     """The next page of the recordings that stand, oldest first; `after` is the last of the page before."""
     query = sa.select(recording).where(recording.c.destroyed_utc.is_(None))

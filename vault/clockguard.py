@@ -1,18 +1,20 @@
 """Whether the wall clock can be believed enough to delete by it (faults F1, F2; ruling 14; I7). Pure.
 
-What is kept between two looks is an *anchor*: a wall time that was believed, and beside it the clock that counts from the start of
-the machine (`boot_s`, suspended time included). A step of the wall moves one against the other, drift does not, so within one start
-of the machine the wall must agree with the anchor to five minutes, and the anchor is not moved: small steps don't add up.
+What is kept between two looks is an *anchor*: a wall time that was believed, and beside it the clock that counts from the start
+of the machine (`boot_s`, suspended time included). A step of the wall moves one against the other, drift does not, so within
+one start of the machine the wall must agree with the anchor to five minutes, and the anchor is not moved: small steps don't add
+up.
 
-- Within one start: believed when it agrees, and is vouched for: by network time, or by two persons who compared the clock within the
-  last week. A wall that jumped is believed by nobody's word but two persons', not even network time's: network time may be what lies.
-- After a restart: believed when it is not before the anchor, not more than a month ahead of it, and network time vouches. A machine
-  without network, or one that was off for longer, waits for two persons.
+- Within one start: believed when it agrees, and is vouched for: by network time, or by two persons who compared the clock
+  within the last week. A wall that jumped is believed by nobody's word but two persons', not even network time's: network time
+  may be what lies.
+- After a restart: believed when it is not before the anchor, not more than a month ahead of it, and network time vouches. A
+  machine without network, or one that was off for longer, waits for two persons.
 - Not believed, the anchor stays where it is: a clock that comes back to the truth is believed again.
 
-What this can't see: network time that lies, within that month, across a restart. Then the list of what falls due, the cap on one run
-and the day between mark and destruction are what stands. Apart from all that, `running_s` counts the time that the vault ran, by the
-monotonic clock alone: no jump of the wall makes it longer.
+What this can't see: network time that lies, within that month, across a restart. Then the list of what falls due, the cap on
+one run and the day between mark and destruction are what stands. Apart from all that, `running_s` counts the time that the
+vault ran, by the monotonic clock alone: no jump of the wall makes it longer.
 """
 
 from dataclasses import dataclass, replace

@@ -1,10 +1,8 @@
-"""Two persons confirm a rebuilt or restored catalogue; only then is anything erased on a camera again."""
+"""Two persons confirm a rebuilt or restored catalogue; only then is anything erased on a camera, or destroyed, again."""
 
 from vault import catalogue
-from vault.audit import Entry
-from vault.errors import PairRefused
-from vault.keys import Unwrapper
-from vault.policy import pair_of
+from vault.people import entry
+from vault.policy import Action, Actor, demand, demand_second
 from vault.vault import UNCONFIRMED, Vault
 
 
@@ -14,12 +12,10 @@ def unconfirmed_since(vault: Vault) -> str | None:
         return catalogue.get_meta(tx, UNCONFIRMED)
 
 
-def confirm(vault: Vault, first: Unwrapper, second: Unwrapper) -> None:
-    """Both have looked at the list of recordings and found it as it should be. Raises PairRefused."""
-    pair = pair_of(first.receiver, second.receiver)
-    if pair is None or first.person == second.person:
-        raise PairRefused("A rebuilt catalogue is confirmed by two different persons whose functions may view together.")
+def confirm(vault: Vault, first: Actor, second: Actor) -> None:
+    """Both have looked at the list of recordings and holds, and found it as it should be. Raises NotAllowed."""
+    acting = demand(Action.CONFIRM, first)
+    other = demand_second(Action.CONFIRM, acting, second)
     with vault.writing() as tx:
         catalogue.delete_meta(tx, UNCONFIRMED)
-        details = {"pair": pair.name, "persons": sorted((first.person, second.person))}
-        vault.log.append(tx, Entry("vault.confirmed", "vault confirm", None, details))
+        vault.log.append(tx, entry(acting, "vault.confirmed", None, {"second": other.person, "second_role": other.role.value}))

@@ -19,8 +19,14 @@ RUNNING = timedelta(hours=24)
 LIST_AHEAD = timedelta(days=7)
 """How far ahead cluster manager and privacy officer see what falls due (Q2)."""
 
-_MONTHS_NL = "januari februari maart april mei juni juli augustus september oktober november december".split()
-_MONTHS_EN = "January February March April May June July August September October November December".split()
+_MONTHS_NL = (
+    *("januari", "februari", "maart", "april", "mei", "juni"),
+    *("juli", "augustus", "september", "oktober", "november", "december"),
+)
+_MONTHS_EN = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 _KINDS = {
     "complaint": ("een klacht", "a complaint"),
     "access_request": ("een verzoek tot inzage", "an access request"),
@@ -93,18 +99,18 @@ def why(facts: Facts, zone: ZoneInfo, language: str = "nl") -> str:
     match decided.because, dutch:
         case Because.RETENTION, True:
             return (
-                f"Deze opname wordt na {moment} automatisch verwijderd, omdat zij dan 28 dagen oud is en geen aangifte, klacht of "
-                "verzoek tot inzage haar vasthoudt."
+                f"Deze opname wordt na {moment} automatisch verwijderd, omdat zij dan 28 dagen oud is en geen aangifte, klacht "
+                "of verzoek tot inzage haar vasthoudt."
             )
         case Because.RETENTION, False:
             return (
-                f"This recording is deleted automatically after {moment}, as it is then 28 days old and no police report, complaint "
-                "or access request holds it."
+                f"This recording is deleted automatically after {moment}, as it is then 28 days old and no police report, "
+                "complaint or access request holds it."
             )
         case Because.LATE, True:
             return (
-                f"Deze opname wordt na {moment} automatisch verwijderd: zij was al ouder dan 28 dagen toen zij werd ingelezen, en "
-                "blijft daarna nog 7 dagen bewaard."
+                f"Deze opname wordt na {moment} automatisch verwijderd: zij was al ouder dan 28 dagen toen zij werd ingelezen, "
+                "en blijft daarna nog 7 dagen bewaard."
             )
         case Because.LATE, False:
             return (
@@ -118,8 +124,8 @@ def why(facts: Facts, zone: ZoneInfo, language: str = "nl") -> str:
             )
         case _:
             return (
-                f"This recording is deleted automatically after {moment}: it is older than 28 days and the last case that held it "
-                "is closed."
+                f"This recording is deleted automatically after {moment}: it is older than 28 days and the last case that held "
+                "it is closed."
             )
 
 

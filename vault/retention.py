@@ -225,7 +225,8 @@ def _finish(vault: Vault, row: RecordingRow) -> None:
 
 
 def delete(vault: Vault, first: Actor, second: Actor, recording_id: str, reason: str) -> None:
-    """Delete a recording before its time: cluster manager and privacy officer together, with a reason, never under hold (P26, Q8).
+    """Delete a recording before its time: cluster manager and privacy officer together, with a reason, never under hold (P26,
+    Q8).
 
     Raises NotAllowed, Held, ReasonMissing, UnknownRecording, SweepBlocked.
     """

@@ -1,8 +1,8 @@
 """What one sweep marks, unmarks and destroys: facts in, decision out, pure (P31, P32; faults F1, F4).
 
-A recording is marked a day before it falls due, and destroyed once it is due **and** the vault has been running for 24 hours since
-the mark: a clock that jumps marks, at worst, and destroys nothing. More than the cap in one run, or any run after the policy's
-version changed, destroys nothing before two persons approved the very list.
+A recording is marked a day before it falls due, and destroyed once it is due **and** the vault has been running for 24 hours
+since the mark: a clock that jumps marks, at worst, and destroys nothing. More than the cap in one run, or any run after the
+policy's version changed, destroys nothing before two persons approved the very list.
 """
 
 from collections.abc import Iterable, Sequence

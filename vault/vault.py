@@ -99,7 +99,10 @@ def read_vault_id(root: Path) -> str:
 
 
 class _KeyringFile:
-    """keyring.json, read again when it was replaced. A version that is new to this vault becomes an entry of the log. Thread-safe."""
+    """keyring.json, read again when it was replaced.
+
+    A version that is new to this vault becomes an entry of the log. Thread-safe.
+    """
 
     def __init__(self, settings: VaultSettings, vault_id: str, opened: Catalogue, log: Log, clock: Clock) -> None:
         self._settings = settings

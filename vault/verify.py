@@ -128,7 +128,7 @@ def _check_strays(vault: Vault, known: set[str]) -> Iterator[Finding]:
 def _logged_records(vault: Vault) -> dict[str, str]:
     """Recording id to the SHA-256 of its record.json, of each `recording.stored` in the log."""
     found = {}
-    for leaf in _leaves(vault):
+    for leaf in leaves_of(vault):
         entry = _entry(leaf)
         if entry.get("action") == "recording.stored":
             found[str(entry.get("subject"))] = str(entry.get("details", {}).get("record_sha256"))
@@ -143,7 +143,8 @@ def _entry(leaf: bytes) -> Json:
         return {}
 
 
-def _leaves(vault: Vault) -> Iterator[bytes]:
+def leaves_of(vault: Vault) -> Iterator[bytes]:
+    """Every leaf of the log as the catalogue has it, in order, a batch a transaction."""
     first = 0
     while True:
         with vault.reading() as tx:
@@ -159,7 +160,7 @@ def _check_log(vault: Vault) -> tuple[int, list[Finding]]:
     findings = []
     tree = Tree()
     lines = vault.log.lines()
-    for at, leaf in enumerate(_leaves(vault)):
+    for at, leaf in enumerate(leaves_of(vault)):
         if _entry(leaf).get("sequence") != at:
             findings.append(Finding("log.order", str(at), f"Entry {at} of the log carries another number."))
         if next(lines, None) != leaf:

@@ -1,9 +1,9 @@
 """Four eyes: a viewing from its request to its end (P36 to P42, P46 to P56).
 
-Order of steps of an opening, each before the next: the policy's seats for every recording; the purpose's conditions, each confirmed;
-the log's entry of the viewing and of each recording, durable; the log's head signed and with the witness; only then a byte.
-Each span shown is an entry before it is given out: a log that can't be written ends the viewing. A viewing ends when one of the two
-leaves, when its time is over, or with the process; the keys go with it.
+Order of steps of an opening, each before the next: the policy's seats for every recording; the purpose's conditions, each
+confirmed; the log's entry of the viewing and of each recording, durable; the log's head signed and with the witness; only then
+a byte. Each span shown is an entry before it is given out: a log that can't be written ends the viewing. A viewing ends when
+one of the two leaves, when its time is over, or with the process; the keys go with it.
 """
 
 import uuid
@@ -84,10 +84,7 @@ def request(vault: Vault, by: Actor, purpose: Purpose, recordings: Collection[st
     ids = list(dict.fromkeys(recordings))
     if not ids:
         raise ViewingRefused("A viewing names at least one recording.")
-    if rule.case is None:
-        acting = demand(Action.REQUEST_LEARNING, by)
-    else:
-        acting = _demand_seat(by, purpose)
+    acting = demand(Action.REQUEST_LEARNING, by) if rule.case is None else _demand_seat(by, purpose)
     with vault.reading() as tx:
         footages = [footage_of(tx, recording_id) for recording_id in ids]
         grounds = registers.case_of(tx, case) if case is not None else None
@@ -142,7 +139,10 @@ def _demand_case(purpose: Purpose, case: CaseRow | None, not_held: set[str]) -> 
 
 
 def approve(vault: Vault, by: Actor, viewing_id: str) -> None:
-    """The coordinator agrees to an officer's wish to learn; where the coordinator is in conflict, the cluster manager (P50, P54)."""
+    """The coordinator agrees to an officer's wish to learn;
+
+    where the coordinator is in conflict, the cluster manager (P50, P54).
+    """
     with vault.reading() as tx:
         row = _waiting(tx, viewing_id)
         involved = _involved(tx, viewing_id) | {row.requested_by}

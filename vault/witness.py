@@ -1,8 +1,8 @@
 """The witness: signed heads of the log, and the names of what was destroyed, handed out of the administrator's reach (ruling 12).
 
-The configured command gets a note on its standard input: the checkpoint, a blank line, and a line for each tombstone. It may print,
-mail, or put it on another machine; when it ends with 0 the head is with the witness. With no command the note stays in the
-vault, and `vault verify` says that nobody outside could show a log that was written anew.
+The configured command gets a note on its standard input: the checkpoint, a blank line, and a line for each tombstone. It may
+print, mail, or put it on another machine; when it ends with 0 the head is with the witness. With no command the note stays in
+the vault, and `vault verify` says that nobody outside could show a log that was written anew.
 """
 
 import subprocess

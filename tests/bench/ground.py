@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,12 @@ def made_ground(folder: Path, camera: tuple[str, ...]) -> Ground:
     told = folder.with_suffix(".log")
     config = ("--config", str(folder / "vault.toml"))
     measured((*VAULT, "init", "--demo", *config), {}, told)
-    measured((*VAULT, "camera", "add", *config, *camera), {}, told)
+    passphrase = json.loads((folder / "demo-passphrases.json").read_text())["BC"]
+    added = subprocess.run(
+        (*VAULT, "camera", "add", *config, *camera), input=f"{passphrase}\n".encode(), capture_output=True, check=False
+    )
+    if added.returncode:
+        raise CommandFailed(f"The camera was not added: {added.stderr.decode(errors='replace')}")
     return ground
 
 

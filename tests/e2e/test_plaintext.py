@@ -94,13 +94,13 @@ def wait_for_footage(station: Station, dock: "subprocess.Popen[bytes]") -> None:
 
 
 def test_vault_open_leaves_no_half_of_a_file(station: Station, camera: Camera, tmp_path: Path) -> None:
-    """The only way to plaintext on a disk is asked for by two persons, and names no file before it has opened to its end."""
+    """The only way to plaintext on a disk is asked for by both escrow holders, and names no file before it has opened to its end."""
     assert station.once(station.place(camera)).returncode == 0
     row = station.rows()[0]
     (station.settings.root / row.folder / "0001.sealed").write_bytes(b"no longer what was sealed")
     opened = station.call(
-        "vault", "open", row.id[:8], "--as", "CM", "--as", "GS", "-o", tmp_path / "out", "--config", station.vault_config,
-        typed="correct horse of CM\ncorrect horse of GS\n",
+        "vault", "open", row.id[:8], "-o", tmp_path / "out", "--config", station.vault_config,
+        typed="correct horse of ESCROW-A\ncorrect horse of ESCROW-B\n",
     )  # fmt: skip
     assert opened.returncode == 70, opened.stdout
     assert "0001.sealed is truncated" in opened.stdout

@@ -12,10 +12,20 @@ from vault import cameras, catalogue
 from vault.audit import read_leaves
 from vault.config import VaultSettings
 from vault.confirmation import confirm, unconfirmed_since
-from vault.errors import CameraExists, CannotOpen, EraseRefused, PairRefused, StorageFailed, UnknownCamera, UnknownRecording
+from vault.errors import (
+    CameraExists,
+    CannotOpen,
+    EraseRefused,
+    NotAllowed,
+    PairRefused,
+    StorageFailed,
+    UnknownCamera,
+    UnknownRecording,
+)
 from vault.intake import Intake
 from vault.jsonform import parse_object, to_base64
 from vault.keys import Unwrapper
+from vault.people import actor
 from vault.rebuild import rebuild
 from vault.recording import Receipt, State
 from vault.release import open_recording
@@ -123,7 +133,7 @@ def test_a_rebuilt_catalogue_is_the_one_that_was_lost(settings: VaultSettings, c
         assert unconfirmed_since(vault) is not None
         with pytest.raises(EraseRefused, match="two persons"):
             intake.intend_erase(second)
-        confirm(vault, *(vault.keyring.unlock(name, PASSPHRASES[name]) for name in ("PO", "CM")))
+        confirm(vault, *(actor(vault, name) for name in ("PO", "CM")))
         assert intake.intend_erase(second).state is State.ERASING
 
 
@@ -169,8 +179,10 @@ def test_one_person_in_two_seats_gets_nothing(vault: Vault, receipt: Receipt) ->
     secretary.person = manager.person
     with pytest.raises(PairRefused, match="one person"):
         open_recording(vault, receipt.recording_id, manager, secretary, "test")
-    with pytest.raises(PairRefused):
-        confirm(vault, manager, secretary)
+    with pytest.raises(NotAllowed, match="both persons"):
+        confirm(vault, actor(vault, "CM"), actor(vault, "CM"))
+    with pytest.raises(NotAllowed, match="tweetal"):
+        confirm(vault, actor(vault, "BC"), actor(vault, "CM"))
 
 
 def test_the_log_tells_of_an_opening_before_the_first_byte(vault: Vault, receipt: Receipt) -> None:

@@ -1,0 +1,357 @@
+"""`vault view`, `why`, `delete`, `sweep`, `clock`, `log`, `drill`, `backup`, `restore`, `checkpoint`."""
+
+import hashlib
+import random
+import time
+from pathlib import Path
+
+import click
+
+from vault import backup, registers, retention, viewing
+from vault.audit import read_leaves, read_tree
+from vault.cases import archive, find_case
+from vault.cli.base import (
+    as_option,
+    ask,
+    config_option,
+    err,
+    json_option,
+    local,
+    names,
+    opened,
+    out,
+    recording_id,
+    recording_ids,
+    show_json,
+    show_table,
+    signed,
+    signed_two,
+    two_option,
+)
+from vault.clock import SystemClock
+from vault.config import load_vault_settings
+from vault.drill import drill
+from vault.durable import make_folder
+from vault.escrow import read_code
+from vault.jsonform import parse_object
+from vault.lock import IntakeLock
+from vault.people import entry
+from vault.policy import ESCROW_HOLDERS, PURPOSES, Action, Purpose, demand
+from vault.store import read_small
+from vault.viewing import Span, find_viewing, open_viewing
+from vault.witness import log_key, read_witnessed, sign_head
+
+PURPOSE = click.Choice([purpose.value for purpose in Purpose])
+NOTE_LIMIT_BYTES = 64 << 20
+
+
+@click.group()
+def view() -> None:
+    """Viewings: always two persons, for a purpose that the protocol names (P36 to P42, P46 to P56)."""
+
+
+@view.command("request")
+@config_option
+@as_option()
+@click.argument("purpose", type=PURPOSE)
+@click.argument("recordings", nargs=-1, required=True)
+@click.option("--case", "called", help="The case that it rests on.")
+@click.option("--reason", default="", help="Why.")
+def request(config: Path, acting: str, purpose: str, recordings: tuple[str, ...], called: str | None, reason: str) -> None:
+    """Ask for a viewing."""
+    with opened(config) as vault:
+        by = signed(vault, acting).actor
+        case_id = find_case(vault, called).id if called else None
+        ids = recording_ids(vault, recordings)
+        viewing_id = viewing.request(vault, by, Purpose(purpose), ids, case=case_id, reason=reason)
+    rule = PURPOSES[Purpose(purpose)]
+    out.print(f"The viewing {viewing_id[:8]} is requested ({rule.name_nl}).")
+
+
+@view.command("approve")
+@config_option
+@as_option()
+@click.argument("called")
+def approve(config: Path, acting: str, called: str) -> None:
+    """Agree to an officer's wish to learn."""
+    with opened(config) as vault:
+        viewing.approve(vault, signed(vault, acting).actor, find_viewing(vault, called).id)
+    out.print("Approved.")
+
+
+@view.command("refuse")
+@config_option
+@as_option()
+@click.argument("called")
+@click.option("--reason", required=True)
+def refuse(config: Path, acting: str, called: str, reason: str) -> None:
+    """Refuse an officer's wish to learn."""
+    with opened(config) as vault:
+        viewing.refuse(vault, signed(vault, acting).actor, find_viewing(vault, called).id, reason)
+    out.print("Refused.")
+
+
+@view.command("open")
+@config_option
+@two_option
+@click.argument("called")
+@click.option("--confirm", "confirmed", multiple=True, help="A condition that both confirm; `vault view conditions` lists them.")
+def open_it(config: Path, acting: tuple[str, ...], called: str, confirmed: tuple[str, ...]) -> None:
+    """Open a viewing with two persons and prove every file; pictures show in the back office.
+
+    Nothing is written anywhere: each file is opened in memory, held against its digest and the camera's signature, and told of.
+    """
+    with opened(config) as vault:
+        row = find_viewing(vault, called)
+        first, second = signed_two(vault, acting)
+        with open_viewing(vault, row.id, first, second, confirmed) as session:
+            for recording in session.recordings:
+                manifest = session.manifest(recording)
+                states = (
+                    "states nothing"
+                    if manifest is None
+                    else {True: "holds", False: "DOES NOT HOLD", None: "has no key here"}[manifest.holds]
+                )
+                out.print(f"{recording[:8]}: the camera's signature {states}.")
+                for part in session.files(recording):
+                    shown = session.show(Span(recording, part.sealed_name, 0, part.size_bytes))
+                    same = hashlib.sha256(shown).hexdigest() == part.sha256
+                    out.print(f"  {part.name}: {len(shown)} bytes open, digest {'as taken in' if same else 'DIFFERS'}.")
+    out.print("The viewing has ended.")
+
+
+@view.command("conditions")
+@click.argument("purpose", type=PURPOSE)
+def conditions(purpose: str) -> None:
+    """What both confirm before a picture shows."""
+    rule = PURPOSES[Purpose(purpose)]
+    show_table(("code", "Nederlands", "English"), [(one.code, one.nl, one.en) for one in rule.conditions], "Nothing.")
+
+
+@view.command("list")
+@config_option
+@as_option()
+@json_option
+def list_viewings(config: Path, acting: str, as_json: bool) -> None:
+    """Who viewed what, when and why (P39). That the list was read stands in the log."""
+    with opened(config) as vault:
+        acting_as = demand(Action.READ_LOG, signed(vault, acting).actor)
+        with vault.reading() as tx:
+            rows = registers.viewings(tx)
+            recordings = {row.id: registers.recordings_of_viewing(tx, row.id) for row in rows}
+        with vault.writing() as tx:
+            vault.log.append(tx, entry(acting_as, "log.read", None, {"what": "viewings"}))
+        called = names(vault)
+    if as_json:
+        show_json({"viewing": row, "recordings": recordings[row.id]} for row in rows)
+        return
+    table = []
+    for row in rows:
+        both = " and ".join(called.get(one, one) for one in (row.first, row.second) if one)
+        ids = ", ".join(one[:8] for one in recordings[row.id])
+        table.append((row.id[:8], row.purpose, ids, both, local(row.opened_utc), local(row.ended_utc)))
+    show_table(("viewing", "purpose", "recordings", "by", "from", "until"), table, "Nothing was ever viewed.")
+
+
+@click.command("why")
+@config_option
+@as_option()
+@json_option
+@click.argument("recording")
+def why(config: Path, acting: str, as_json: bool, recording: str) -> None:
+    """When a recording will be deleted, and why, in one sentence."""
+    with opened(config) as vault:
+        fate = retention.fate(vault, signed(vault, acting).actor, recording_id(vault, recording))
+    if as_json:
+        show_json([fate])
+        return
+    out.print(fate.nl)
+    out.print(fate.en, style="dim")
+
+
+@click.command("archive")
+@config_option
+@as_option()
+@click.argument("recording")
+def archive_recording(config: Path, acting: str, recording: str) -> None:
+    """Put a recording away from the working list. It lengthens nothing (Q9)."""
+    with opened(config) as vault:
+        archive(vault, signed(vault, acting).actor, recording_id(vault, recording))
+    out.print("Archived. It falls due as before.")
+
+
+@click.command("delete")
+@config_option
+@two_option
+@click.argument("recording")
+@click.option("--reason", required=True)
+def delete(config: Path, acting: tuple[str, ...], recording: str, reason: str) -> None:
+    """Delete a recording before its time: cluster manager and privacy officer together, never under hold (P26, Q8)."""
+    with opened(config) as vault:
+        first, second = signed_two(vault, acting)
+        found = recording_id(vault, recording)
+        retention.delete(vault, first.actor, second.actor, found, reason)
+    out.print(f"{found} is destroyed. Its record of destruction stands in the log.")
+
+
+@click.command("sweep")
+@config_option
+@json_option
+def sweep_vault(config: Path, as_json: bool) -> None:
+    """Mark what falls due, destroy what is due. The hourly timer calls this."""
+    with opened(config) as vault:
+        swept = retention.sweep(vault, SystemClock())
+        sign_head(vault)
+    if as_json:
+        show_json([swept])
+    out.print(f"{len(swept.marked)} marked, {len(swept.unmarked)} unmarked, {len(swept.destroyed)} destroyed.")
+    if swept.because:
+        err.print(swept.because, style="yellow")
+    if swept.awaiting:
+        err.print(f"{len(swept.awaiting)} recordings wait for two persons: `vault approve`.", style="yellow")
+
+
+@click.command("approve")
+@config_option
+@two_option
+@click.argument("recordings", nargs=-1, required=True)
+def approve_sweep(config: Path, acting: tuple[str, ...], recordings: tuple[str, ...]) -> None:
+    """Two persons have looked at what a sweep would destroy at once: exactly these may go (fault F4)."""
+    with opened(config) as vault:
+        first, second = signed_two(vault, acting)
+        retention.approve(vault, first.actor, second.actor, recording_ids(vault, recordings))
+    out.print("Approved for the next sweep.")
+
+
+@click.command("due")
+@config_option
+@as_option()
+@json_option
+def soon_due(config: Path, acting: str, as_json: bool) -> None:
+    """What falls due within seven days (Q2)."""
+    with opened(config) as vault:
+        rows = retention.soon_due(vault, signed(vault, acting).actor)
+    if as_json:
+        show_json({"recording": recording, "due": moment} for moment, recording in rows)
+        return
+    table = [(recording[:8], f"{moment.astimezone(retention.ZONE):%Y-%m-%d %H:%M}") for moment, recording in rows]
+    show_table(("recording", "falls due"), table, "Nothing falls due within seven days.")
+
+
+@click.group()
+def clock() -> None:
+    """Whether the clock can be believed enough to delete by it."""
+
+
+@clock.command("show")
+@config_option
+def clock_show(config: Path) -> None:
+    """What the clock guard thinks."""
+    with opened(config) as vault:
+        trust = retention.look_at_clock(vault, SystemClock())
+    out.print(trust.because)
+    out.print(f"The vault ran {trust.seen.running_s / 3600:.1f} hours by the monotonic clock.")
+
+
+@clock.command("confirm")
+@config_option
+@two_option
+def clock_confirm(config: Path, acting: tuple[str, ...]) -> None:
+    """Two persons compared this machine's clock with another and found it right."""
+    out.print(f"This machine says it is {time.strftime('%Y-%m-%d %H:%M:%S %Z')}.")
+    with opened(config) as vault:
+        first, second = signed_two(vault, acting)
+        retention.confirm_clock(vault, SystemClock(), first.actor, second.actor)
+    out.print("Confirmed.")
+
+
+@click.command("log")
+@config_option
+@as_option()
+@json_option
+@click.option("--about", help="Only entries about this recording, camera, case or viewing (the start of its id).")
+@click.option("--last", default=50, show_default=True, help="How many entries, counted from the newest.")
+def show_log(config: Path, acting: str, as_json: bool, about: str | None, last: int) -> None:
+    """Read the log. That it was read stands in it first."""
+    with opened(config) as vault:
+        acting_as = demand(Action.READ_LOG, signed(vault, acting).actor)
+        with vault.writing() as tx:
+            vault.log.append(tx, entry(acting_as, "log.read", None, {"about": about, "last": last}))
+        with vault.reading() as tx:
+            size = read_tree(tx).size
+            leaves = read_leaves(tx, 0 if about else max(0, size - last), size)
+        called = names(vault)
+    rows = [found for found in map(parse_object, leaves) if about is None or str(found["subject"]).startswith(about)][-last:]
+    if as_json:
+        show_json(rows)
+        return
+    table = [
+        (
+            row["sequence"],
+            local(row["time_utc"]),
+            called.get(row["actor"], row["actor"]),
+            row["action"],
+            called.get(row["subject"] or "", (row["subject"] or "")[:36]),
+        )
+        for row in rows
+    ]
+    show_table(("entry", "when", "who", "what", "about"), table, "The log has no such entry.")
+
+
+@click.command("checkpoint")
+@config_option
+@click.option("--key", "only_key", is_flag=True, help="Show the log's public key, for the witness and the paper.")
+def checkpoint(config: Path, only_key: bool) -> None:
+    """Sign the log's head, hand it to the witness, and show it."""
+    with opened(config) as vault:
+        text = log_key(vault).verifier.text() if only_key else sign_head(vault).decode()
+    click.echo(text.rstrip("\n"))
+
+
+@click.command("drill")
+@config_option
+def run_drill(config: Path) -> None:
+    """Open a random recording with both escrow codes, in memory, and write down how it went. Twice a year."""
+    with opened(config) as vault:
+        codes = {}
+        for holder in ESCROW_HOLDERS:
+            typed = ask(f"Code of {holder}")
+            codes[holder] = read_code(typed) if typed.count("-") >= 8 else typed
+        drilled = drill(vault, codes, random.SystemRandom())
+    out.print(
+        f"{drilled.recording} opened with the escrow alone: "
+        f"{drilled.files} files, {drilled.plain_bytes / 1e6:.1f} MB, every digest right."
+    )
+
+
+@click.command("backup")
+@config_option
+@click.option("--to", "target", type=click.Path(file_okay=False, path_type=Path), required=True)
+def back_up(config: Path, target: Path) -> None:
+    """Bring a backup up to date; what the vault destroyed is destroyed there first."""
+    with opened(config) as vault:
+        done = backup.back_up(vault, target, lambda _: None)
+    out.print(
+        f"{done.copied} recordings copied, {done.kept} stood already, {done.destroyed} destroyed; {done.files} files written."
+    )
+
+
+@click.command("restore")
+@config_option
+@click.option("--from", "source", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.option(
+    "--witnessed", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True, help="A note of the witness."
+)
+def restore(config: Path, source: Path, witnessed: tuple[Path, ...]) -> None:
+    """Make the vault anew from a backup. What a tombstone or the witness names stays destroyed."""
+    settings = load_vault_settings(config)
+    gone: set[str] = set()
+    for path in witnessed:
+        gone |= read_witnessed(read_small(path, NOTE_LIMIT_BYTES))[1]
+    make_folder(settings.root)
+    with IntakeLock(settings.root):
+        done = backup.restore(settings, source, SystemClock(), gone, lambda _: None)
+    out.print(f"{done.rebuilt.recordings} recordings stand again, {done.rebuilt.log_entries} log entries.")
+    if done.left_out:
+        out.print(f"{len(done.left_out)} were left out: they were destroyed.")
+    out.print("Nothing is erased or expires until two persons have run `vault confirm`.")

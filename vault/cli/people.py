@@ -1,0 +1,297 @@
+"""`vault ceremony` and `vault person`: who holds which key, who stands in for whom."""
+
+from pathlib import Path
+
+import click
+
+from vault import keyholders, people, registers
+from vault.ceremony import Appoint, Dismiss, Edit, Enrol, Founder, Leave, NameSigner, SetOfficer, roles_text
+from vault.cli.base import (
+    as_option,
+    ask,
+    ask_new,
+    config_option,
+    json_option,
+    local,
+    moment,
+    names,
+    opened,
+    out,
+    show_json,
+    show_table,
+    signed,
+    signed_two,
+    two_option,
+)
+from vault.config import load_vault_settings
+from vault.durable import remove_file, replace_new
+from vault.escrow import read_code
+from vault.keyring import read_keyring, read_pins
+from vault.keys import PassphraseCost
+from vault.policy import ESCROW_HOLDERS, Function, Role
+from vault.store import read_small
+from vault.vault import KEYRING_LIMIT_BYTES, Vault
+
+FUNCTIONS = click.Choice([function.value for function in Function])
+
+
+@click.group()
+def ceremony() -> None:
+    """Change who holds the keys: both signers are there, with whoever else is needed to open what changes."""
+
+
+def _change(config: Path, acting: tuple[str, ...], helpers: tuple[str, ...], escrow: bool, edits: list[Edit]) -> None:
+    with opened(config) as vault:
+        resolved = [_by_id(vault, edit) for edit in edits]
+        first, second = signed_two(vault, acting)
+        beside = [signed(vault, name).identity for name in helpers]
+        privates = [vault.keyring.escrow_private(holder, _code(holder)) for holder in ESCROW_HOLDERS] if escrow else []
+        changed = keyholders.change(vault, resolved, first, second, beside, PassphraseCost(), privates)
+        version = vault.keyring.version
+    told = f" New keys for {', '.join(changed.rotated)}." if changed.rotated else ""
+    out.print(f"The keyring is version {version}.{told}")
+
+
+def _code(holder: str) -> str:
+    typed = ask(f"Code of {holder}")
+    return read_code(typed) if typed.count("-") >= 8 else typed
+
+
+def _by_id(vault: Vault, edit: Edit) -> Edit:
+    """The edit with persons by id, as they were named by whatever a person types."""
+    if isinstance(edit, Enrol):
+        return edit
+    if isinstance(edit, NameSigner):
+        return NameSigner(vault.keyring.person(edit.person).person, vault.keyring.person(edit.in_place_of).person)
+    person = vault.keyring.person(edit.person).person
+    match edit:
+        case Appoint(_, function, standing):
+            return Appoint(person, function, standing)
+        case Dismiss(_, function):
+            return Dismiss(person, function)
+        case SetOfficer(_, officer):
+            return SetOfficer(person, officer)
+        case _:
+            return Leave(person)
+
+
+with_option = click.option("--with", "helpers", multiple=True, help="A further person who is there; may be given again.")
+escrow_option = click.option("--escrow", is_flag=True, help="Both escrow holders are there; their codes are asked.")
+
+
+@ceremony.command("enrol")
+@config_option
+@two_option
+@click.argument("name")
+@click.option("--function", type=FUNCTIONS, help="The function they take at once.")
+@click.option("--officer", help="The code by which cameras name them, where they wear one.")
+@click.option("--administrator", is_flag=True, help="Technical administrator: sees no recording, ever.")
+@with_option
+@escrow_option
+def enrol(
+    config: Path,
+    acting: tuple[str, ...],
+    name: str,
+    function: str | None,
+    officer: str | None,
+    administrator: bool,
+    helpers: tuple[str, ...],
+    escrow: bool,
+) -> None:
+    """Enrol a person. Their own passphrase is asked first, then the others'."""
+    passphrase = ask_new(f"New passphrase of {name}")
+    founder = Founder(name, passphrase, Function(function) if function else None, officer, administrator)
+    _change(config, acting, helpers, escrow, [Enrol(founder)])
+
+
+@ceremony.command("leave")
+@config_option
+@two_option
+@click.argument("person")
+@click.option("--successor", help="Somebody enrolled who takes every function they held, in the same change.")
+@with_option
+@escrow_option
+def leave(
+    config: Path, acting: tuple[str, ...], person: str, successor: str | None, helpers: tuple[str, ...], escrow: bool
+) -> None:
+    """A person leaves: every seat ends, and what they held gets a new key."""
+    edits: list[Edit] = []
+    with opened(config) as vault:
+        form = vault.keyring.person(person)
+        if successor is not None:
+            standing = vault.keyring.holders(standing=True)
+            for function, holders in vault.keyring.holders().items():
+                if form.person in standing[function]:
+                    edits.append(Appoint(successor, Function(function), standing=form.person not in holders))
+            if form.person in vault.keyring.body.signers:
+                edits.append(NameSigner(successor, person))
+    _change(config, acting, helpers, escrow, [*edits, Leave(person)])
+
+
+@ceremony.command("appoint")
+@config_option
+@two_option
+@click.argument("person")
+@click.argument("function", type=FUNCTIONS)
+@click.option("--standing", is_flag=True, help="As standing substitute: keeps the key, split; no leave to act by itself.")
+@with_option
+@escrow_option
+def appoint(
+    config: Path, acting: tuple[str, ...], person: str, function: str, standing: bool, helpers: tuple[str, ...], escrow: bool
+) -> None:
+    """A person takes a function."""
+    _change(config, acting, helpers, escrow, [Appoint(person, Function(function), standing)])
+
+
+@ceremony.command("dismiss")
+@config_option
+@two_option
+@click.argument("person")
+@click.argument("function", type=FUNCTIONS)
+@with_option
+@escrow_option
+def dismiss(config: Path, acting: tuple[str, ...], person: str, function: str, helpers: tuple[str, ...], escrow: bool) -> None:
+    """A person's seat in a function ends."""
+    _change(config, acting, helpers, escrow, [Dismiss(person, Function(function))])
+
+
+@ceremony.command("officer")
+@config_option
+@two_option
+@click.argument("person")
+@click.argument("code", required=False)
+@with_option
+@escrow_option
+def set_officer(
+    config: Path, acting: tuple[str, ...], person: str, code: str | None, helpers: tuple[str, ...], escrow: bool
+) -> None:
+    """A person begins to wear a camera under a code, or ends (no code)."""
+    _change(config, acting, helpers, escrow, [SetOfficer(person, code)])
+
+
+@ceremony.command("passphrase")
+@config_option
+@as_option()
+def passphrase(config: Path, acting: str) -> None:
+    """Change one's own passphrase: the old one is asked, then the new one twice."""
+    with opened(config) as vault:
+        who = signed(vault, acting)
+        keyholders.set_passphrase(vault, who, ask_new("New passphrase"), PassphraseCost())
+    out.print(f"The passphrase of {who.actor.name} is changed.")
+
+
+@ceremony.command("show")
+@config_option
+def show(config: Path) -> None:
+    """The keyring's version and its signers, to be held against the paper of the ceremony."""
+    with opened(config) as vault:
+        out.print(f"Vault {vault.id}, keyring version {vault.keyring.version}, signed by")
+        for line in keyholders.fingerprint_lines(vault.keyring):
+            out.print(f"  {line}")
+
+
+@ceremony.command("pin")
+@config_option
+@click.option("--yes", is_flag=True, help="The two lines were compared with the paper.")
+def pin(config: Path, yes: bool) -> None:
+    """Pin the two signers whom the keyring names (administrator, after a signer changed)."""
+    settings = load_vault_settings(config)
+    keyring = read_small(settings.root / "keyring.json", KEYRING_LIMIT_BYTES)
+    content = keyholders.pin(keyring, read_small(settings.pins, 65536))
+    for line in keyholders.fingerprint_lines(read_keyring(keyring)):
+        out.print(f"  {line}")
+    if not yes:
+        click.confirm("Are these the two of the ceremony's paper?", abort=True)
+    part = settings.pins.with_name(f".{settings.pins.name}.part")
+    remove_file(part)
+    replace_new(part, settings.pins, content)
+    out.print(f"Pinned, from version {read_pins(content).least_version} on.")
+
+
+@click.group()
+def person() -> None:
+    """Persons, their functions, and who stands in for whom (P41)."""
+
+
+@person.command("list")
+@config_option
+@json_option
+def list_persons(config: Path, as_json: bool) -> None:
+    """Show the persons, those who left too."""
+    with opened(config) as vault, vault.reading() as tx:
+        rows = registers.persons(tx)
+        keyring = vault.keyring
+        standing = keyring.holders(standing=True)
+        holders = keyring.holders()
+    if as_json:
+        show_json(rows)
+        return
+    table = []
+    for row in rows:
+        roles = roles_text(keyring.roles_of(row.id)) if row.left_utc is None else "-"
+        keeps = ", ".join(sorted(function for function in holders if row.id in standing[function] - holders[function]))
+        table.append((row.name, roles, row.officer, keeps, local(row.enrolled_utc), local(row.left_utc)))
+    show_table(("name", "roles", "officer", "keeps the key of", "enrolled", "left"), table, "Nobody is enrolled.")
+
+
+@person.command("replace")
+@config_option
+@as_option()
+@click.argument("absent")
+@click.argument("substitute")
+@click.option("--role", type=FUNCTIONS, required=True, help="The function in which the one stands in for the other.")
+@click.option(
+    "--from", "start", required=True, callback=lambda _, __, value: moment(value), help="As 2026-11-24 or 2026-11-24 18:05."
+)
+@click.option("--until", "end", required=True, callback=lambda _, __, value: moment(value), help="The same.")
+@click.option("--reason", required=True, help="Leave, illness, …")
+def replace(config: Path, acting: str, absent: str, substitute: str, role: str, start: object, end: object, reason: str) -> None:
+    """Put a replacement on record: dated, named, by whom granted."""
+    with opened(config) as vault:
+        by = signed(vault, acting).actor
+        absence = people.record_absence(vault, by, Role(role), absent, substitute, (start, end), reason)  # type: ignore[arg-type]
+    out.print(f"On record: {absence[:8]}.")
+
+
+@person.command("back")
+@config_option
+@as_option()
+@click.argument("absence")
+def back(config: Path, acting: str, absence: str) -> None:
+    """The absent person is back before the date."""
+    with opened(config) as vault:
+        by = signed(vault, acting).actor
+        with vault.reading() as tx:
+            found = [row.id for row in registers.absences(tx) if row.id.startswith(absence)]
+        people.end_absence(vault, by, found[0] if len(found) == 1 else absence)
+    out.print("The replacement has ended.")
+
+
+@person.command("absences")
+@config_option
+@json_option
+def list_absences(config: Path, as_json: bool) -> None:
+    """Show the replacements, past and to come."""
+    with opened(config) as vault:
+        with vault.reading() as tx:
+            rows = registers.absences(tx)
+        called = names(vault)
+    if as_json:
+        show_json(rows)
+        return
+    table = [
+        (
+            row.id[:8],
+            row.role,
+            called.get(row.absent),
+            called.get(row.substitute),
+            local(row.from_utc),
+            local(row.ended_utc or row.until_utc),
+            called.get(row.granted_by),
+            row.reason,
+        )
+        for row in rows
+    ]
+    show_table(
+        ("id", "role", "absent", "substitute", "from", "until", "granted by", "reason"), table, "No replacement is on record."
+    )
