@@ -94,7 +94,7 @@ def wait_for_footage(station: Station, dock: "subprocess.Popen[bytes]") -> None:
 
 
 def test_vault_open_leaves_no_half_of_a_file(station: Station, camera: Camera, tmp_path: Path) -> None:
-    """The only way to plaintext on a disk is asked for by both escrow holders, and names no file before it has opened to its end."""
+    """The only way to plaintext on a disk takes both escrow holders, and names no file before it has opened to its end."""
     assert station.once(station.place(camera)).returncode == 0
     row = station.rows()[0]
     (station.settings.root / row.folder / "0001.sealed").write_bytes(b"no longer what was sealed")
