@@ -72,7 +72,8 @@ $(READY): requirements/dev.lock pyproject.toml
 # What the tests call beside Python.
 .PHONY: tools vm-tools apt
 tools:
-	@missing=""; for pair in strace:strace systemd-analyze:systemd mount:mount umockdev-run:umockdev; do \
+	@missing=""; for pair in strace:strace systemd-analyze:systemd mount:mount umockdev-run:umockdev \
+	  age:age unzip:unzip openssl:openssl pdftotext:poppler-utils cmp:diffutils; do \
 	  command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
 	/sbin/ldconfig -p | grep -q libusb-1.0.so.0 || missing="$$missing libusb-1.0-0"; \
 	test -z "$$missing" || $(MAKE) --no-print-directory apt PACKAGES="$$missing"

@@ -10,8 +10,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 VAULT_ROWS = (
     ("errors", "clock", "recording", "jsonform", "protocol"),
-    ("durable", "sealed", "policy", "config", "memory", "due", "clockguard", "package", "custody_report", "escrow"),
-    ("keys", "lane", "lock", "sweep_plan"),
+    ("durable", "sealed", "policy", "config", "memory", "due", "clockguard", "custody_report", "escrow"),
+    ("keys", "lane", "lock", "sweep_plan", "package"),
     ("keyring_form",),
     ("record", "catalogue", "store", "migrations.versions.0001_first", "migrations.versions.0002_custody"),
     ("registers", "tombstone"),

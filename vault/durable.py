@@ -146,6 +146,16 @@ class MediumReader:
         self.close()
 
 
+def flush_file(path: Path) -> None:
+    """Flush a file that others have written, before it gets its name."""
+    with storage_errors(f"flushing {path.name}"):
+        fd = os.open(path, os.O_RDONLY | _NEVER_FOLLOW)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
 def flush_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
     with storage_errors(f"flushing the folder {folder.name}"):

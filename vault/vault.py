@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from vault import catalogue
-from vault.audit import Entry, Log
+from vault.audit import Entry, Log, read_leaves
 from vault.catalogue import Catalogue
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
@@ -73,6 +73,17 @@ class Vault:
     def writing(self) -> Iterator[sa.Connection]:
         with self.catalogue.writing() as tx:
             yield tx
+
+    def leaves(self) -> Iterator[bytes]:
+        """Every leaf of the log as the catalogue has it, in order, a batch a transaction."""
+        first = 0
+        while True:
+            with self.reading() as tx:
+                batch = read_leaves(tx, first)
+            yield from batch
+            if not batch:
+                return
+            first += len(batch)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from vault import catalogue
-from vault.audit import Tree, leaf_hash, read_leaves, read_tree
+from vault.audit import Tree, leaf_hash, read_tree
 from vault.errors import CannotOpen, StorageFailed
 from vault.jsonform import Json, parse_object
 from vault.record import LIMIT_BYTES, Record, file_rows, parse_record, recording_row
@@ -128,7 +128,7 @@ def _check_strays(vault: Vault, known: set[str]) -> Iterator[Finding]:
 def _logged_records(vault: Vault) -> dict[str, str]:
     """Recording id to the SHA-256 of its record.json, of each `recording.stored` in the log."""
     found = {}
-    for leaf in leaves_of(vault):
+    for leaf in vault.leaves():
         entry = _entry(leaf)
         if entry.get("action") == "recording.stored":
             found[str(entry.get("subject"))] = str(entry.get("details", {}).get("record_sha256"))
@@ -143,24 +143,12 @@ def _entry(leaf: bytes) -> Json:
         return {}
 
 
-def leaves_of(vault: Vault) -> Iterator[bytes]:
-    """Every leaf of the log as the catalogue has it, in order, a batch a transaction."""
-    first = 0
-    while True:
-        with vault.reading() as tx:
-            batch = read_leaves(tx, first)
-        yield from batch
-        if not batch:
-            return
-        first += len(batch)
-
-
 def _check_log(vault: Vault) -> tuple[int, list[Finding]]:
     """The catalogue's leaves against their numbering, the tree's peaks, and the register's lines."""
     findings = []
     tree = Tree()
     lines = vault.log.lines()
-    for at, leaf in enumerate(leaves_of(vault)):
+    for at, leaf in enumerate(vault.leaves()):
         if _entry(leaf).get("sequence") != at:
             findings.append(Finding("log.order", str(at), f"Entry {at} of the log carries another number."))
         if next(lines, None) != leaf:

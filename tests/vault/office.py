@@ -72,7 +72,9 @@ class Office:
         now = self.clock.now()
         stopped = changes.pop("stopped", now - timedelta(hours=1))
         self.intake.docked(CAMERA, Docking(stopped - timedelta(hours=8), 0, "card"))
-        statement = readable({"counter": self.counter, "segments": [hashlib.sha256(content).hexdigest() for content in contents]})
+        digests = [hashlib.sha256(content).hexdigest() for content in contents]
+        segments = [{"name": f"{at:04d}.mp4", "sha256": digest} for at, digest in enumerate(digests)]
+        statement = readable({"counter": self.counter, "segments": segments})
         claim = claim_of(
             contents,
             self.counter,

@@ -3,11 +3,12 @@
 import hashlib
 import random
 import time
+from datetime import datetime
 from pathlib import Path
 
 import click
 
-from vault import backup, registers, retention, viewing
+from vault import backup, figures, handover, registers, retention, viewing
 from vault.audit import read_leaves, read_tree
 from vault.cases import archive, find_case
 from vault.cli.base import (
@@ -17,6 +18,7 @@ from vault.cli.base import (
     err,
     json_option,
     local,
+    moment,
     names,
     opened,
     out,
@@ -31,8 +33,9 @@ from vault.cli.base import (
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.drill import drill
-from vault.durable import make_folder
+from vault.durable import make_folder, write_new
 from vault.escrow import read_code
+from vault.handover import Order, hand_over
 from vault.jsonform import parse_object
 from vault.lock import IntakeLock
 from vault.people import entry
@@ -153,6 +156,113 @@ def list_viewings(config: Path, acting: str, as_json: bool) -> None:
     show_table(("viewing", "purpose", "recordings", "by", "from", "until"), table, "Nothing was ever viewed.")
 
 
+@click.group("handover")
+def hand_over_group() -> None:
+    """Packages for police and prosecutor: the only way out (P43 to P45)."""
+
+
+@hand_over_group.command("make")
+@config_option
+@two_option
+@click.argument("called")
+@click.option("--to", "receiver", required=True, help="Who receives it.")
+@click.option("--key", "recipient", required=True, help="Their age public key: age1…")
+@click.option("--from", "municipality", default="gemeente Heusden", show_default=True)
+@click.option("--confirm", "confirmed", multiple=True, help="A condition that both confirm.")
+@click.option("-o", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder for the package.")
+def make_package(
+    config: Path,
+    acting: tuple[str, ...],
+    called: str,
+    receiver: str,
+    recipient: str,
+    municipality: str,
+    confirmed: tuple[str, ...],
+    folder: Path,
+) -> None:
+    """Make the package of a requested viewing's recordings, with the privacy officer among the two."""
+    with opened(config) as vault:
+        row = find_viewing(vault, called)
+        first, second = signed_two(vault, acting)
+        with open_viewing(vault, row.id, first, second, confirmed) as session:
+            made = hand_over(vault, session, Order(receiver, recipient, municipality, folder))
+    out.print(f"{made.path} ({made.packed.size_bytes / 1e6:.1f} MB) is encrypted to its receiver. Its letter says:")
+    out.print(f"SHA-256 {made.packed.sha256}", soft_wrap=True)
+    out.print(f"When the receipt is there: `vault handover received {made.id[:8]}`.")
+
+
+@hand_over_group.command("received")
+@config_option
+@as_option()
+@click.argument("called")
+@click.option("--by", "received_by", required=True, help="Who signed the receipt.")
+@click.option("--on", "received", required=True, callback=lambda _, __, value: moment(value))
+def received(config: Path, acting: str, called: str, received_by: str, received: datetime) -> None:
+    """The receipt is there: police or prosecutor are responsible from now on (P45)."""
+    with opened(config) as vault:
+        by = signed(vault, acting).actor
+        with vault.reading() as tx:
+            found = [row.id for row in registers.hand_overs(tx) if row.id.startswith(called)]
+        handover.receive(vault, by, found[0] if len(found) == 1 else called, received_by, received)
+    out.print("The responsibility is passed on.")
+
+
+@hand_over_group.command("list")
+@config_option
+@as_option()
+@json_option
+def list_hand_overs(config: Path, acting: str, as_json: bool) -> None:
+    """Show what was handed over."""
+    with opened(config) as vault:
+        demand(Action.LIST_RECORDINGS, signed(vault, acting).actor)
+        with vault.reading() as tx:
+            rows = registers.hand_overs(tx)
+        called = names(vault)
+    if as_json:
+        show_json(rows)
+        return
+    table = [
+        (row.id[:8], row.receiver, called.get(row.by_person), local(row.made_utc), local(row.received_utc), row.received_by)
+        for row in rows
+    ]
+    show_table(("package", "to", "by", "made", "received", "receipt by"), table, "Nothing was handed over.")
+
+
+@click.command("figures")
+@config_option
+@as_option()
+@json_option
+@click.option("--year", type=int, required=True)
+@click.option("--csv", "as_csv", is_flag=True, help="For the website: a table, without personal data.")
+def show_figures(config: Path, acting: str, as_json: bool, year: int, as_csv: bool) -> None:
+    """Figures of a year by month, without personal data (P62)."""
+    with opened(config) as vault:
+        rows = figures.figures(vault, signed(vault, acting).actor, year)
+    if as_json:
+        show_json(rows)
+        return
+    if as_csv:
+        click.echo(figures.as_csv(rows), nl=False)
+        return
+    table = [(row.month, *row.counts.values()) for row in rows]
+    show_table(("month", *figures.HEADINGS_EN.values()), table, "No figures.")
+
+
+@click.command("account")
+@config_option
+@as_option()
+@click.option("--from", "start", required=True, callback=lambda _, __, value: moment(value))
+@click.option("--until", "end", required=True, callback=lambda _, __, value: moment(value))
+@click.option("-o", "target", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A new file: .pdf or .csv.")
+def account(config: Path, acting: str, start: datetime, end: datetime, target: Path) -> None:
+    """The accountability report for a council or the yearly Wpg audit: roles, viewings, deletions, exceptions."""
+    with opened(config) as vault:
+        report = figures.accountability(vault, signed(vault, acting).actor, start, end)
+    content = figures.report_pdf(report) if target.suffix == ".pdf" else figures.report_csv(report).encode()
+    write_new(target.with_name(f".{target.name}.part"), target, content)
+    out.print(f"{target} stands.")
+
+
 @click.command("why")
 @config_option
 @as_option()
@@ -232,9 +342,9 @@ def soon_due(config: Path, acting: str, as_json: bool) -> None:
     with opened(config) as vault:
         rows = retention.soon_due(vault, signed(vault, acting).actor)
     if as_json:
-        show_json({"recording": recording, "due": moment} for moment, recording in rows)
+        show_json({"recording": recording, "due": due} for due, recording in rows)
         return
-    table = [(recording[:8], f"{moment.astimezone(retention.ZONE):%Y-%m-%d %H:%M}") for moment, recording in rows]
+    table = [(recording[:8], f"{due.astimezone(retention.ZONE):%Y-%m-%d %H:%M}") for due, recording in rows]
     show_table(("recording", "falls due"), table, "Nothing falls due within seven days.")
 
 

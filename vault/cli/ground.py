@@ -42,7 +42,7 @@ from vault.policy import ESCROW_HOLDERS, FUNCTION_NAMES_NL, Action, Function, de
 from vault.rebuild import rebuild
 from vault.release import extract, open_recording
 from vault.store import read_small
-from vault.verify import leaves_of, total_bytes, verify
+from vault.verify import total_bytes, verify
 from vault.witness import log_key, read_witnessed
 
 DEMO_NAME = "demo-passphrases.json"
@@ -272,7 +272,7 @@ def verify_vault(config: Path, notes: tuple[Path, ...], key: str | None) -> None
         waiting = unconfirmed_since(vault)
         verifier = LogVerifier.read(key) if key else log_key(vault).verifier if notes else None
         known = [_witnessed(path, verifier) for path in notes] if verifier else []
-        altered = verify_since(known, leaves_of(vault)) if known else []
+        altered = verify_since(known, vault.leaves()) if known else []
     for finding in verdict.findings:
         err.print(f"{finding.sentence} [{finding.code}]", style="red")
     for discrepancy in altered:
