@@ -246,9 +246,8 @@ def _recording_facts(opened: Opened, manifest: Manifest | None) -> RecordingFact
     if manifest is not None:
         signature = {True: "klopt", False: "KLOPT NIET", None: "geen openbare sleutel bekend"}[manifest.holds]
     stated = claim.preroll
-    preroll = (
-        "door de camera niet vermeld" if stated is None else f"{stated.delivered_ms / 1000:.1f} s ({record.timeline.wholeness})"
-    )
+    seen = _WHOLENESS_NL[record.timeline.wholeness]
+    preroll = "door de camera niet vermeld" if stated is None else f"{stated.delivered_ms / 1000:.1f} s ({seen})"
     return RecordingFacts(
         name=claim.name,
         id=record.recording,
