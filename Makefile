@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROCESSES ?= $(shell nproc)
 
-.PHONY: run test lint format bench crash mutants fuzz soak usb-big vm-test lock setup clean
+.PHONY: run test lint format bench crash mutants custody clocks tamper fuzz soak usb-big vm-test lock setup clean
 
 run: $(READY)
 	$(BIN)/python -m tests.demo
@@ -47,6 +47,16 @@ fuzz: $(READY)
 
 # A camera docked and undocked, again and again, with file descriptors, threads and memory watched. The count is an argument.
 CYCLES ?= 2000
+# Random clock histories, tamperings of the log, and the custody's state machine. COUNT and STEPS are arguments.
+clocks: $(READY)
+	$(BIN)/python -m tests.crash.clocks --count $(or $(COUNT),1000)
+
+tamper: $(READY)
+	$(BIN)/python -m tests.crash.tamper --count $(or $(COUNT),10000)
+
+custody: $(READY)
+	$(BIN)/python -m tests.crash.custody --runs $(or $(COUNT),2000) --steps $(or $(STEPS),50) --processes $(PROCESSES)
+
 soak: $(READY)
 	$(BIN)/python -m tests.crash.soak --cycles $(CYCLES)
 

@@ -1,8 +1,8 @@
 """Clock histories: a vault's months beside a wall clock that lies (faults F1, F2; I7).
 
-True time runs on one axis; the machine's wall clock, its monotonic clock, its restarts, its network time and its people are drawn by a
-seeded hand: jumps forward and back, 1970 and 2036, a dead clock at the start, a suspended machine, network time lost, found and
-lying. Every hour the rules of the sweep decide on a handful of recordings. Held against the true axis:
+True time runs on one axis; the machine's wall clock, its monotonic clock, its restarts, its network time and its people are
+drawn by a seeded hand: jumps forward and back, 1970 and 2036, a dead clock at the start, a suspended machine, network time
+lost, found and lying. Every hour the rules of the sweep decide on a handful of recordings. Held against the true axis:
 
 - nothing is destroyed before its true 28 days are over;
 - nothing under hold is destroyed, ever;
@@ -213,14 +213,15 @@ def main() -> None:
     began_s = time.monotonic()
     met: Counter[str] = Counter()
     destroyed = taken = 0
-    violations = []
+    violations: list[str] = []
     for seed in range(asked.seed, asked.seed + asked.count):
         history = play(seed)
         met.update(history.met)
         destroyed, taken = destroyed + history.destroyed, taken + history.taken_in
         violations += [f"seed {seed}: {violation}" for violation in history.violations]
     print(
-        f"{asked.count} histories of {DAYS} days, {taken} recordings taken in, {destroyed} destroyed, {time.monotonic() - began_s:.0f} s"
+        f"{asked.count} histories of {DAYS} days, {taken} recordings taken in, {destroyed} destroyed, "
+        f"{time.monotonic() - began_s:.0f} s"
     )
     print(", ".join(f"{kind} {count}" for kind, count in sorted(met.items())))
     print(f"{len(violations)} violations", *violations[:10], sep="\n")

@@ -47,13 +47,13 @@ def test_a_hold_lifted_after_day_28_leaves_a_day_to_mend() -> None:
 
 
 @given(
-    st.datetimes(datetime(2026, 1, 2), datetime(2040, 1, 1)),
+    st.integers(0, 400_000_000),
     st.timedeltas(timedelta(0), timedelta(days=60)),
     st.lists(st.timedeltas(timedelta(0), timedelta(days=90)), max_size=4),
 )
-def test_nothing_falls_due_before_its_28_days(start: datetime, docked: timedelta, lifted: list[timedelta]) -> None:
+def test_nothing_falls_due_before_its_28_days(start_s: int, docked: timedelta, lifted: list[timedelta]) -> None:
     """Whatever was held and lifted, and whenever it was docked: never early, and never earlier for one more hold."""
-    stop = start.replace(tzinfo=UTC)
+    stop = STOP + timedelta(seconds=start_s)
     holds = tuple(hold(stop + length) for length in lifted)
     decided = due(Facts(stop, stop + docked, holds)).due
     plain = due(Facts(stop, stop + docked, ())).due
@@ -73,7 +73,8 @@ def test_a_citizen_understands_why() -> None:
     )
     held = Facts(STOP, DOCKED, (hold(None), hold(None, "demand")))
     assert why(held, ZONE) == (
-        "Deze opname wordt niet verwijderd zolang een klacht (K-7) en een vordering van het Openbaar Ministerie (K-7) haar vasthoudt."
+        "Deze opname wordt niet verwijderd zolang een klacht (K-7) en een vordering van het Openbaar "
+        "Ministerie (K-7) haar vasthoudt."
     )
     assert "7 dagen bewaard" in why(Facts(STOP, STOP + RETENTION, ()), ZONE)
     assert "laatste zaak" in why(Facts(STOP, DOCKED, (hold(STOP + timedelta(days=40)),)), ZONE)
