@@ -45,8 +45,6 @@ INPUTS ?= 1000000
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed 1 --processes $(PROCESSES)
 
-# A camera docked and undocked, again and again, with file descriptors, threads and memory watched. The count is an argument.
-CYCLES ?= 2000
 # Random clock histories, tamperings of the log, and the custody's state machine. COUNT and STEPS are arguments.
 clocks: $(READY)
 	$(BIN)/python -m tests.crash.clocks --count $(or $(COUNT),1000)
@@ -57,6 +55,8 @@ tamper: $(READY)
 custody: $(READY)
 	$(BIN)/python -m tests.crash.custody --runs $(or $(COUNT),2000) --steps $(or $(STEPS),50) --processes $(PROCESSES)
 
+# A camera docked and undocked, again and again, with file descriptors, threads and memory watched. The count is an argument.
+CYCLES ?= 2000
 soak: $(READY)
 	$(BIN)/python -m tests.crash.soak --cycles $(CYCLES)
 

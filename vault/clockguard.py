@@ -12,13 +12,22 @@ up.
   machine without network, or one that was off for longer, waits for two persons.
 - Not believed, the anchor stays where it is: a clock that comes back to the truth is believed again.
 
+A catalogue that was made anew has no anchor: then network time is not enough, and two persons confirm the clock. The first
+anchor is set at the ceremony, where persons are.
+
 What this can't see: network time that lies, within that month, across a restart. Then the list of what falls due, the cap on
 one run and the day between mark and destruction are what stands. Apart from all that, `running_s` counts the time that the
 vault ran, by the monotonic clock alone: no jump of the wall makes it longer.
 """
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+
+from vault.clock import MachineClock, utc_moment, utc_text
+
+SEEN = "clock_seen"
+"""Under which fact of the catalogue the guard keeps what it saw."""
 
 TOLERANCE = timedelta(minutes=5)
 """How far the wall may be from the anchor within one start of the machine."""
@@ -82,11 +91,7 @@ def judge(seen: Seen | None, look: Look) -> Trust:
     if not EARLIEST <= look.wall < LATEST:
         return Trust(False, f"The clock says {said}, which can't be.", kept)
     if anchor is None:
-        if look.synced:
-            return Trust(True, "Network time vouches for the clock.", _anchored(kept, look))
-        return Trust(
-            False, "Nobody vouches for the clock: there is no network time, and two persons have not confirmed it.", kept
-        )
+        return Trust(False, "No two persons have confirmed the clock since this catalogue was made.", kept)
     if anchor.boot_id != look.boot_id:
         return _after_restart(kept, anchor, look, said)
     away = look.wall - (anchor.wall + timedelta(seconds=look.boot_s - anchor.boot_s))
@@ -125,3 +130,27 @@ def _counted(seen: Seen | None, look: Look) -> Seen:
 
 def _anchored(kept: Seen, look: Look) -> Seen:
     return replace(kept, anchor=Anchor(look.wall, look.boot_s, look.boot_id, None))
+
+
+def look_at(clock: MachineClock) -> Look:
+    """The clocks now."""
+    return Look(clock.now(), clock.monotonic_s(), clock.since_boot_s(), clock.boot_id(), clock.is_synced())
+
+
+def seen_text(seen: Seen) -> str:
+    """What is kept, as text."""
+    values = asdict(seen)
+    if seen.anchor is not None:
+        values["anchor"]["wall"] = utc_text(seen.anchor.wall)
+    return json.dumps(values)
+
+
+def read_seen(text: str | None) -> Seen | None:
+    """What `seen_text` wrote; None where nothing was kept."""
+    if text is None:
+        return None
+    values = json.loads(text)
+    anchor = values["anchor"]
+    if anchor is not None:
+        anchor = Anchor(utc_moment(anchor["wall"]), anchor["boot_s"], anchor["boot_id"], anchor["confirmed_s"])
+    return Seen(anchor, values["boot_id"], values["monotonic_s"], values["running_s"])

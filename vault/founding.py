@@ -7,7 +7,8 @@ from vault.audit import Entry, Log
 from vault.catalogue import Catalogue, set_meta
 from vault.ceremony import Founders, found_keyring
 from vault.checkpoint import LogKey
-from vault.clock import Clock, utc_text
+from vault.clock import MachineClock, utc_text
+from vault.clockguard import SEEN, confirm, look_at, seen_text
 from vault.config import VaultSettings
 from vault.durable import make_folder, write_new
 from vault.errors import VaultExists
@@ -19,7 +20,7 @@ from vault.migration import migrate
 from vault.vault import FORMAT, KEYRING_VERSION
 
 
-def found(settings: VaultSettings, clock: Clock, founders: Founders, cost: PassphraseCost) -> str:
+def found(settings: VaultSettings, clock: MachineClock, founders: Founders, cost: PassphraseCost) -> str:
     """Make a vault in `settings.root` (new or empty) and its pins; returns the vault's id.
 
     `vault.json` is written last: a folder without it is no vault, and `init` can be run again on it once it is emptied.
@@ -54,6 +55,8 @@ def found(settings: VaultSettings, clock: Clock, founders: Founders, cost: Passp
     with catalogue.writing() as tx:
         summary = read_keyring(founding.keyring).summary(made_utc)
         enter(Log(root / "register", clock), tx, Entry("vault.founded", "vault init", vault_id, summary))
+        # Persons are there: the clock as they see it is the guard's first anchor.
+        set_meta(tx, SEEN, seen_text(confirm(None, look_at(clock))))
         set_meta(tx, KEYRING_VERSION, str(summary["keyring_version"]))
     catalogue.dispose()
     _write(root, root / "keyring.json", founding.keyring)

@@ -78,7 +78,7 @@ def hand_over(vault: Vault, session: Session, order: Order) -> HandedOver:
         raise NotAllowed(f"No copy is made of what is viewed for this purpose. {PURPOSES[session.purpose].sentence.quoted()}")
     with vault.reading() as tx:
         case = registers.case_of(tx, session.case_id) if session.case_id else None
-        involved = frozenset().union(*(footage_of(tx, recording).involved for recording in session.recordings))
+        involved = frozenset().union(*(footage_of(vault, tx, recording).involved for recording in session.recordings))
     if case is None or CaseKind(case.kind) not in HAND_OVER_KINDS or case.closed_utc is not None:
         raise HandOverRefused(f"There is no open police report or demand to hand over for. {PROSECUTION.quoted()}")
     acting, second = _provider(vault, session, involved)

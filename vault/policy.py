@@ -235,9 +235,9 @@ RULES: Mapping[Action, Rule] = {
     Action.CONFIRM: Rule(_TWO, ("P40",), IN_TWOS, second=_FIVE),
     Action.READ_LOG: Rule(_TWO, ("P39",), LOG_READERS),
     Action.READ_OWN_VIEWINGS: Rule((Role.OFFICER,), ("P39",), LOG_READERS, {Role.OFFICER: ()}),
-    Action.CHECK: Rule((*_TWO, Role.ADMINISTRATOR), ("P30",), ADMINISTRATOR),
+    Action.CHECK: Rule((*_TWO, Role.ADMINISTRATOR), ("P30",), ADMINISTRATOR, {Role.ADMINISTRATOR: ()}),
     Action.READ_FIGURES: Rule((*_TWO, Role.SECRETARY), ("P62",), BACK_OFFICE),
-    Action.BACK_UP: Rule((*_TWO, Role.ADMINISTRATOR), ("P30",), ADMINISTRATOR),
+    Action.BACK_UP: Rule((*_TWO, Role.ADMINISTRATOR), ("P30",), ADMINISTRATOR, {Role.ADMINISTRATOR: ()}),
 }
 
 
@@ -474,11 +474,20 @@ PURPOSES: Mapping[Purpose, PurposeRule] = {
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """What viewing depends on: who recorded it, who is on it or was present, who else is concerned (persons' ids)."""
+    """What viewing depends on: who recorded it, who is on it or was present, who else is concerned; who the coordinators are.
+
+    All are persons' ids.
+    """
 
     officer: str | None
     present: frozenset[str] = frozenset()
     concerned: frozenset[str] = frozenset()
+    coordinators: frozenset[str] = frozenset()
+
+    @property
+    def coordinator_in_conflict(self) -> bool:
+        """Every coordinator made it or was present (P54)."""
+        return bool(self.coordinators) and self.coordinators <= self.involved
 
     @property
     def involved(self) -> frozenset[str]:
@@ -523,7 +532,7 @@ def _learning_seats(officer: Actor, partner: Actor, footage: Footage) -> tuple[A
         return None
     substitutes = {Role.COORDINATOR: (Role.CLUSTER_MANAGER,)}
     acting = _acting(partner, (Role.COORDINATOR,), substitutes)
-    if acting is None and footage.involved and Role.CLUSTER_MANAGER in partner.roles:
+    if acting is None and footage.coordinator_in_conflict and Role.CLUSTER_MANAGER in partner.roles:
         acting = Acting(partner.person, Role.CLUSTER_MANAGER)
     elif acting is not None and acting.acting_for is not None:
         acting = Acting(partner.person, Role.CLUSTER_MANAGER, acting.acting_for)

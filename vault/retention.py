@@ -14,7 +14,7 @@ A crash after 1 leaves the rest to the next sweep, which finds what is not confi
 import json
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -24,7 +24,7 @@ from vault import catalogue, registers
 from vault.audit import Entry
 from vault.catalogue import RecordingRow
 from vault.clock import MachineClock, utc_moment, utc_text
-from vault.clockguard import Anchor, Look, Seen, Trust, confirm, judge
+from vault.clockguard import SEEN, Trust, confirm, judge, look_at, read_seen, seen_text
 from vault.due import LIST_AHEAD, MARK_AHEAD, RETENTION, Due, Facts, Hold, due, why
 from vault.errors import Reaction, UnknownRecording, VaultError
 from vault.jsonform import Json
@@ -42,7 +42,7 @@ ACTOR = "vault sweep"
 RULES_VERSION = "1"
 """Rises when the program decides otherwise what falls due: the first run after it asks two persons (fault F4)."""
 ZONE = ZoneInfo("Europe/Amsterdam")
-_SEEN, _APPROVED, _RULES, _TRUSTED = "clock_seen", "sweep_approved", "sweep_rules", "clock_trusted"
+_APPROVED, _RULES, _TRUSTED = "sweep_approved", "sweep_rules", "clock_trusted"
 
 Progress = Callable[[str], None]
 """Is told each recording that was dealt with."""
@@ -273,8 +273,8 @@ def _two(first: Actor, second: Actor) -> tuple[Acting, Acting]:
 def look_at_clock(vault: Vault, clock: MachineClock) -> Trust:
     """Judge the wall clock and keep what was seen. A change of the verdict is an entry of the log."""
     with vault.writing() as tx:
-        trust = judge(_read_seen(catalogue.get_meta(tx, _SEEN)), _look(clock))
-        catalogue.set_meta(tx, _SEEN, _seen_text(trust.seen))
+        trust = judge(read_seen(catalogue.get_meta(tx, SEEN)), look_at(clock))
+        catalogue.set_meta(tx, SEEN, seen_text(trust.seen))
         before = catalogue.get_meta(tx, _TRUSTED)
         verdict = "yes" if trust.trusted else "no"
         if before != verdict:
@@ -288,32 +288,11 @@ def confirm_clock(vault: Vault, clock: MachineClock, first: Actor, second: Actor
     """Two persons compared the clock with another and found it right (ruling 14). Raises NotAllowed."""
     acting, other = _two(first, second)
     with vault.writing() as tx:
-        look = _look(clock)
-        seen = confirm(_read_seen(catalogue.get_meta(tx, _SEEN)), look)
-        catalogue.set_meta(tx, _SEEN, _seen_text(seen))
+        look = look_at(clock)
+        seen = confirm(read_seen(catalogue.get_meta(tx, SEEN)), look)
+        catalogue.set_meta(tx, SEEN, seen_text(seen))
         details = {"second": other.person, "wall_utc": utc_text(look.wall)}
         vault.log.append(tx, entry(acting, "clock.confirmed", None, details))
-
-
-def _look(clock: MachineClock) -> Look:
-    return Look(clock.now(), clock.monotonic_s(), clock.since_boot_s(), clock.boot_id(), clock.is_synced())
-
-
-def _seen_text(seen: Seen) -> str:
-    values = asdict(seen)
-    if seen.anchor is not None:
-        values["anchor"]["wall"] = utc_text(seen.anchor.wall)
-    return json.dumps(values)
-
-
-def _read_seen(text: str | None) -> Seen | None:
-    if text is None:
-        return None
-    values = json.loads(text)
-    anchor = values["anchor"]
-    if anchor is not None:
-        anchor = Anchor(utc_moment(anchor["wall"]), anchor["boot_s"], anchor["boot_id"], anchor["confirmed_s"])
-    return Seen(anchor, values["boot_id"], values["monotonic_s"], values["running_s"])
 
 
 # --- questions ----------------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def request(vault: Vault, by: Actor, purpose: Purpose, recordings: Collection[st
         raise ViewingRefused("A viewing names at least one recording.")
     acting = demand(Action.REQUEST_LEARNING, by) if rule.case is None else _demand_seat(by, purpose)
     with vault.reading() as tx:
-        footages = [footage_of(tx, recording_id) for recording_id in ids]
+        footages = [footage_of(vault, tx, recording_id) for recording_id in ids]
         grounds = registers.case_of(tx, case) if case is not None else None
         held = {hold.recording_id for hold in registers.holds_of_case(tx, case)} if case is not None else set()
     if rule.case is None:
@@ -145,7 +145,7 @@ def approve(vault: Vault, by: Actor, viewing_id: str) -> None:
     """
     with vault.reading() as tx:
         row = _waiting(tx, viewing_id)
-        involved = _involved(tx, viewing_id) | {row.requested_by}
+        involved = _involved(vault, tx, viewing_id) | {row.requested_by}
     acting = _approver(vault, by, involved)
     with vault.writing() as tx:
         _waiting(tx, viewing_id)
@@ -156,7 +156,7 @@ def refuse(vault: Vault, by: Actor, viewing_id: str, reason: str) -> None:
     """The wish to learn is not granted."""
     with vault.reading() as tx:
         row = _waiting(tx, viewing_id)
-        involved = _involved(tx, viewing_id) | {row.requested_by}
+        involved = _involved(vault, tx, viewing_id) | {row.requested_by}
     acting = _approver(vault, by, involved)
     paper = file_paper(vault, {"reason": reason})
     details = {"refused_utc": utc_text(vault.clock.now()), **paper.details()}
@@ -181,14 +181,14 @@ def _waiting(tx: sa.Connection, viewing_id: str) -> ViewingRow:
     return row
 
 
-def _involved(tx: sa.Connection, viewing_id: str) -> set[str]:
+def _involved(vault: Vault, tx: sa.Connection, viewing_id: str) -> set[str]:
     found: set[str] = set()
     for recording_id in registers.recordings_of_viewing(tx, viewing_id):
-        found |= footage_of(tx, recording_id).involved
+        found |= footage_of(vault, tx, recording_id).involved
     return found
 
 
-def footage_of(tx: sa.Connection, recording_id: str) -> Footage:
+def footage_of(vault: Vault, tx: sa.Connection, recording_id: str) -> Footage:
     """What the policy asks of a recording. Who is the subject of a case that holds it is concerned. Raises UnknownRecording."""
     row = catalogue.get_recording(tx, recording_id)
     if row is None:
@@ -206,6 +206,7 @@ def footage_of(tx: sa.Connection, recording_id: str) -> Footage:
         row.officer_person,
         frozenset(person for person, how in there.items() if how != "concerned"),
         frozenset(person for person, how in there.items() if how == "concerned") | subjects,
+        vault.keyring.holders()[Role.COORDINATOR.value],
     )
 
 
@@ -366,7 +367,7 @@ def _seats(vault: Vault, row: ViewingRow, first: Signed, second: Signed, confirm
     with vault.reading() as tx:
         case = registers.case_of(tx, row.case_id) if row.case_id else None
         recordings = registers.recordings_of_viewing(tx, row.id)
-        footages = [footage_of(tx, recording_id) for recording_id in recordings]
+        footages = [footage_of(vault, tx, recording_id) for recording_id in recordings]
         held = {hold.recording_id for hold in registers.holds_of_case(tx, row.case_id)} if row.case_id else set()
     if purpose is not Purpose.LEARNING:
         _demand_case(purpose, case, set(recordings) - held)

@@ -94,7 +94,7 @@ def play(seed: int) -> History:
     chance = random.Random(seed)
     machine = Machine()
     history = History(seed)
-    seen: Seen | None = None
+    seen: Seen | None = confirm(None, machine.look())
     standing: dict[str, Recording] = {}
     events = _events(chance)
     end = BEGIN + timedelta(days=DAYS)

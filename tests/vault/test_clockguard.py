@@ -23,7 +23,7 @@ def later(look: Look, length: timedelta, wall: timedelta | None = None, **change
 
 
 def seen_at(look: Look = LOOK) -> Seen:
-    return judge(None, look).seen
+    return confirm(None, look)
 
 
 HOUR = timedelta(hours=1)
@@ -34,10 +34,16 @@ def judged(look: Look, seen: Seen | None = None) -> Trust:
 
 
 def test_network_time_vouches_for_a_clock_that_runs_as_it_should() -> None:
-    assert judge(None, LOOK).trusted
-    assert judged(later(LOOK, HOUR)).trusted
-    assert not judged(later(LOOK, HOUR, synced=False)).trusted
-    assert not judge(None, replace(LOOK, synced=False)).trusted
+    week = timedelta(days=8)
+    assert judged(later(LOOK, week)).trusted
+    assert not judged(later(LOOK, week, synced=False)).trusted
+
+
+def test_a_catalogue_made_anew_takes_two_persons_word_before_network_times() -> None:
+    trust = judge(None, LOOK)
+    assert not trust.trusted
+    assert not judge(trust.seen, later(LOOK, HOUR)).trusted
+    assert judge(confirm(trust.seen, LOOK), later(LOOK, HOUR)).trusted
 
 
 @pytest.mark.parametrize("jump", [timedelta(minutes=6), timedelta(days=40), -timedelta(minutes=6), -timedelta(days=400)])
