@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.vault.office import Office, office
 from tests.vault.world import HandClock, founded
 from vault.config import VaultSettings
 from vault.intake import Intake
@@ -30,3 +31,11 @@ def intake(vault: Vault) -> Iterator[Intake]:
     with Intake(vault) as opened:
         opened.recover()
         yield opened
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Office]:
+    """An office an hour after its ceremony."""
+    with office(tmp_path / "office") as made:
+        made.clock.pass_time(3600)
+        yield made

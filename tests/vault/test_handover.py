@@ -6,14 +6,13 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pyrage
 import pytest
 
-from tests.vault.office import Office, office
+from tests.vault.office import Office
 from vault import cases, handover, people, viewing
 from vault.cases import NewCase
 from vault.errors import Failure, NotAllowed
@@ -24,13 +23,6 @@ from vault.viewing import Session, open_viewing
 
 CONTENTS = (b"\x00\x00\x00\x18ftypisom" + b"street " * 20_000, b"more of the street " * 9_000)
 CONFIRMED = ("location", "nobody_else", "no_copy", "on_it", "rights")
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Office]:
-    with office(tmp_path / "office") as made:
-        made.clock.pass_time(3600)
-        yield made
 
 
 @pytest.fixture
