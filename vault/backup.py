@@ -86,6 +86,10 @@ def _destroyed_meanwhile(vault: Vault, recording_id: str) -> bool:
     return row is not None and row.destroyed_utc is not None
 
 
+_PARTS = ("footage", "register", "checkpoints", "incoming", "keyring.json")
+"""What a backup that was cut off before its vault.json may hold."""
+
+
 def _demand_target(vault: Vault, target: Path) -> None:
     if (target / "vault.json").is_file():
         if read_vault_id(target) != vault.id:
@@ -93,7 +97,7 @@ def _demand_target(vault: Vault, target: Path) -> None:
         if (target / "catalogue.db").exists():
             raise VaultExists(f"{target} is a vault, not a backup.", hint="Name another folder.")
         return
-    strangers = [path.name for path in target.iterdir() if path.name not in ("footage", "register", "checkpoints", "incoming")]
+    strangers = [path.name for path in target.iterdir() if path.name not in _PARTS]
     if strangers:
         raise VaultExists(f"{target} is not empty: {strangers[0]}.", hint="Name a new or empty folder.")
     for name in ("footage", "incoming"):

@@ -8,7 +8,7 @@ other I/O: an open cursor blocks a commit in this mode.
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from vault.recording import State, StoredSegment
 SCHEMA_VERSION = "0002"
 _BUSY_TIMEOUT_MS = 10_000
 _SYNCHRONOUS_EXTRA = 3
+_IDS_A_QUERY = 500
 
 tables = sa.MetaData()
 
@@ -358,6 +359,17 @@ def destroyed_recordings(tx: sa.Connection) -> list[RecordingRow]:
     """The tombstones: what stands no more, and why its rows stay: a camera may still have it."""
     query = sa.select(recording).where(recording.c.destroyed_utc.is_not(None))
     return [RecordingRow(**row._mapping) for row in tx.execute(query.order_by(recording.c.destroyed_utc, recording.c.id))]
+
+
+def destroyed_among(tx: sa.Connection, ids: Iterable[str]) -> list[RecordingRow]:
+    """Those of these recordings that were destroyed."""
+    given = sorted(ids)
+    found: list[RecordingRow] = []
+    for at in range(0, len(given), _IDS_A_QUERY):
+        some = given[at : at + _IDS_A_QUERY]
+        query = sa.select(recording).where(recording.c.id.in_(some), recording.c.destroyed_utc.is_not(None))
+        found += [RecordingRow(**row._mapping) for row in tx.execute(query)]
+    return found
 
 
 def drop_files(tx: sa.Connection, recording_id: str) -> None:

@@ -269,9 +269,15 @@ class Intake:
             return self._set_state(tx, row, State.ERASING, "erase.intended", {})
 
     def erased(self, receipt: Receipt) -> Receipt:
-        """The camera, listed anew, shows nothing of the recording any more."""
+        """The camera, listed anew, shows nothing of the recording any more.
+
+        Of a destroyed recording the rows that knew its files again on the camera go now too.
+        """
         with self._vault.writing() as tx:
-            return self._set_state(tx, _demand_row(tx, receipt), State.ERASED, "erase.done", {})
+            row = _demand_row(tx, receipt)
+            if row.destroyed_utc is not None:
+                catalogue.drop_files(tx, row.id)
+            return self._set_state(tx, row, State.ERASED, "erase.done", {})
 
     def erase_failed(self, receipt: Receipt, sentence: str) -> None:
         """The erase was begun and something of the recording still stands on the camera; the state stays."""

@@ -553,6 +553,10 @@ def papers_of(tx: sa.Connection, subject: str) -> list[PaperRow]:
     return _rows(tx, PaperRow, query.order_by(paper.c.action, paper.c.id))
 
 
+def standing_papers(tx: sa.Connection) -> list[PaperRow]:
+    return _rows(tx, PaperRow, sa.select(paper).where(paper.c.removed_utc.is_(None)).order_by(paper.c.id))
+
+
 def report_papers_to_remove(tx: sa.Connection, recording_id: str) -> list[PaperRow]:
     """Papers of reports that speak of this recording and of none that still stands."""
     found = []

@@ -197,9 +197,11 @@ def _destroy(vault: Vault, recording_id: str, because: str, told: Callable[[Json
 
 
 def finish(vault: Vault) -> int:
-    """Bring every destruction that was begun to its end; returns how many were left. Also for the start of a service."""
+    """Bring every destruction that was begun to its end, and destroy again what came back; returns how many there were."""
+    standing = {folder.name for folder in vault.store.folders()}
     with vault.reading() as tx:
         left = [catalogue.get_recording(tx, row.recording_id) for row in registers.unconfirmed_destructions(tx)]
+        left += catalogue.destroyed_among(tx, standing)
     for row in left:
         if row is not None:
             _finish(vault, row)

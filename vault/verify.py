@@ -7,13 +7,14 @@ log's entry, only a pair or the escrow drill can, and a checkpoint of the log he
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from vault import catalogue
+from vault import catalogue, registers
 from vault.audit import Tree, leaf_hash, read_tree
 from vault.errors import CannotOpen, StorageFailed
 from vault.jsonform import Json, parse_object
 from vault.record import LIMIT_BYTES, Record, file_rows, parse_record, recording_row
 from vault.recording import StoredSegment
 from vault.store import RECORD_NAME, read_small
+from vault.tombstone import read_tombstones
 from vault.vault import Vault
 
 Progress = Callable[[int], None]
@@ -52,10 +53,12 @@ def verify(vault: Vault, progress: Progress) -> Verdict:
     with vault.reading() as tx:
         rows = [(row, catalogue.files_of(tx, row.id)) for row in catalogue.all_recordings(tx)]
     findings: list[Finding] = []
-    records_in_log = _logged_records(vault)
+    records_in_log, later_keys, tombstones = _logged(vault)
     for row, files in rows:
-        findings += _check_recording(vault, row, files, records_in_log, progress)
+        findings += _check_recording(vault, row, files, records_in_log, later_keys, progress)
     findings += _check_strays(vault, {row.id for row, _ in rows})
+    findings += _check_tombstones(vault, tombstones)
+    findings += _check_papers(vault)
     entries, log_findings = _check_log(vault)
     findings += log_findings
     sealed = sum(file.sealed_bytes for _, files in rows for file in files)
@@ -67,6 +70,7 @@ def _check_recording(
     row: catalogue.RecordingRow,
     files: tuple[StoredSegment, ...],
     records_in_log: dict[str, str],
+    later_keys: dict[str, dict[str, str]],
     progress: Progress,
 ) -> Iterator[Finding]:
     folder = vault.store.folder_at(row.folder)
@@ -93,6 +97,10 @@ def _check_recording(
         if found != (part.sealed_bytes, part.sealed_sha256):
             yield Finding("file.altered", row.id, f"{row.id}/{part.sealed_name} is not the file that was sealed.")
     expected = {part.sealed_name for part in record.files} | {RECORD_NAME}
+    for name, digest in later_keys.get(row.id, {}).items():
+        expected.add(name)
+        if not (folder / name).is_file() or vault.store.file_digest(folder / name)[1] != digest:
+            yield Finding("keys.altered", row.id, f"{row.id}/{name} is not the file of later keys that the log tells of.")
     for path in sorted(folder.iterdir()):
         if path.name not in expected:
             yield Finding("file.stray", row.id, f"{row.id}/{path.name} belongs to nothing.")
@@ -118,21 +126,62 @@ def _row_agrees(record: Record, row: catalogue.RecordingRow, files: tuple[Stored
 
 
 def _check_strays(vault: Vault, known: set[str]) -> Iterator[Finding]:
+    with vault.reading() as tx:
+        destroyed = {row.id for row in catalogue.destroyed_recordings(tx)}
     for folder in vault.store.folders():
-        if folder.name not in known:
-            yield Finding("folder.without_row", folder.name, f"{vault.store.relative(folder)} has no row in the catalogue.")
+        relative = vault.store.relative(folder)
+        if folder.name in destroyed:
+            sentence = f"{relative} was destroyed, and something of it stands; the next sweep destroys it again."
+            yield Finding("destroyed.remains", folder.name, sentence)
+        elif folder.name not in known:
+            yield Finding("folder.without_row", folder.name, f"{relative} has no row in the catalogue.")
     for path in sorted(vault.store.incoming.iterdir()):
         yield Finding("incoming.part", path.name, f"incoming/{path.name} is left from an interrupted intake; dockd drops it.")
 
 
-def _logged_records(vault: Vault) -> dict[str, str]:
-    """Recording id to the SHA-256 of its record.json, of each `recording.stored` in the log."""
-    found = {}
+def _check_tombstones(vault: Vault, logged: dict[str, str]) -> Iterator[Finding]:
+    """Each destruction that the log tells of has its tombstone, as it was written; and each tombstone its entry."""
+    try:
+        found = read_tombstones(vault.settings.root / "register")
+    except StorageFailed as error:
+        yield Finding("tombstone.unreadable", "register", error.sentence)
+        return
+    for recording, digest in logged.items():
+        if recording not in found or found[recording][1] != digest:
+            yield Finding(
+                "tombstone.altered", recording, f"The tombstone of {recording} is missing or not the one that was written."
+            )
+    for recording in sorted(set(found) - set(logged)):
+        yield Finding("tombstone.without_entry", recording, f"The log does not tell of the destruction of {recording}.")
+
+
+def _check_papers(vault: Vault) -> Iterator[Finding]:
+    with vault.reading() as tx:
+        rows = registers.standing_papers(tx)
+    for row in rows:
+        path = vault.settings.root / "register" / "papers" / f"{row.id}.json"
+        if not path.is_file() or vault.store.digest_of(path.read_bytes()) != row.sha256:
+            yield Finding(
+                "paper.altered", row.subject, f"The paper {row.id} ({row.action}) is missing or not the one that was filed."
+            )
+
+
+def _logged(vault: Vault) -> tuple[dict[str, str], dict[str, dict[str, str]], dict[str, str]]:
+    """By recording, as the log tells: SHA-256 of record.json, of each file of later keys, and of the tombstone."""
+    stored: dict[str, str] = {}
+    later: dict[str, dict[str, str]] = {}
+    tombstones: dict[str, str] = {}
     for leaf in vault.leaves():
         entry = _entry(leaf)
-        if entry.get("action") == "recording.stored":
-            found[str(entry.get("subject"))] = str(entry.get("details", {}).get("record_sha256"))
-    return found
+        subject, details = str(entry.get("subject")), entry.get("details", {})
+        match entry.get("action"):
+            case "recording.stored":
+                stored[subject] = str(details.get("record_sha256"))
+            case "recording.sealed_later":
+                later.setdefault(subject, {})[str(details.get("file"))] = str(details.get("sha256"))
+            case "recording.destroyed":
+                tombstones[subject] = str(details.get("tombstone_sha256"))
+    return stored, later, tombstones
 
 
 def _entry(leaf: bytes) -> Json:

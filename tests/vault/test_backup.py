@@ -1,0 +1,182 @@
+"""Backup and restore, drilled: what was destroyed opens nowhere, and comes back from nowhere (P30, P31; what it must show, 6)."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.vault import second_reader
+from tests.vault.office import ESCROW, Office
+from vault import backup, cases, retention
+from vault.backup import BackedUp, Restored
+from vault.cases import NewCase
+from vault.config import VaultSettings
+from vault.confirmation import confirm
+from vault.drill import drill
+from vault.errors import CannotOpen, Failure, UnknownRecording, VaultExists, WrongPassphrase
+from vault.people import actor
+from vault.policy import CaseKind
+from vault.vault import Vault
+from vault.verify import verify
+from vault.witness import read_witnessed, sign_head
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+def back_up(here: Office, target: Path) -> BackedUp:
+    return backup.back_up(here.vault, target, quiet)
+
+
+def elsewhere(here: Office, folder: Path) -> VaultSettings:
+    """The same vault's settings on a new machine: pins and log key were kept outside."""
+    return here.settings.model_copy(update={"root": folder / "restored"})
+
+
+def restored(here: Office, target: Path, folder: Path, witnessed: frozenset[str] = frozenset()) -> tuple[VaultSettings, Restored]:
+    settings = elsewhere(here, folder)
+    settings.root.mkdir()
+    return settings, backup.restore(settings, target, here.clock, witnessed, quiet)
+
+
+def delete(here: Office, recording: str) -> None:
+    retention.delete(here.vault, here.actor("Carel"), here.actor("Petra"), recording, "made by mistake")
+
+
+def keys_below(folder: Path, recording: str) -> list[Path]:
+    """Every file that still holds a wrapped key of a recording."""
+    return [path for path in folder.rglob("*.json") if recording in str(path) and b'"halves"' in path.read_bytes()]
+
+
+def test_after_the_next_backup_nothing_opens_what_was_destroyed(here: Office, tmp_path: Path) -> None:
+    """Not in the vault, the catalogue, its journal, or the target: no wrapped key, no sealed file, no plaintext."""
+    recording, other = here.record(contents=(b"seen on the street " * 400,)), here.record()
+    assert back_up(here, tmp_path / "b").copied == 2
+    (record,) = keys_below(here.settings.root, recording)
+    halves = [
+        half["sealed"].encode() for entry in second_reader._parse(record.read_bytes(), "r")["keys"] for half in entry["halves"]
+    ]
+    delete(here, recording)
+    done = back_up(here, tmp_path / "b")
+    assert (done.copied, done.kept, done.destroyed) == (0, 1, 1)
+    for root in (here.settings.root, tmp_path / "b"):
+        assert keys_below(root, recording) == []
+        for path in (path for path in root.rglob("*") if path.is_file()):
+            content = path.read_bytes()
+            assert not any(half in content for half in halves), path
+            assert b"seen on the street" not in content, path
+        assert keys_below(root, other) != []
+    assert not list(here.settings.root.glob("catalogue.db-*"))
+    assert verify(here.vault, quiet_progress).findings == ()
+
+
+def quiet_progress(_: int) -> None:
+    pass
+
+
+def test_a_restore_brings_everything_back_and_waits_for_two(here: Office, tmp_path: Path) -> None:
+    """Ruling 7: recordings, cases, holds, persons, log; and nothing expires before two persons have confirmed."""
+    recording = here.record(contents=(b"kept",))
+    cases.register(here.vault, here.actor("Petra"), NewCase(CaseKind.DEMAND, "OM-1", here.clock.now(), (recording,)))
+    free = here.record()
+    back_up(here, tmp_path / "b")
+    settings, done = restored(here, tmp_path / "b", tmp_path)
+    assert (done.rebuilt.recordings, done.rebuilt.unproven, done.left_out) == (2, 0, ())
+    with Vault.open(settings, here.clock) as vault:
+        assert verify(vault, quiet_progress).findings == ()
+        here.days(60)
+        for _ in range(30):
+            here.clock.pass_time(3600)
+            assert retention.sweep(vault, here.clock).destroyed == ()
+        confirm(vault, actor(vault, here.id("Carel")), actor(vault, here.id("Petra")))
+        retention.confirm_clock(vault, here.clock, actor(vault, here.id("Carel")), actor(vault, here.id("Petra")))
+        gone = []
+        for _ in range(30):
+            here.clock.pass_time(3600)
+            gone += retention.sweep(vault, here.clock).destroyed
+        assert gone == [free]
+        assert "OM-1" in retention.fate(vault, actor(vault, here.id("Petra")), recording).nl
+
+
+def test_an_older_backup_does_not_bring_back_what_a_witness_names(here: Office, tmp_path: Path) -> None:
+    """The backup was made before the destruction and knows nothing of it; the witness's note does."""
+    recording, other = here.record(), here.record()
+    back_up(here, tmp_path / "old")
+    here.settings.witness[:] = ["tee", str(tmp_path / "note")]
+    delete(here, recording)
+    sign_head(here.vault)
+    _, witnessed = read_witnessed((tmp_path / "note").read_bytes())
+    assert witnessed == {recording}
+    settings, done = restored(here, tmp_path / "old", tmp_path, witnessed)
+    assert done.left_out == (recording,)
+    assert [folder.name for folder in Vault.open(settings, here.clock).store.folders()] == [other]
+
+
+def test_a_folder_put_back_by_hand_is_destroyed_again(here: Office, tmp_path: Path) -> None:
+    """A copy of the folder from somewhere: the tombstone knows it."""
+    recording = here.record()
+    (folder,) = here.settings.root.glob(f"footage/*/*/{recording}")
+    shutil.copytree(folder, tmp_path / "copy")
+    delete(here, recording)
+    shutil.copytree(tmp_path / "copy", folder)
+    assert "destroyed.remains" in {finding.code for finding in verify(here.vault, quiet_progress).findings}
+    here.reopen()
+    retention.finish(here.vault)
+    retention.sweep(here.vault, here.clock)
+    assert not here.stands(recording)
+
+
+def test_a_backup_goes_on_where_it_was_cut_off_and_refuses_strangers(here: Office, tmp_path: Path) -> None:
+    first = here.record()
+    back_up(here, tmp_path / "b")
+    (copied,) = (tmp_path / "b").glob(f"footage/*/*/{first}/0001.sealed")
+    copied.write_bytes(b"torn")
+    (tmp_path / "b" / "vault.json").unlink()
+    done = back_up(here, tmp_path / "b")
+    assert (done.copied, done.files > 0) == (1, True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/mine.txt").write_text("x")
+    for target in (tmp_path / "other", here.settings.root):
+        with pytest.raises(VaultExists):
+            back_up(here, target)
+    with pytest.raises(VaultExists, match="not empty"):
+        backup.restore(here.settings, tmp_path / "b", here.clock, frozenset(), quiet)
+
+
+def test_a_damaged_vault_is_not_backed_up_over_a_good_copy(here: Office, tmp_path: Path) -> None:
+    recording = here.record()
+    (sealed,) = here.settings.root.glob(f"footage/*/*/{recording}/0000.sealed")
+    content = bytearray(sealed.read_bytes())
+    content[9] ^= 1
+    sealed.write_bytes(content)
+    with pytest.raises(Failure, match="another file"):
+        back_up(here, tmp_path / "b")
+    assert not list((tmp_path / "b").glob("footage/*/*/*/0000.sealed"))
+
+
+def test_the_escrow_alone_opens_a_random_recording_in_the_drill(here: Office) -> None:
+    """Proves P30: twice a year; it says so in the log, and when it fails too."""
+    with pytest.raises(UnknownRecording):
+        drill(here.vault, ESCROW, Random(1))
+    recordings = {here.record(), here.record()}
+    drilled = drill(here.vault, ESCROW, Random(1))
+    assert drilled.recording in recordings
+    assert [entry["subject"] for entry in here.told("drill.done")] == [drilled.recording]
+    with pytest.raises(WrongPassphrase):
+        drill(here.vault, dict(ESCROW, **{"ESCROW-B": "not the code at all"}), Random(1))
+    for sealed in here.settings.root.glob("footage/*/*/*/0000.sealed"):
+        sealed.write_bytes(sealed.read_bytes()[:-1])
+    with pytest.raises(CannotOpen):
+        drill(here.vault, ESCROW, Random(1))
+    assert len(here.told("drill.failed")) == 1
+
+
+def test_no_key_stands_in_the_catalogue_even_before_a_destruction(here: Office) -> None:
+    here.record()
+    connection = sqlite3.connect(here.settings.root / "catalogue.db")
+    dump = "\n".join(connection.iterdump())
+    connection.close()
+    assert "halves" not in dump
