@@ -195,6 +195,10 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def newest_size(self) -> int:
+        """How many entries were signed for, by the notes' names; 0 where none was signed."""
+        return max((int(path.stem) for path in self._folder.glob("*.note") if path.stem.isdigit()), default=0)
+
     def newest(self, verifier: LogVerifier) -> Checkpoint | None:
         """Raises CheckpointRefused."""
         notes = sorted(self._folder.glob("*.note"))

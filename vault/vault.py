@@ -9,11 +9,12 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from vault import catalogue
-from vault.audit import Entry, Log, read_leaves
+from vault.audit import Entry, Log, read_leaves, read_tree
 from vault.catalogue import Catalogue
+from vault.checkpoint import Checkpoints
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
-from vault.errors import KeyringRefused, NotAVault, StorageFailed
+from vault.errors import CatalogueFailed, KeyringRefused, NotAVault, StorageFailed
 from vault.jsonform import parse_object
 from vault.keyring import Keyring, read_keyring, read_pins
 from vault.ledger import enter
@@ -56,6 +57,7 @@ class Vault:
         vault_id = read_vault_id(settings.root)
         store = Store(settings.root, vault_id, settings.reserve_bytes)
         log = Log(settings.root / "register", clock)
+        _demand_signed_entries(settings.root, opened)
         keyring_file = _KeyringFile(settings, vault_id, opened, log, clock)
         keyring_file.read()
         return cls(settings, vault_id, clock, store, opened, log, keyring_file)
@@ -89,6 +91,18 @@ class Vault:
     def reading(self) -> Iterator[sa.Connection]:
         with self.catalogue.reading() as tx:
             yield tx
+
+
+def _demand_signed_entries(root: Path, opened: Catalogue) -> None:
+    """A catalogue with fewer entries than were signed for is an older one, even where it lacks but one. Raises CatalogueFailed."""
+    signed = Checkpoints(root / "checkpoints").newest_size()
+    with opened.reading() as tx:
+        size = read_tree(tx).size
+    if size < signed:
+        raise CatalogueFailed(
+            f"The catalogue has {size} entries of the log, and {signed} were signed.",
+            hint="It was restored or rolled back: run `vault rebuild`.",
+        )
 
 
 def _demand_vault(root: Path) -> Path:

@@ -331,20 +331,22 @@ class Custody(RuleBasedStateMachine):
         here = self.here
         here.intake.close()
         here.vault.close()
-        here.vault = Vault.open(here.settings, here.clock)
-        here.intake = Intake(here.vault)
         try:
-            here.intake.recover()
+            self.open_again()
         except CatalogueFailed:
             here.intake.close()
             here.vault.close()
             rebuild(here.settings, here.clock)
-            here.vault = Vault.open(here.settings, here.clock)
-            here.intake = Intake(here.vault)
-            here.intake.recover()
+            self.open_again()
             confirm(here.vault, here.actor("Carel"), here.actor("Petra"))
         retention.finish(here.vault)
         self.take_note()
+
+    def open_again(self) -> None:
+        here = self.here
+        here.vault = Vault.open(here.settings, here.clock)
+        here.intake = Intake(here.vault)
+        here.intake.recover()
 
     def take_note(self) -> None:
         """What a killed process had begun stands or does not: the truth is asked of the log, once, after the crash."""

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from tests.vault.note_reader import NotANote, read_note, tree_root
 from tests.vault.office import Office, office
-from tests.vault.world import HandClock
 from vault import catalogue
 from vault.audit import Entry, Head, Tree, leaf_hash
 from vault.checkpoint import (
@@ -24,6 +23,7 @@ from vault.checkpoint import (
     verify_since,
 )
 from vault.errors import Failure
+from vault.vault import Vault
 from vault.witness import WitnessFailed, hand_to, log_key, read_witnessed, sign_head
 
 SEED = bytes(range(32))
@@ -117,6 +117,17 @@ def test_a_head_that_does_not_go_on_from_the_last_is_not_signed(tmp_path: Path, 
         assert len(list((here.settings.root / "checkpoints").iterdir())) == 1
 
 
+def test_a_catalogue_older_than_a_signed_head_is_refused_even_by_one_entry(tmp_path: Path) -> None:
+    """One entry back looks like a process that died before its commit; the signed head tells them apart."""
+    with office(tmp_path) as here:
+        kept = (here.settings.root / "catalogue.db").read_bytes()
+        entries(here, 1)
+        sign_head(here.vault)
+        (here.settings.root / "catalogue.db").write_bytes(kept)
+        with pytest.raises(Failure, match="were signed"):
+            Vault.open(here.settings, here.clock)
+
+
 def test_inclusion_paths_lead_to_the_root() -> None:
     leaves = [bytes([at]) for at in range(13)]
     for size in range(1, 14):
@@ -175,5 +186,4 @@ def test_outside_checkpoints_bracket_the_place() -> None:
     assert (found.code, found.first, found.last) == ("log.rewritten", 4, 8)
     assert verify_since([notes[9]], leaves[:8])[0].code == "log.truncated"
     assert Head(10, notes[9].root) == tree.head()
-    assert isinstance(Checkpoints(Path("nowhere")), Checkpoints)
-    assert HandClock().is_synced()
+    assert Checkpoints(Path("nowhere")).newest_size() == 0
