@@ -94,7 +94,7 @@ class Vault:
 
 
 def _demand_signed_entries(root: Path, opened: Catalogue) -> None:
-    """A catalogue with fewer entries than were signed for is an older one, even where it lacks but one. Raises CatalogueFailed."""
+    """A catalogue with fewer entries than were signed for is an older one, even by one entry. Raises CatalogueFailed."""
     signed = Checkpoints(root / "checkpoints").newest_size()
     with opened.reading() as tx:
         size = read_tree(tx).size
