@@ -6,7 +6,7 @@ from tests.obligations import OBLIGATIONS, Citation, citations, collected, numbe
 
 
 def test_every_obligation_of_custody_is_proven() -> None:
-    """Each of type SYS or REC from P17 to P63 has a test that says `Proves`, or stands on the list of what waits for a screen."""
+    """Each of custody's obligations has a test that says so, or stands on the list of what waits for a screen."""
     assert unproven(collected()) == []
 
 

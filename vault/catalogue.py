@@ -84,6 +84,9 @@ recording = sa.Table(
     sa.Column("officer_person", sa.Text),
     sa.Column("archived_utc", sa.Text),
     sa.Column("destroyed_utc", sa.Text),
+    sa.Column("log_sequence", sa.Integer),
+    sa.Column("unsure_until_utc", sa.Text),
+    sa.Index("recording_by_sequence", "log_sequence"),
     sa.Index("recording_by_age", "destroyed_utc", "retention_from_utc"),
     sa.Index("recording_by_start", "started_utc"),
     sa.Index("recording_by_storing", "stored_utc", "id"),
@@ -154,6 +157,8 @@ class RecordingRow:
     officer_person: str | None
     archived_utc: str | None
     destroyed_utc: str | None
+    log_sequence: int | None
+    unsure_until_utc: str | None
 
     @property
     def finding_list(self) -> tuple[str, ...]:
@@ -315,6 +320,11 @@ def add_recording(tx: sa.Connection, row: dict[str, Any], files: list[dict[str, 
     tx.execute(sa.insert(recording).values(**row))
     if files:
         tx.execute(sa.insert(sealed_file), [{**file, "recording_id": row["id"], "position": at} for at, file in enumerate(files)])
+
+
+def set_log_sequence(tx: sa.Connection, recording_id: str, sequence: int) -> None:
+    """Which entry of the log tells of its storing."""
+    tx.execute(sa.update(recording).where(recording.c.id == recording_id).values(log_sequence=sequence))
 
 
 def set_state(tx: sa.Connection, recording_id: str, state: State) -> None:

@@ -17,7 +17,7 @@ from vault.keyring import read_keyring
 from vault.keys import PassphraseCost
 from vault.ledger import enter
 from vault.migration import migrate
-from vault.vault import FORMAT, KEYRING_VERSION
+from vault.vault import CLOCK_TRUSTED, FORMAT, KEYRING_VERSION
 
 
 def found(settings: VaultSettings, clock: MachineClock, founders: Founders, cost: PassphraseCost) -> str:
@@ -57,6 +57,7 @@ def found(settings: VaultSettings, clock: MachineClock, founders: Founders, cost
         enter(Log(root / "register", clock), tx, Entry("vault.founded", "vault init", vault_id, summary))
         # Persons are there: the clock as they see it is the guard's first anchor.
         set_meta(tx, SEEN, seen_text(confirm(None, look_at(clock))))
+        set_meta(tx, CLOCK_TRUSTED, "yes")
         set_meta(tx, KEYRING_VERSION, str(summary["keyring_version"]))
     catalogue.dispose()
     _write(root, root / "keyring.json", founding.keyring)

@@ -170,7 +170,8 @@ class Intake:
         with vault.writing() as tx:
             catalogue.add_recording(tx, row, file_rows(record))
             details = {"camera": record.claim.camera_serial, "name": record.claim.name, "record_sha256": digest}
-            vault.log.append(tx, Entry("recording.adopted", ACTOR, recording_id, details))
+            sequence = vault.log.append(tx, Entry("recording.adopted", ACTOR, recording_id, details))
+            catalogue.set_log_sequence(tx, recording_id, sequence)
         return True
 
     # --- cameras --------------------------------------------------------------------------------------------------
@@ -469,9 +470,8 @@ class Attempt:
             with vault.writing() as tx:
                 namesakes = catalogue.recordings_named(tx, record.claim.camera_serial, record.claim.name)
                 catalogue.add_recording(tx, row, file_rows(record))
-                vault.log.append(
-                    tx, Entry("recording.stored", ACTOR, self.recording_id, _stored_details(record, digest, namesakes))
-                )
+                told = Entry("recording.stored", ACTOR, self.recording_id, _stored_details(record, digest, namesakes))
+                catalogue.set_log_sequence(tx, self.recording_id, vault.log.append(tx, told))
         except VaultError:
             # A commit that reported an error may stand all the same; only the row itself can tell.
             if not self._row_stands():

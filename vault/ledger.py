@@ -163,6 +163,12 @@ def _archived(tx: sa.Connection, subject: str, details: Json) -> None:
     _set(tx, catalogue.recording, "id", subject, {"archived_utc": details["archived_utc"]})
 
 
+def _clock_trusted(tx: sa.Connection, _: str, details: Json) -> None:
+    """What came in while the clock was in doubt has no time that means anything: its 28 days start when the doubt ended."""
+    doubted = catalogue.recording.c.log_sequence >= details["since_sequence"]
+    tx.execute(sa.update(catalogue.recording).where(doubted).values(unsure_until_utc=details["wall_utc"]))
+
+
 def _marked(tx: sa.Connection, subject: str, details: Json) -> None:
     tx.execute(sa.delete(mark).where(mark.c.recording_id == subject))
     tx.execute(sa.insert(mark).values(recording_id=subject, marked_utc=details["marked_utc"], running_s=details["running_s"]))
@@ -244,6 +250,7 @@ PROJECTIONS: Mapping[str, Projection] = {
     "case.objection_decided": _objection_decided,
     "case.closed": _case_closed,
     "recording.archived": _archived,
+    "clock.trusted": _clock_trusted,
     "retention.marked": _marked,
     "retention.unmarked": _unmarked,
     "recording.destroyed": _destroyed,

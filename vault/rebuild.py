@@ -13,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from vault import catalogue
-from vault.audit import Entry, Log, Tree, leaf_hash, write_tree
+from vault.audit import Entry, Log, Tree, leaf_hash, read_tree, write_tree
 from vault.cameras import camera_values
 from vault.catalogue import Catalogue
 from vault.clock import Clock, utc_text
@@ -27,7 +27,7 @@ from vault.record import LIMIT_BYTES, Record, file_rows, parse_record, recording
 from vault.recording import State
 from vault.store import RECORD_NAME, Store, read_small
 from vault.tombstone import Tombstone, read_tombstones
-from vault.vault import KEYRING_VERSION, UNCONFIRMED, read_vault_id
+from vault.vault import CLOCK_SURE, CLOCK_TRUSTED, KEYRING_VERSION, UNCONFIRMED, read_vault_id
 
 NEW_NAME = "catalogue.rebuilt.db"
 
@@ -62,11 +62,16 @@ def rebuild(settings: VaultSettings, clock: Clock, witnessed: Collection[str] = 
         recordings, unproven, damaged, again = _take_up(tx, store, replayed, set(buried) | set(witnessed))
         for tombstone in buried.values():
             _bury(tx, tombstone, replayed.states)
+        doubted: Json | None = None
         for leaf in log.lines():
             entry = parse_object(leaf)
             project(tx, entry["action"], entry["subject"], entry["details"])
+            if entry["action"] in ("clock.trusted", "clock.doubted"):
+                doubted = entry["details"] if entry["action"] == "clock.doubted" else None
             if entry["action"] in ("vault.founded", "keyring.changed"):
                 catalogue.set_meta(tx, KEYRING_VERSION, str(entry["details"]["keyring_version"]))
+        catalogue.set_meta(tx, CLOCK_TRUSTED, "no" if doubted else "yes")
+        catalogue.set_meta(tx, CLOCK_SURE, str(doubted["since_sequence"] if doubted else read_tree(tx).size))
         catalogue.set_meta(tx, UNCONFIRMED, utc_text(clock.now()))
         told = {"recordings": recordings, "unproven": unproven, "destroyed_again": again}
         entries = log.append(tx, Entry("vault.rebuilt", "vault rebuild", None, told))
@@ -87,13 +92,14 @@ class _Replayed:
 
     states: dict[str, State]
     stored: dict[str, tuple[str, str]]
+    sequences: dict[str, int]
     tombstones: dict[str, str]
 
 
 def _replay(tx: sa.Connection, log: Log) -> _Replayed:
     """The log's rows, cameras and dockings."""
     tree = Tree()
-    replayed = _Replayed({}, {}, {})
+    replayed = _Replayed({}, {}, {}, {})
     for leaf in log.lines():
         tx.execute(sa.insert(catalogue.log).values(sequence=tree.size, leaf=leaf))
         tree.append(leaf_hash(leaf))
@@ -113,6 +119,9 @@ def _apply(tx: sa.Connection, entry: Json, replayed: _Replayed) -> None:
             catalogue.add_docking(tx, {"camera_serial": subject, **details})
         case "recording.stored":
             replayed.stored[subject] = (details["record_sha256"], entry["time_utc"])
+            replayed.sequences[subject] = entry["sequence"]
+        case "recording.adopted":
+            replayed.sequences[subject] = entry["sequence"]
         case "erase.intended":
             replayed.states[subject] = State.ERASING
         case "erase.done":
@@ -158,6 +167,7 @@ def _take_up(
         proven = logged == digest and record.recording == folder.name
         row = recording_row(record, store.relative(folder), digest, stored_utc, proven)
         row |= {"id": folder.name, "state": replayed.states.get(folder.name, State.STORED).value}
+        row |= {"log_sequence": replayed.sequences.get(folder.name)}
         catalogue.add_recording(tx, row, file_rows(record))
         recordings, unproven = recordings + 1, unproven + (not proven)
     return recordings, unproven, damaged, again

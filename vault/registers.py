@@ -590,7 +590,8 @@ def unconfirmed_destructions(tx: sa.Connection) -> list[DestructionRow]:
 
 def ageing(tx: sa.Connection, before_utc: str) -> list[RecordingRow]:
     """Recordings that stand and whose 28 days started before a moment: what a sweep looks at."""
-    query = sa.select(recording).where(recording.c.destroyed_utc.is_(None), recording.c.retention_from_utc < before_utc)
+    started = sa.or_(recording.c.retention_from_utc < before_utc, recording.c.unsure_until_utc < before_utc)
+    query = sa.select(recording).where(recording.c.destroyed_utc.is_(None), started)
     return _rows(tx, RecordingRow, query.order_by(recording.c.retention_from_utc, recording.c.id))
 
 

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from vault import catalogue, registers
-from vault.audit import Entry
+from vault.audit import Entry, read_tree
 from vault.catalogue import RecordingRow
 from vault.clock import MachineClock, utc_moment, utc_text
 from vault.clockguard import SEEN, Trust, confirm, judge, look_at, read_seen, seen_text
@@ -36,13 +36,13 @@ from vault.protocol import RETENTION as RETENTION_SENTENCE
 from vault.recording import State
 from vault.sweep_plan import Candidate, Mark, Plan, Situation, falls_due, plan
 from vault.tombstone import publish_tombstone, tombstone_of
-from vault.vault import UNCONFIRMED, Vault
+from vault.vault import CLOCK_SURE, CLOCK_TRUSTED, UNCONFIRMED, Vault
 
 ACTOR = "vault sweep"
 RULES_VERSION = "1"
 """Rises when the program decides otherwise what falls due: the first run after it asks two persons (fault F4)."""
 ZONE = ZoneInfo("Europe/Amsterdam")
-_APPROVED, _RULES, _TRUSTED = "sweep_approved", "sweep_rules", "clock_trusted"
+_APPROVED, _RULES = "sweep_approved", "sweep_rules"
 
 Progress = Callable[[str], None]
 """Is told each recording that was dealt with."""
@@ -137,6 +137,8 @@ def facts_of(tx: sa.Connection, row: RecordingRow) -> Facts:
         Hold(case.kind, case.reference, utc_moment(hold.since_utc), utc_moment(hold.lifted_utc) if hold.lifted_utc else None)
         for hold, case in registers.holds_on(tx, row.id)
     )
+    if row.unsure_until_utc is not None:
+        return Facts(utc_moment(row.unsure_until_utc), utc_moment(row.unsure_until_utc), holds)
     return Facts(utc_moment(row.retention_from_utc), utc_moment(row.docked_utc), holds)
 
 
@@ -273,16 +275,23 @@ def _two(first: Actor, second: Actor) -> tuple[Acting, Acting]:
 
 
 def look_at_clock(vault: Vault, clock: MachineClock) -> Trust:
-    """Judge the wall clock and keep what was seen. A change of the verdict is an entry of the log."""
+    """Judge the wall clock and keep what was seen. A change of the verdict is an entry of the log.
+
+    With it goes where in the log the clock was last believed: whatever came in since then has no time that means anything.
+    """
     with vault.writing() as tx:
         trust = judge(read_seen(catalogue.get_meta(tx, SEEN)), look_at(clock))
         catalogue.set_meta(tx, SEEN, seen_text(trust.seen))
-        before = catalogue.get_meta(tx, _TRUSTED)
+        sure = int(catalogue.get_meta(tx, CLOCK_SURE) or 0)
+        before = catalogue.get_meta(tx, CLOCK_TRUSTED)
         verdict = "yes" if trust.trusted else "no"
         if before != verdict:
-            catalogue.set_meta(tx, _TRUSTED, verdict)
+            catalogue.set_meta(tx, CLOCK_TRUSTED, verdict)
             action = "clock.trusted" if trust.trusted else "clock.doubted"
-            vault.log.append(tx, Entry(action, ACTOR, None, {"sentence": trust.because}))
+            details = {"sentence": trust.because, "since_sequence": sure, "wall_utc": utc_text(clock.now())}
+            enter(vault.log, tx, Entry(action, ACTOR, vault.id, details))
+        if trust.trusted:
+            catalogue.set_meta(tx, CLOCK_SURE, str(read_tree(tx).size))
     return trust
 
 

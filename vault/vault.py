@@ -23,6 +23,8 @@ from vault.store import Store, read_small
 FORMAT = "dock-vault/vault/1"
 KEYRING_LIMIT_BYTES = 4 << 20
 KEYRING_VERSION = "keyring_version"
+CLOCK_TRUSTED, CLOCK_SURE = "clock_trusted", "clock_sure"
+"""Whether the clock was believed at the last look (`yes`, `no`), and how many entries the log had when it last was."""
 UNCONFIRMED = "unconfirmed_since"
 """Set by a rebuild: until two persons have confirmed, nothing is erased on a camera and nothing expires."""
 

@@ -1,4 +1,4 @@
-"""`python -m tests.bench speed | memory | latency | usb`. The exit code is 1 where a target is missed."""
+"""`python -m tests.bench speed | memory | latency | usb | scale`. The exit code is 1 where a target is missed."""
 
 import sys
 from pathlib import Path
@@ -11,6 +11,7 @@ from tests.bench.disk import NoDisk
 from tests.bench.latency import latency
 from tests.bench.memory import memory
 from tests.bench.process import CommandFailed
+from tests.bench.scale import measure
 from tests.bench.speed import speed
 from tests.bench.usb import usb
 
@@ -52,6 +53,15 @@ def memory_command(folder: Path, gib: float) -> bool:
 def latency_command(folder: Path, times: int) -> bool:
     """From mount to the first byte pulled."""
     return latency(_console(), folder, times)
+
+
+@cli.command("scale")
+@click.option("--recordings", type=click.IntRange(min=4000), default=200_000, show_default=True)
+@click.option("--entries", type=click.IntRange(min=30_000), default=2_000_000, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), default=9, show_default=True, help="How often each is asked.")
+def scale_command(recordings: int, entries: int, rounds: int) -> bool:
+    """What is asked daily of a catalogue of years, beside one of a month."""
+    return measure(recordings, entries, rounds)
 
 
 @cli.command("usb")

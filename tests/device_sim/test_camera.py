@@ -104,7 +104,7 @@ def test_standby_around_thirty_seconds(camera: Camera, standby_s: float) -> None
 
 @pytest.mark.parametrize("pause_s", [0, 0.1, 1, 15, 29.9, 30, 31, 40])
 def test_a_second_switch_on_has_its_thirty_seconds(camera: Camera, pause_s: float) -> None:
-    """Proves P15, ruling 16: the ring goes on while recording, and what is repeated is stated."""
+    """Proves P15, P19, ruling 16: off is standby again, the ring goes on while recording, what is repeated is stated."""
     camera.standby(45)
     camera.switch_on()
     camera.run(12)

@@ -82,7 +82,10 @@ def camera_with(station: Station, serial: str, shift: str, seed: int = 0) -> Cam
 
 
 def test_ten_cameras_at_once_all_finish_and_none_starves(new_station: NewStation, tmp_path: Path) -> None:
-    """Issue point 9: in the order of the log, no camera's n-th recording comes later than twice its fair turn."""
+    """Proves P27, P28: docked, and everything by itself, ten at once.
+
+    In the order of the log no camera's n-th recording comes later than twice its fair turn.
+    """
     station = new_station(tmp_path / "station")
     serials = [f"BWC{number:04d}" for number in range(1, 11)]
     uses = 4

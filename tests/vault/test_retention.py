@@ -58,6 +58,24 @@ def test_the_clock_is_doubted_and_nothing_goes(here: Office) -> None:
     assert not here.stands(recording)
 
 
+def test_what_came_in_while_the_clock_was_wrong_starts_its_28_days_when_it_was_put_right(here: Office) -> None:
+    """Fault F2: docked under a clock eighty days behind, or ten years ahead, it is destroyed neither early nor in ten years."""
+    here.hours(1)
+    for wrong in (timedelta(days=-80), timedelta(days=3650)):
+        here.clock.moment += wrong
+        recording = here.record()
+        here.hours(2)
+        here.clock.moment -= wrong
+        retention.confirm_clock(here.vault, here.clock, here.actor("Carel"), here.actor("Petra"))
+        here.hours(30)
+        here.days(25)
+        here.hours(30)
+        assert here.stands(recording)
+        here.days(1)
+        here.hours(30)
+        assert not here.stands(recording)
+
+
 def test_by_hand_it_takes_a_reason_and_both(here: Office) -> None:
     """Proves P26 with Q8."""
     recording = here.record()

@@ -10,6 +10,9 @@ down_revision = "0001"
 def upgrade() -> None:
     for column in ("officer_person", "archived_utc", "destroyed_utc"):
         op.add_column("recording", sa.Column(column, sa.Text))
+    op.add_column("recording", sa.Column("log_sequence", sa.Integer))
+    op.add_column("recording", sa.Column("unsure_until_utc", sa.Text))
+    op.create_index("recording_by_sequence", "recording", ["log_sequence"])
     op.create_index("recording_by_age", "recording", ["destroyed_utc", "retention_from_utc"])
     op.create_index("recording_by_start", "recording", ["started_utc"])
     op.create_index("recording_by_storing", "recording", ["stored_utc", "id"])
