@@ -12,6 +12,7 @@ from vault import backup, figures, handover, registers, retention, viewing
 from vault.audit import read_leaves, read_tree
 from vault.cases import archive, find_case
 from vault.cli.base import (
+    SHORT_ID,
     as_option,
     ask,
     config_option,
@@ -36,7 +37,7 @@ from vault.drill import drill
 from vault.durable import make_folder, write_new
 from vault.escrow import read_code
 from vault.handover import Order, hand_over
-from vault.jsonform import parse_object
+from vault.jsonform import Json, parse_object
 from vault.lock import IntakeLock
 from vault.people import entry
 from vault.policy import ESCROW_HOLDERS, PURPOSES, Action, Purpose, demand
@@ -46,6 +47,8 @@ from vault.witness import log_key, read_witnessed, sign_head
 
 PURPOSE = click.Choice([purpose.value for purpose in Purpose])
 NOTE_LIMIT_BYTES = 64 << 20
+LONGEST_NAME = 20
+"""What is longer in a subject is an id, and is shortened."""
 
 
 @click.group()
@@ -395,17 +398,20 @@ def show_log(config: Path, acting: str, as_json: bool, about: str | None, last: 
     if as_json:
         show_json(rows)
         return
-    table = [
-        (
-            row["sequence"],
-            local(row["time_utc"]),
-            called.get(row["actor"], row["actor"]),
-            row["action"],
-            called.get(row["subject"] or "", (row["subject"] or "")[:36]),
-        )
-        for row in rows
-    ]
+    table = [(row["sequence"], local(row["time_utc"]), _who(row, called), row["action"], _about(row, called)) for row in rows]
     show_table(("entry", "when", "who", "what", "about"), table, "The log has no such entry.")
+
+
+def _who(row: Json, called: dict[str, str]) -> str:
+    """The actor, and with whom where it took two."""
+    seats = [seat["person"] for seat in row["details"].get("seats", [])] or [row["actor"], row["details"].get("second")]
+    return " and ".join(called.get(person, person) for person in seats if person)
+
+
+def _about(row: Json, called: dict[str, str]) -> str:
+    """The subject as a table shows it: a person's or a camera's name, else the start of an id."""
+    subject = row["subject"] or ""
+    return called.get(subject, subject[:SHORT_ID] if len(subject) > LONGEST_NAME else subject)
 
 
 @click.command("checkpoint")
