@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROCESSES ?= $(shell nproc)
 
-.PHONY: run test lint format bench crash mutants custody clocks tamper fuzz soak usb-big vm-test lock setup clean
+.PHONY: run test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test lock setup clean
 
 run: $(READY)
 	$(BIN)/python -m tests.demo
@@ -48,6 +48,12 @@ fuzz: $(READY)
 # Random clock histories, tamperings of the log, and the custody's state machine. COUNT and STEPS are arguments.
 clocks: $(READY)
 	$(BIN)/python -m tests.crash.clocks --count $(or $(COUNT),1000)
+
+scale: $(READY)
+	$(BIN)/python -m tests.bench scale
+
+obligations: $(READY)
+	$(BIN)/python -m tests.obligations --strict
 
 tamper: $(READY)
 	$(BIN)/python -m tests.crash.tamper --count $(or $(COUNT),10000)

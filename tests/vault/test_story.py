@@ -3,12 +3,14 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from tests.vault.office import office
-from vault import cases, reports, retention, viewing
+from vault import cases, handover, reports, retention, viewing
 from vault.cases import NewCase
 from vault.errors import NotAllowed
+from vault.handover import Order, hand_over
 from vault.policy import CaseKind, Purpose
 from vault.reports import Location, UseReport
 from vault.viewing import Span, open_viewing
@@ -17,10 +19,10 @@ CONFIRMED = ("location", "nobody_else", "no_copy")
 
 
 def test_from_a_shift_with_two_uses_to_deletion_on_the_right_day(tmp_path: Path) -> None:
-    """Proves P21, P22, P31, P32, P33, P34, P35, P39, P40, P46, P57, P58, P60, P61.
+    """Proves P21, P22, P31, P32, P33, P34, P35, P39, P40, P43, P44, P45, P46, P57, P58, P60, P61.
 
     A shift with two uses, the dock, a report; a complaint on day 20, viewed by the pair; an access request, refused, objected to;
-    each recording deleted on its own day.
+    a demand of the prosecutor, a hand-over, its receipt, the release; each recording deleted on its own day.
     """
     with office(tmp_path) as here:
         here.clock.pass_time(3600)
@@ -80,9 +82,24 @@ def test_from_a_shift_with_two_uses_to_deletion_on_the_right_day(tmp_path: Path)
         here.hours(24 * 40)
         with pytest.raises(cases.CaseRefused, match="objection is pending"):
             cases.close(here.vault, here.actor("Petra"), asked)
+        demanded = cases.register(
+            here.vault, here.actor("Petra"), NewCase(CaseKind.DEMAND, "OM-2027-5", here.clock.now(), (theft,), text="theft")
+        )
         cases.decide_objection(here.vault, here.actor("Carel"), asked, upheld=False, reference="B-2027-1")
         cases.close(here.vault, here.actor("Petra"), asked)
-        here.hours(26)
+        here.hours(30)
+        assert here.stands(theft)
+
+        looked = viewing.request(here.vault, here.actor("Petra"), Purpose.DEMAND, [theft], case=demanded, reason="for the OM")
+        key = str(pyrage.x25519.Identity.generate().to_public())
+        with open_viewing(here.vault, looked, here.signed("Petra"), here.signed("Carel"), CONFIRMED) as session:
+            made = hand_over(here.vault, session, Order("Openbaar Ministerie", key, "gemeente Heusden", tmp_path / "out"))
+        here.clock.pass_time(3600)
+        handover.receive(here.vault, here.actor("Petra"), made.id, "mr. A. de Wit", here.clock.now())
+        cases.close(here.vault, here.actor("Petra"), demanded, reference="the OM agrees to destruction")
+        here.hours(23)
+        assert here.stands(theft)
+        here.hours(3)
         assert not here.stands(theft)
         nl = retention.fate(here.vault, here.actor("Petra"), theft).nl
         assert nl.startswith("Deze opname is vernietigd op ")
@@ -109,7 +126,16 @@ def test_from_a_shift_with_two_uses_to_deletion_on_the_right_day(tmp_path: Path)
             "paper.removed",
             "destruction.confirmed",
             "case.objected",
+            "case.registered",
             "case.objection_decided",
+            "case.closed",
+            "viewing.requested",
+            "viewing.opened",
+            "recording.opened",
+            "handover.begun",
+            "handover.made",
+            "viewing.ended",
+            "handover.received",
             "case.closed",
             "recording.destroyed",
             "paper.removed",
