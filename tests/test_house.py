@@ -161,6 +161,29 @@ def test_one_place_releases_plaintext() -> None:
     assert not _callers("dockd", (".half", "Opener", "Unwrapper"))
 
 
+def test_every_route_to_a_key_that_opens_is_known() -> None:
+    """I6: who builds an Unwrapper, who is handed one, who opens a recording with it, and who reads what was opened."""
+    assert set(_callers("vault", ("Unwrapper",))) == {"vault.keyring"}
+    assert set(_callers("vault", (".unwrapper",))) == {"vault.viewing", "vault.keyring"}
+    assert set(_callers("vault", (".unlock",))) == {"vault.drill", "vault.cli.ground"}
+    assert set(_callers("vault", ("open_recording",))) == {"vault.viewing", "vault.drill", "vault.cli.ground"}
+    assert set(_callers("vault", ("open_viewing",))) == {"vault.cli.custody"}
+    assert set(_callers("vault", (".span",))) == {"vault.viewing", "vault.release"}
+    assert set(_callers("vault", (".blocks",))) == {"vault.release", "vault.drill", "vault.handover", "vault.package"}
+    assert set(_callers("vault", ("extract",))) == {"vault.cli.ground"}
+    assert set(_callers("vault", (".reach",))) == {"vault.keyring", "vault.viewing", "vault.ceremony"}
+
+
+def test_every_way_to_delete_footage_is_known() -> None:
+    """Fault F5: one way destroys, and it asks for holds in its transaction;
+
+    the other drops what has no row yet, or a backup's copy.
+    """
+    assert set(_callers("vault", (".destroy",))) == {"vault.retention", "vault.rebuild", "vault.backup"}
+    assert set(_callers("vault", (".drop_recording",))) == {"vault.intake"}
+    assert set(_callers("vault", ("remove_folder",))) == {"vault.store"}
+
+
 def test_broad_excepts_stand_only_at_the_edges() -> None:
     """`except Exception` or wider: the dock's bay thread and `main`; in the store, only to drop a part and raise again."""
     allowed = {"dockd.visit", "dockd.__main__", "device_sim.__main__", "vault.__main__"}

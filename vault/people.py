@@ -39,7 +39,7 @@ class Signed:
 def sign_in(vault: Vault, called: str, passphrase: str) -> Signed:
     """Prove a person by the passphrase that opens their keys. Both outcomes stand in the log.
 
-    Raises UnknownPerson, WrongPassphrase, KeyringRefused.
+    Raises UnknownPerson, WrongPassphrase, KeyringRefused, and NotAllowed for a person without any role.
     """
     form = vault.keyring.person(called)
     try:
@@ -48,7 +48,9 @@ def sign_in(vault: Vault, called: str, passphrase: str) -> Signed:
         with vault.writing() as tx:
             vault.log.append(tx, Entry("person.refused", form.person, None, {"sentence": error.sentence}))
         raise
-    return Signed(identity, actor(vault, form.person))
+    found = actor(vault, form.person)
+    demand(Action.SIGN_IN, found)
+    return Signed(identity, found)
 
 
 def actor(vault: Vault, person: str, at: datetime | None = None) -> Actor:

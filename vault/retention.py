@@ -31,7 +31,7 @@ from vault.jsonform import Json
 from vault.ledger import enter
 from vault.papers import remove_paper
 from vault.people import entry
-from vault.policy import Acting, Action, Actor, demand, demand_second
+from vault.policy import HAND_OVER_KINDS, Acting, Action, Actor, CaseKind, demand, demand_second
 from vault.protocol import RETENTION as RETENTION_SENTENCE
 from vault.recording import State
 from vault.sweep_plan import Candidate, Mark, Plan, Situation, falls_due, plan
@@ -317,6 +317,8 @@ class Fate:
     due: Due | None
     nl: str
     en: str
+    regime: str
+    """`Wpg` once a police report or a demand has held it, `AVG` otherwise (Q11)."""
 
 
 def fate(vault: Vault, by: Actor, recording_id: str) -> Fate:
@@ -335,8 +337,13 @@ def fate(vault: Vault, by: Actor, recording_id: str) -> Fate:
             None,
             f"Deze opname is vernietigd op {local:%d-%m-%Y} om {local:%H:%M} uur ({_GONE[gone.because][0]}).",
             f"This recording was destroyed on {local:%d-%m-%Y} at {local:%H:%M} ({_GONE[gone.because][1]}).",
+            _regime(facts),
         )
-    return Fate(recording_id, due(facts), why(facts, ZONE, "nl"), why(facts, ZONE, "en"))
+    return Fate(recording_id, due(facts), why(facts, ZONE, "nl"), why(facts, ZONE, "en"), _regime(facts))
+
+
+def _regime(facts: Facts) -> str:
+    return "Wpg" if any(CaseKind(hold.kind) in HAND_OVER_KINDS for hold in facts.holds) else "AVG"
 
 
 _GONE = {

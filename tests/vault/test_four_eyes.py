@@ -15,6 +15,7 @@ from tests.vault.office import ESCROW, PEOPLE, Office, office
 from tests.vault.world import CHEAP
 from vault import keyholders
 from vault.ceremony import Appoint, Dismiss, Founder
+from vault.errors import KeyringRefused
 from vault.keys import WrappedKey, Wrapper, new_data_key
 from vault.policy import ESCROW_HOLDERS, Function, officer_receiver
 from vault.release import open_recording
@@ -99,6 +100,21 @@ def test_an_officer_who_became_coordinator_later_opens_nothing_alone(here: Offic
             assert opens(here, recording, person.name) == set(), person.name
         assert "BC+PO" in opens(here, recording, "Mo", "Petra")
     assert [entry["details"]["keyring_version"] for entry in here.told("keyring.changed")] == [2]
+
+
+def test_a_keyring_put_in_its_place_while_the_dock_runs_is_refused_and_nothing_is_sealed_to_it(
+    here: Office, tmp_path: Path
+) -> None:
+    """Fault H2, between two recordings: the file is read again when it changes, and held against the pins again."""
+    here.record()
+    path = here.settings.root / "keyring.json"
+    kept = path.read_bytes()
+    with office(tmp_path / "other") as other:
+        path.write_bytes((other.settings.root / "keyring.json").read_bytes())
+    with pytest.raises(KeyringRefused):
+        here.record()
+    path.write_bytes(kept)
+    here.record()
 
 
 def test_the_docking_pcs_own_files_hold_no_key_that_opens(here: Office) -> None:

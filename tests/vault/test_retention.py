@@ -192,7 +192,11 @@ def test_why_says_when_and_why(here: Office) -> None:
     fate = retention.fate(here.vault, here.actor("Petra"), recording)
     assert fate.nl.startswith("Deze opname wordt na 21 december 2026 om 19:00 uur automatisch verwijderd")
     case_for(here, recording)
-    assert "een klacht (K-1)" in retention.fate(here.vault, here.actor("Petra"), recording).nl
+    held = retention.fate(here.vault, here.actor("Petra"), recording)
+    assert ("een klacht (K-1)" in held.nl, held.regime) == (True, "AVG")
+    demand = NewCase(CaseKind.DEMAND, "OM-1", here.clock.now(), (recording,))
+    cases.register(here.vault, here.actor("Petra"), demand)
+    assert retention.fate(here.vault, here.actor("Petra"), recording).regime == "Wpg"
     with pytest.raises(NotAllowed):
         retention.fate(here.vault, here.actor("Mo"), recording)
     with pytest.raises(UnknownRecording):

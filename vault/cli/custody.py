@@ -278,7 +278,7 @@ def why(config: Path, acting: str, as_json: bool, recording: str) -> None:
     if as_json:
         show_json([fate])
         return
-    out.print(fate.nl)
+    out.print(f"{fate.nl} ({fate.regime})")
     out.print(fate.en, style="dim")
 
 
