@@ -35,6 +35,12 @@ DURABLE = unit("tests/vault/test_durable.py")
 CATALOGUE = unit("tests/vault/test_catalogue.py")
 INTAKE = unit("tests/vault/test_intake.py")
 ERASE = unit("tests/dockd/test_erase.py")
+RETENTION = unit("tests/vault/test_retention.py")
+VIEWING = unit("tests/vault/test_viewing.py")
+CEREMONY = unit("tests/vault/test_ceremony.py")
+CASES = unit("tests/vault/test_cases.py")
+BACKUP = unit("tests/vault/test_backup.py")
+CLOCKS = unit("tests/crash/test_clocks.py")
 
 
 @dataclass(frozen=True)
@@ -159,9 +165,8 @@ MUTANTS = (
         EXPLORER,
         (
             intake(
-                "                catalogue.add_recording(tx, row, file_rows(record))\n                vault.log.append(",
-                "                catalogue.add_recording(tx, row, file_rows(record))\n"
-                "            with vault.writing() as tx:\n                vault.log.append(",
+                "                told = Entry(",
+                "            with vault.writing() as tx:\n                told = Entry(",
             ),
         ),
     ),
@@ -307,6 +312,76 @@ MUTANTS = (
         "called erased without listing again",
         ERASE,
         (erase("            self._demand_gone(_all_paths(recording, expected))\n", ""),),
+    ),
+    # --- custody (I4 to I7) ---
+    Mutant(
+        "hold not asked in the deleting transaction",
+        RETENTION,
+        (
+            Edit(
+                "vault/retention.py",
+                "is not None or registers.is_held(tx, recording_id):\n            return False",
+                "is not None:\n            return False",
+            ),
+        ),
+    ),
+    Mutant(
+        "sealed files destroyed before their keys",
+        BACKUP,
+        (store("            overwrite_and_remove(path)\n        remove_folder(folder)", "            pass\n"),),
+    ),
+    Mutant(
+        "destroyed without the day of running after the mark",
+        CLOCKS,
+        (
+            Edit(
+                "vault/sweep_plan.py",
+                "return situation.running_s - one.marked.running_s >= RUNNING.total_seconds()",
+                "return True",
+            ),
+            Edit("vault/clockguard.py", "    if abs(away) > TOLERANCE:", "    if abs(away) > 999 * TOLERANCE:"),
+        ),
+    ),
+    Mutant(
+        "a jumped clock believed on network time's word",
+        CLOCKS,
+        (Edit("vault/clockguard.py", "    if abs(away) > TOLERANCE:", "    if abs(away) > TOLERANCE and not look.synced:"),),
+    ),
+    Mutant(
+        "what came in under a doubted clock keeps its own time",
+        RETENTION,
+        (Edit("vault/retention.py", "    if row.unsure_until_utc is not None:", "    if False:"),),
+    ),
+    Mutant(
+        "a picture before the head is with the witness",
+        VIEWING,
+        (Edit("vault/viewing.py", "row.purpose)\n        sign_head(vault)\n", "row.purpose)\n"),),
+    ),
+    Mutant("a span shown without its entry", VIEWING, (Edit("vault/viewing.py", "        self._log(span, part)\n", ""),)),
+    Mutant(
+        "a viewing that goes on when one has left",
+        VIEWING,
+        (Edit("vault/viewing.py", '            self.end(f"{person} left")', "            pass"),),
+    ),
+    Mutant(
+        "a second seat sealed whole",
+        CEREMONY,
+        (Edit("vault/ceremony.py", "if form.first_seat == function and not standing:", "if not standing:"),),
+    ),
+    Mutant(
+        "the other half sealed to a function of one's own",
+        CEREMONY,
+        (Edit("vault/ceremony.py", " if name != form.first_seat and person not in plan[name].everybody", ""),),
+    ),
+    Mutant(
+        "a refusal final before the term of objection",
+        CASES,
+        (Edit("vault/cases.py", "now < utc_moment(case.objection_until_utc):", "now < now:"),),
+    ),
+    Mutant(
+        "a backup that keeps what the vault destroyed",
+        BACKUP,
+        (Edit("vault/backup.py", "        if folder.name not in standing:", "        if False:"),),
     ),
 )
 
