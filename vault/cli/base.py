@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vault import catalogue, registers
+from vault.ceremony import LEAST_PASSPHRASE
 from vault.clock import SystemClock, utc_text
 from vault.config import load_vault_settings
 from vault.errors import ConfigurationError, UnknownRecording
@@ -89,15 +90,22 @@ def ask(prompt: str) -> str:
     return line.rstrip("\n")
 
 
-def ask_new(prompt: str) -> str:
-    """A new passphrase, typed twice."""
+def ask_new(prompt: str, taken: Collection[str] = ()) -> str:
+    """A new passphrase, long enough, nobody's at this table, typed twice. At a terminal what is wrong is asked again at once."""
     while True:
-        first, second = ask(prompt), ask(f"{prompt}, again")
-        if first == second:
+        first = ask(prompt)
+        wrong = None
+        if len(first) < LEAST_PASSPHRASE:
+            wrong = f"A passphrase has at least {LEAST_PASSPHRASE} characters: take four or more random words."
+        elif first in taken:
+            wrong = "Somebody else took this one. Each holder chooses their own, unseen by the others."
+        elif ask(f"{prompt}, again") != first:
+            wrong = "The two were not the same."
+        if wrong is None:
             return first
-        err.print("The two were not the same. Again.")
         if not sys.stdin.isatty():
-            raise ConfigurationError(f"{prompt} was given in two different ways.", hint="Give the same line twice.")
+            raise ConfigurationError(f"{prompt}: {wrong}", hint="Give the same good line twice.")
+        err.print(f"{wrong} Again.", style="yellow")
 
 
 def signed(vault: Vault, called: str) -> Signed:

@@ -21,9 +21,13 @@ from vault.cli.base import (
     ask_new,
     config_option,
     err,
+    json_option,
+    local,
     opened,
     out,
     recording_id,
+    show_json,
+    show_table,
     signed,
     signed_two,
     two_option,
@@ -107,11 +111,13 @@ def _demo_founders() -> Founders:
 
 def _asked_founders() -> Founders:
     err.print("Each holder types a passphrase of at least 12 characters, unseen by the others. Nobody can recover a lost one.")
-    persons = []
+    persons: list[Founder] = []
     for function in Function:
         name = _asked_name(f"Name of the {FUNCTION_NAMES_NL[function]}")
         officer = _asked_name(f"Code under which a camera names {name}, if they wear one (empty: none)", empty=True)
-        persons.append(Founder(name, ask_new(f"Passphrase of {name}"), function, officer or None))
+        persons.append(
+            Founder(name, ask_new(f"Passphrase of {name}", [one.passphrase for one in persons]), function, officer or None)
+        )
     return Founders(tuple(persons), {holder: new_code() for holder in ESCROW_HOLDERS})
 
 
@@ -187,14 +193,16 @@ def camera_remove(config: Path, acting: str, serial: str) -> None:
 
 @camera.command("list")
 @config_option
-def camera_list(config: Path) -> None:
+@json_option
+def camera_list(config: Path, as_json: bool) -> None:
     """Show the cameras, the removed ones too."""
     with opened(config) as vault, vault.reading() as tx:
         rows = catalogue.all_cameras(tx)
-    table = Table("camera", "kind", "model", "registered", "removed")
-    for row in rows:
-        table.add_row(row.serial, row.kind, row.model, row.added_utc, row.removed_utc or "")
-    out.print(table)
+    if as_json:
+        show_json(rows)
+        return
+    table = [(row.serial, row.kind, row.model, local(row.added_utc), local(row.removed_utc)) for row in rows]
+    show_table(("camera", "kind", "model", "registered", "removed"), table, "No camera was ever registered.")
 
 
 @click.command("list")
