@@ -547,6 +547,13 @@ class _Draft:
         for person in self.signers:
             if person not in self.persons or person not in there or len(set(self.signers)) != 2:
                 raise PairRefused("The next version needs two different signers who are present.", hint="Name a successor first.")
+        first, second = self.signers
+        officer, manager = (self.plan[function.value].holders for function in SIGNING_FUNCTIONS)
+        if not ((first in officer and second in manager) or (second in officer and first in manager)):
+            raise PairRefused(
+                "The keyring is signed by a privacy officer and a cluster manager, and would not be any more.",
+                hint="Name the successor as signer in the same change.",
+            )
 
     def rotated(self, keyring: Keyring) -> set[str]:
         """The functions that get a new key.

@@ -194,6 +194,12 @@ class Intake:
         with self._vault.writing() as tx:
             self._vault.log.append(tx, Entry(action, ACTOR, printable(serial), {"sentence": printable(sentence)}))
 
+    def missing_reports(self, serial: str) -> tuple[str, ...]:
+        """The camera's names of its recordings that no report of use speaks of yet (P21), for the dock's own page."""
+        with self._vault.reading() as tx:
+            rows = registers.recordings_without_report(tx)
+        return tuple(row.name for row in rows if row.camera_serial == serial)
+
     def chain_end(self, serial: str) -> ChainEnd | None:
         """Where this camera's chain of recordings ends in the vault."""
         with self._vault.reading() as tx:

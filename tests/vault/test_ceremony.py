@@ -216,6 +216,8 @@ def test_one_escrow_code_opens_nothing(office: Keyring) -> None:
         ([Leave("Petra")], "Nobody would hold PO|two different signers"),
         ([NameSigner("Petra", "Carel")], "two different signers"),
         ([NameSigner("Geert", "Carel")], "two different signers who are present"),
+        ([NameSigner("Vera", "Carel")], "signed by a privacy officer and a cluster manager"),
+        ([Appoint("Vera", Function.CLUSTER_MANAGER), Dismiss("Carel", Function.CLUSTER_MANAGER)], "signed by a privacy officer"),
         ([Appoint("nobody", Function.SECRETARY)], "no person"),
     ],
 )
