@@ -1,7 +1,7 @@
 """Backup and restore (P30). A backup holds the vault's record, not its index, and no key that opens anything by itself.
 
 Backup, each step before the next: what the vault destroyed is destroyed at the target, keys first; then what is new is copied,
-flushed and read back against its digest; the register of the log goes last but one, the keyring last. So a target is at every
+flushed and read back against its digest; the signed heads, the register of the log, and the keyring last. So a target is at every
 moment a vault that can be restored, and after a run nothing there opens what was destroyed before it.
 
 Restore, into an empty place: copy and read back; what a tombstone names, the backup's own or the witness's, is not copied; then
@@ -74,7 +74,8 @@ def back_up(vault: Vault, target: Path, progress: Progress) -> BackedUp:
     with vault.writing() as tx:
         details = {"copied": copied, "kept": kept, "destroyed": destroyed, "finished_utc": utc_text(vault.clock.now())}
         vault.log.append(tx, Entry("backup.made", ACTOR, None, details))
-    files += _copy_small(vault.settings.root, target, ("register", "checkpoints"))
+    # Heads before the register: a head that is signed meanwhile must not stand there without its entries.
+    files += _copy_small(vault.settings.root, target, ("checkpoints", "register"))
     for name in ("keyring.json", "vault.json"):
         _copy_whole(vault.settings.root / name, target / name)
     return done
