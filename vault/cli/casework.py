@@ -61,7 +61,8 @@ def register(
         new = NewCase(CaseKind(kind), reference, received, ids, frozenset(concerned), text)
         case_id = cases.register(vault, by, new)
         others = cases.suggestions(vault, ids)
-    out.print(f"The case {case_id[:8]} holds {len(ids)} recordings.")
+    held = "one recording" if len(ids) == 1 else f"{len(ids)} recordings"
+    out.print(f"The case {case_id[:8]} holds {held}.")
     for row in others:
         out.print(f"At the same time: {row.id[:8]} ({row.name}). `vault case extend` adds it.", style="yellow")
 
