@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from vault.clock import utc_moment, utc_text
 from vault.custody_report import ZONE, latin
 from vault.jsonform import parse_object
 from vault.people import entry
-from vault.policy import ROLE_NAMES_NL, Action, Actor, Role, demand
+from vault.policy import PURPOSES, ROLE_NAMES_NL, Action, Actor, Purpose, Role, demand
 from vault.vault import Vault
 
 HEADINGS_NL = {
@@ -45,6 +46,13 @@ HEADINGS_EN = {
     "handover.made": "handed over",
     "recording.destroyed": "destroyed",
 }
+_BECAUSE_NL = {
+    "retention": "de 28 dagen waren om",
+    "late_docking": "laat ingelezen, 7 dagen daarna",
+    "hold_lifted": "de laatste zaak was gesloten",
+    "by_hand": "door twee functionarissen",
+}
+_PROGRAMS_NL = {"dockd": "dockingstation", "vault sweep": "kluis"}
 EXCEPTIONS_NL = {
     "person.refused": "aanmelding geweigerd",
     "viewing.denied": "bekijken geweigerd",
@@ -182,18 +190,20 @@ def _function(role: str, standing: bool) -> str:
 def _line(told: dict[str, object], called: dict[str, str], confirmed: dict[str, str | None]) -> Line | None:
     action, subject, details = str(told["action"]), str(told["subject"] or ""), told["details"]
     assert isinstance(details, dict)
-    who = called.get(str(told["actor"]), str(told["actor"]))
+    actor = str(told["actor"])
+    who = called.get(actor, _PROGRAMS_NL.get(actor, actor))
     when = str(told["time_utc"])
     if action == "viewing.opened":
         both = " en ".join(f"{called.get(seat['person'], seat['person'])} ({seat['role']})" for seat in details["seats"])
-        return Line("bekeken", when, both, str(details["purpose"]), ", ".join(details["recordings"]))
+        return Line("bekeken", when, both, PURPOSES[Purpose(str(details["purpose"]))].name_nl, ", ".join(details["recordings"]))
     if action == "handover.made":
         return Line("verstrekt", when, who, f"aan {details['receiver']}", str(details["sha256"]))
     if action == "recording.destroyed":
         seen = confirmed.get(subject)
-        return Line(
-            "vernietigd", when, who, f"{details['because']}; {'nagezien ' + seen if seen else 'NOG NIET NAGEZIEN'}", subject
-        )
+        both = " en ".join(filter(None, (who, called.get(str(details.get("second"))))))
+        gone = f"nagezien dat zij weg is: {seen}" if seen else "NOG NIET NAGEZIEN"
+        reason = f": {details['reason']}" if "reason" in details else ""
+        return Line("vernietigd", when, both, f"{_BECAUSE_NL[str(details['because'])]}{reason}; {gone}", subject)
     if action in EXCEPTIONS_NL:
         return Line("bijzonder", when, who, f"{EXCEPTIONS_NL[action]}: {details.get('sentence', '')}".rstrip(": "), subject)
     return None
@@ -206,6 +216,18 @@ def report_csv(report: Accountability) -> str:
     for line in report.lines:
         writer.writerow((line.part, line.moment, line.who, line.what, line.about))
     return out.getvalue()
+
+
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def _local(utc: str) -> str:
+    return f"{utc_moment(utc).astimezone(ZONE):%d-%m-%Y %H:%M}"
+
+
+def _locals(text: str) -> str:
+    """A text with its times as people write them; the CSV keeps them as the log has them."""
+    return _UTC.sub(lambda found: _local(found[0]), text)
 
 
 def report_pdf(report: Accountability) -> bytes:
@@ -233,17 +255,18 @@ def report_pdf(report: Accountability) -> bytes:
     for part in ("functies", "vervanging", "bekeken", "verstrekt", "vernietigd", "bijzonder"):
         lines = [line for line in report.lines if line.part == part]
         pdf.ln(3)
-        if pdf.will_page_break(30):
+        if pdf.will_page_break(30 if lines else 16):
             pdf.add_page()
         pdf.set_font("Helvetica", "B", 12)
         pdf.cell(0, 8, latin(f"{part.capitalize()} ({len(lines)})"), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         pdf.set_font("Helvetica", size=8)
         if not lines:
+            pdf.cell(0, 5, "Geen.", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
             continue
         with pdf.table(col_widths=(38, 60, 95, 74), text_align="LEFT", line_height=4.2, padding=0.6) as table:
             for cells in (
                 ("wanneer", "wie", "wat", "waarover of tot"),
-                *((one.moment, one.who, one.what, one.about) for one in lines),
+                *((_local(one.moment), one.who, _locals(one.what), _locals(one.about)) for one in lines),
             ):
                 row = table.row()
                 for cell in cells:

@@ -80,6 +80,11 @@ def test_a_case_from_its_receipt_to_the_hand_over(desk: Desk, tmp_path: Path) ->
     desk.done("case", "close", "OM-77", "--reference", "OM agrees", by=("Petra",))
     assert "No case is open" in desk.done("case", "list", by=("Petra",))
     assert "closed" in desk.done("case", "list", "--all", by=("Petra",))
+    for name in ("account.csv", "account.pdf"):
+        desk.done("account", "--from", "2026-01-01", "--until", "2036-01-01", "-o", tmp_path / name, by=("Petra",))
+    told = (tmp_path / "account.csv").read_text()
+    assert "Petra (PO) en Carel (CM),vordering," in told
+    assert "verstrekt," in told
 
 
 def test_an_access_request_on_the_command_line(desk: Desk) -> None:
