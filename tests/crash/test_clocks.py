@@ -9,7 +9,7 @@ from tests.crash.clocks import play
 
 
 def test_no_clock_history_destroys_early_or_under_hold() -> None:
-    """Proves P31, P32 against faults F1 and F2 (I7): 60 histories of 75 days."""
+    """Proves P31, P32 against faults F1 and F2 (I7): 60 histories of 120 days."""
     histories = [play(seed) for seed in range(1, 61)]
     assert [violation for history in histories for violation in history.violations] == []
     met = sum((history.met for history in histories), Counter[str]())
