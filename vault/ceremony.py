@@ -16,6 +16,7 @@ import unicodedata
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -32,10 +33,11 @@ from vault.keyring_form import (
     Lock,
     PersonForm,
     SeatForm,
+    SecurityKeyForm,
     SignatureForm,
     signed_bytes,
 )
-from vault.keys import PassphraseCost, key_id, lock_secret, new_agreement_key, public_of, seal_to, split
+from vault.keys import PassphraseCost, key_id, lock_by_device, lock_secret, new_agreement_key, public_of, seal_to, split
 from vault.policy import ESCROW_HOLDERS, STANDING_SUBSTITUTES, Function, Role, officer_receiver
 
 LEAST_PASSPHRASE = 12
@@ -197,7 +199,12 @@ def _person_lock(vault_id: str, identity: Identity, passphrase: str, cost: Passp
     return Lock.of(lock_secret(secret, passphrase, binding("person", vault_id, identity.person), cost))
 
 
-def _sealed_envelope(body: BodyForm, locks: Mapping[str, Lock], signing: Sequence[Identity]) -> bytes:
+def _sealed_envelope(
+    body: BodyForm,
+    locks: Mapping[str, Lock],
+    signing: Sequence[Identity],
+    devices: Mapping[str, Sequence[SecurityKeyForm]] = MappingProxyType({}),
+) -> bytes:
     payload = readable(body.model_dump())
     message = signed_bytes(payload)
     signatures = []
@@ -210,6 +217,7 @@ def _sealed_envelope(body: BodyForm, locks: Mapping[str, Lock], signing: Sequenc
             payload=to_base64(payload),
             signatures=signatures,
             locks=dict(locks),
+            security_keys={person: list(keys) for person, keys in devices.items()},
         ).model_dump()
     )
 
@@ -457,8 +465,21 @@ def change_keyring(
     check_seats(body)
     signing += [identity for identity in (*present, *enrolled) if identity.person in draft.signers and identity not in signing]
     locks = {name: lock for name, lock in locks.items() if name in draft.persons or name in ESCROW_HOLDERS}
-    content = _sealed_envelope(body, locks, signing)
+    devices = {person: keys for person, keys in keyring.security_keys.items() if person in draft.persons}
+    content = _sealed_envelope(body, locks, signing, devices)
     return Changed(content, tuple(identity.person for identity in enrolled), tuple(sorted(rotated)))
+
+
+def with_security_keys(content: bytes, person: str, keys: Sequence[SecurityKeyForm]) -> bytes:
+    """The same keyring, with these security keys of a person in the place of those before."""
+    envelope = EnvelopeForm.model_validate_json(content)
+    devices = {**envelope.security_keys, person: list(keys)}
+    return readable(envelope.model_copy(update={"security_keys": devices}).model_dump())
+
+
+def device_lock(vault_id: str, identity: Identity, answer: bytes) -> tuple[bytes, bytes, bytes]:
+    """A person's private keys under a security key's answer: salt, nonce, sealed."""
+    return lock_by_device(identity.signing + identity.agreement, answer, binding("security-key", vault_id, identity.person))
 
 
 def change_passphrase(keyring: Keyring, content: bytes, identity: Identity, passphrase: str, cost: PassphraseCost) -> bytes:

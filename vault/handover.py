@@ -9,7 +9,7 @@ It opens through a viewing for that purpose: the session's two persons are there
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -23,7 +23,7 @@ from vault.audit import leaf_hash
 from vault.checkpoint import inclusion_path
 from vault.clock import utc_moment, utc_text
 from vault.custody_report import CustodyFacts, RecordingFacts, Step, custody_report
-from vault.durable import make_folder, remove_file
+from vault.durable import make_folder, remove_file, storage_errors
 from vault.errors import NotAllowed, Reaction, VaultError
 from vault.jsonform import Json, canonical, parse_object, readable, to_base64
 from vault.ledger import enter
@@ -114,6 +114,24 @@ def hand_over(vault: Vault, session: Session, order: Order) -> HandedOver:
         remove_file(path)
         raise
     return HandedOver(hand_over_id, path, packed)
+
+
+def written_bytes(folder: Path) -> int:
+    """How much of the package in this folder is written so far."""
+    return max((path.stat().st_size for path in folder.glob("*") if path.is_file()), default=0)
+
+
+def read_package(path: Path) -> Iterator[bytes]:
+    """A package, block by block: it is encrypted to its receiver. Raises StorageFailed."""
+    with storage_errors(f"reading {path.name}"), path.open("rb") as file:
+        while block := file.read(1 << 20):
+            yield block
+
+
+def discard_packages(folder: Path) -> None:
+    """Remove what waited in this folder to be fetched."""
+    for path in folder.glob("overdracht-*"):
+        remove_file(path)
 
 
 def receive(vault: Vault, by: Actor, hand_over_id: str, received_by: str, received: datetime) -> None:

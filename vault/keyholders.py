@@ -37,7 +37,7 @@ def change(
     keyring = vault.keyring
     present = [first.identity, second.identity, *helpers]
     changed = change_keyring(keyring, edits, present, utc_text(vault.clock.now()), cost, escrow)
-    _write(vault, changed.content)
+    write_keyring(vault, changed.content)
     return changed
 
 
@@ -45,10 +45,11 @@ def set_passphrase(vault: Vault, who: Signed, passphrase: str, cost: PassphraseC
     """Put a person's keys under another passphrase. Whoever has an older copy of the file and the old passphrase still opens
     those: where a passphrase leaked, the person's keys must change, by leaving and enrolling anew."""
     content = read_small(vault.settings.root / "keyring.json", KEYRING_LIMIT_BYTES)
-    _write(vault, change_passphrase(vault.keyring, content, who.identity, passphrase, cost))
+    write_keyring(vault, change_passphrase(vault.keyring, content, who.identity, passphrase, cost))
 
 
-def _write(vault: Vault, content: bytes) -> None:
+def write_keyring(vault: Vault, content: bytes) -> None:
+    """Put a new keyring in the place of the one that stands. Raises StorageFailed."""
     root = vault.settings.root
     remove_file(root / ".keyring.json.part")
     replace_new(root / ".keyring.json.part", root / "keyring.json", content)

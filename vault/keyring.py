@@ -7,7 +7,7 @@ What persons can open is one computation, `Keyring.reach`: from the private keys
 these open in turn. Alone, nobody reaches both receivers of a pair; `ceremony.py` makes the seats so.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
@@ -16,8 +16,19 @@ from pydantic import ValidationError
 
 from vault.errors import CannotOpen, KeyringRefused, PairRefused, UnknownPerson, WrongPassphrase
 from vault.jsonform import Json, from_base64, parse_object, readable, to_base64
-from vault.keyring_form import BodyForm, EnvelopeForm, FunctionForm, KeyForm, Lock, PersonForm, PinsForm, SeatForm, signed_bytes
-from vault.keys import Unwrapper, Wrapper, join, key_id, open_with, public_of, seal_to, unlock_secret
+from vault.keyring_form import (
+    BodyForm,
+    EnvelopeForm,
+    FunctionForm,
+    KeyForm,
+    Lock,
+    PersonForm,
+    PinsForm,
+    SeatForm,
+    SecurityKeyForm,
+    signed_bytes,
+)
+from vault.keys import Unwrapper, Wrapper, join, key_id, open_with, public_of, seal_to, unlock_by_device, unlock_secret
 from vault.policy import ESCROW_HOLDERS, OFFICER_PREFIX, Function, Role, officer_receiver
 
 _SIGNING_BYTES = 32
@@ -80,9 +91,16 @@ class Identity:
 class Keyring:
     """A keyring whose signatures were checked."""
 
-    def __init__(self, body: BodyForm, locks: Mapping[str, Lock], signers: frozenset[bytes]) -> None:
+    def __init__(
+        self,
+        body: BodyForm,
+        locks: Mapping[str, Lock],
+        signers: frozenset[bytes],
+        security_keys: Mapping[str, Sequence[SecurityKeyForm]],
+    ) -> None:
         self.body = body
         self.locks = locks
+        self.security_keys = security_keys
         self.signers = signers
         self.vault_id = body.vault
         self.version = body.version
@@ -188,6 +206,24 @@ class Keyring:
             secret = unlock_secret(lock.secret(), passphrase, binding("person", self.vault_id, entry.person))
         except WrongPassphrase:
             raise WrongPassphrase(f"The passphrase is not that of {entry.name}.") from None
+        return self._identity(entry, secret)
+
+    def identify_by_device(self, called: str, credential: bytes, answer: bytes) -> Identity:
+        """The person, once what their security key answered opens their lock.
+
+        That the key is theirs and was touched now, `securitykeys.py` has checked. Raises UnknownPerson, WrongPassphrase,
+        KeyringRefused.
+        """
+        entry = self.person(called)
+        for form in self.security_keys.get(entry.person, ()):
+            if from_base64(form.credential) == credential:
+                locked = (from_base64(form.salt), from_base64(form.nonce), from_base64(form.sealed))
+                return self._identity(
+                    entry, unlock_by_device(locked, answer, binding("security-key", self.vault_id, entry.person))
+                )
+        raise WrongPassphrase(f"This security key is not one of {entry.name}.")
+
+    def _identity(self, entry: PersonForm, secret: bytes) -> Identity:
         identity = Identity(entry.person, entry.name, secret[:_SIGNING_BYTES], secret[_SIGNING_BYTES:])
         public = Ed25519PrivateKey.from_private_bytes(identity.signing).public_key().public_bytes_raw()
         if (public, public_of(identity.agreement)) != (from_base64(entry.signing_key), from_base64(entry.agreement_key)):
@@ -312,4 +348,4 @@ def read_keyring(content: bytes) -> Keyring:
     for public, name in listed:
         if key_id(from_base64(public)) != name:
             raise KeyringRefused("A key of the keyring does not have the digest it is listed under.")
-    return Keyring(body, envelope.locks, frozenset(signers))
+    return Keyring(body, envelope.locks, frozenset(signers), envelope.security_keys)

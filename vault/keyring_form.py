@@ -50,6 +50,21 @@ class Lock(Strict):
         )
 
 
+class SecurityKeyForm(Strict):
+    """A person's private keys under a security key: what its PRF answers opens them (WebAuthn level 3, 10.1.4). Not signed: what
+    it opens to must fit the signed public keys. `public`: the attested credential data; `host`: the relying party it is bound
+    to."""
+
+    label: Annotated[str, Field(min_length=1, max_length=60)]
+    host: str
+    added_utc: str
+    credential: Base64
+    public: Base64
+    salt: Base64
+    nonce: Base64
+    sealed: Base64
+
+
 class PersonForm(Strict):
     """A person. `officer`: the code under which cameras name them, where they wear one. `first_seat`: the one receiver whose key
     is theirs whole, for good (`MW-…` or a function); any other seat is split."""
@@ -123,12 +138,14 @@ class SignatureForm(Strict):
 
 
 class EnvelopeForm(Strict):
-    """keyring.json: a DSSE envelope, and beside it the locks of persons (by id) and escrow holders."""
+    """keyring.json: a DSSE envelope, and beside it the locks of persons (by id) and escrow holders, and the locks that
+    persons' security keys open."""
 
     payloadType: Literal["application/vnd.dock-vault.keyring+json"]  # noqa: N815 (DSSE's own spelling)
     payload: Base64
     signatures: list[SignatureForm]
     locks: dict[str, Lock]
+    security_keys: dict[str, list[SecurityKeyForm]] = {}
 
 
 class PinsForm(Strict):

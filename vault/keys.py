@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -23,11 +24,13 @@ from cryptography.hazmat.primitives.hpke import (
     Suite,
 )
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from vault.errors import CannotOpen, WrongPassphrase
 from vault.policy import PAIRS, Pair, officer_pairs, officer_receiver
 
 DATA_KEY_BYTES = 32
+DEVICE_ANSWER_BYTES = 32
 PUBLIC_BYTES = 1184 + 32
 PRIVATE_BYTES = 64 + 32
 _MLKEM_PUBLIC_BYTES = 1184
@@ -125,6 +128,27 @@ def unlock_secret(locked: LockedSecret, passphrase: str, binding: bytes) -> byte
         return _passphrase_key(passphrase, locked.salt, locked.cost).decrypt(locked.nonce, locked.sealed, binding)
     except InvalidTag:
         raise WrongPassphrase("The passphrase is not the right one.") from None
+
+
+def lock_by_device(secret: bytes, answer: bytes, binding: bytes) -> tuple[bytes, bytes, bytes]:
+    """Encrypt a private half under what a security key answers (32 bytes of its PRF): salt, nonce, sealed."""
+    salt, nonce = os.urandom(32), os.urandom(12)
+    return salt, nonce, _device_key(answer, salt, binding).encrypt(nonce, secret, binding)
+
+
+def unlock_by_device(locked: tuple[bytes, bytes, bytes], answer: bytes, binding: bytes) -> bytes:
+    """Open what `lock_by_device` made. Raises WrongPassphrase."""
+    salt, nonce, sealed = locked
+    try:
+        return _device_key(answer, salt, binding).decrypt(nonce, sealed, binding)
+    except InvalidTag:
+        raise WrongPassphrase("The security key's answer is not the right one.") from None
+
+
+def _device_key(answer: bytes, salt: bytes, binding: bytes) -> AESGCM:
+    if len(answer) != DEVICE_ANSWER_BYTES:
+        raise WrongPassphrase("The security key gave no secret.", hint="Use one that knows the PRF extension, or the passphrase.")
+    return AESGCM(HKDF(hashes.SHA256(), 32, salt, binding).derive(answer))
 
 
 @dataclass(frozen=True, slots=True)

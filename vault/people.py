@@ -5,6 +5,7 @@ substitute keeps a key, and is no leave to act.
 """
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,9 +42,21 @@ def sign_in(vault: Vault, called: str, passphrase: str) -> Signed:
 
     Raises UnknownPerson, WrongPassphrase, KeyringRefused, and NotAllowed for a person without any role.
     """
+    return _proven(vault, called, lambda person: vault.keyring.identify(person, passphrase))
+
+
+def sign_in_by_device(vault: Vault, called: str, credential: bytes, answer: bytes) -> Signed:
+    """Prove a person by what their security key answered (`securitykeys.py` has checked that it is theirs, touched now).
+
+    Raises as `sign_in`.
+    """
+    return _proven(vault, called, lambda person: vault.keyring.identify_by_device(person, credential, answer))
+
+
+def _proven(vault: Vault, called: str, identify: Callable[[str], Identity]) -> Signed:
     form = vault.keyring.person(called)
     try:
-        identity = vault.keyring.identify(form.person, passphrase)
+        identity = identify(form.person)
     except VaultError as error:
         with vault.writing() as tx:
             vault.log.append(tx, Entry("person.refused", form.person, None, {"sentence": error.sentence}))

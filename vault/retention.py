@@ -42,7 +42,7 @@ ACTOR = "vault sweep"
 RULES_VERSION = "1"
 """Rises when the program decides otherwise what falls due: the first run after it asks two persons (fault F4)."""
 ZONE = ZoneInfo("Europe/Amsterdam")
-_APPROVED, _RULES = "sweep_approved", "sweep_rules"
+_APPROVED, _RULES, _LAST = "sweep_approved", "sweep_rules", "sweep_last"
 
 Progress = Callable[[str], None]
 """Is told each recording that was dealt with."""
@@ -118,7 +118,30 @@ def sweep(vault: Vault, clock: MachineClock, progress: Progress = lambda _: None
         if not decided.awaiting:
             catalogue.set_meta(tx, _RULES, RULES_VERSION)
             catalogue.delete_meta(tx, _APPROVED)
+        told = {"swept_utc": utc_text(now), "awaiting": list(decided.awaiting), "because": decided.because}
+        catalogue.set_meta(tx, _LAST, json.dumps(told))
     return Swept(decided.mark, decided.unmark, tuple(destroyed), decided.awaiting, decided.because, trust)
+
+
+@dataclass(frozen=True, slots=True)
+class LastSweep:
+    """When a sweep ran last, what it may not destroy before two persons approve, and why."""
+
+    swept_utc: str
+    awaiting: tuple[str, ...]
+    because: str | None
+
+
+def last_sweep(vault: Vault) -> LastSweep | None:
+    """What the last sweep left behind; None where none ran since the catalogue was made. Recordings gone since are left out."""
+    with vault.reading() as tx:
+        text = catalogue.get_meta(tx, _LAST)
+        if text is None:
+            return None
+        told = json.loads(text)
+        rows = {one: catalogue.get_recording(tx, one) for one in told["awaiting"]}
+    standing = tuple(one for one, row in rows.items() if row is not None and row.destroyed_utc is None)
+    return LastSweep(told["swept_utc"], standing, told["because"])
 
 
 def candidates(tx: sa.Connection, now: datetime, ahead: timedelta = MARK_AHEAD) -> list[Candidate]:

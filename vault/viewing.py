@@ -39,11 +39,14 @@ from vault.policy import (
 )
 from vault.protocol import LEARNING_OWN, REASON
 from vault.record import FilePart
+from vault.reel import Reel, reel_of
 from vault.registers import CaseRow, ViewingRow
 from vault.release import Manifest, Opened, manifest_of, open_recording, seal_later
+from vault.store import MANIFEST_NAME
 from vault.vault import Vault
 from vault.witness import sign_head
 
+_INIT_MAX_BYTES = 65536
 SESSION = timedelta(minutes=60)
 """How long a viewing lasts at most; the two may open another."""
 
@@ -211,6 +214,19 @@ def footage_of(vault: Vault, tx: sa.Connection, recording_id: str) -> Footage:
     )
 
 
+def may_take_seat(row: ViewingRow, by: Actor) -> bool:
+    """Whether a person's functions, held or stood in for, give a seat in a requested viewing. Who is in conflict, the opening
+    finds."""
+    purpose = Purpose(row.purpose)
+    mine = by.roles | {one.role for one in by.replacements}
+    if purpose is Purpose.LEARNING:
+        return row.requested_by == by.person or (row.approved_by is not None and bool(mine & _LEARNING_PARTNERS))
+    return bool(mine & {*PURPOSES[purpose].first, *PURPOSES[purpose].second})
+
+
+_LEARNING_PARTNERS = {Role.COORDINATOR, Role.CLUSTER_MANAGER}
+
+
 def find_viewing(vault: Vault, called: str) -> ViewingRow:
     """The one viewing whose id begins so. Raises UnknownViewing."""
     with vault.reading() as tx:
@@ -254,6 +270,28 @@ class Session:
     def files(self, recording_id: str) -> tuple[FilePart, ...]:
         """The files of a recording, in order. Raises ViewingOver, UnknownRecording."""
         return tuple(self._recording(recording_id).record.files)
+
+    def reel(self, recording_id: str) -> Reel:
+        """The recording's time line. The start of its first file is opened for the length of the init, and given to nobody.
+
+        Raises ViewingOver, UnknownRecording, CannotOpen.
+        """
+        opened = self._recording(recording_id)
+        first = next((part for part in opened.record.files if part.sealed_name != MANIFEST_NAME), None)
+        start = opened.span(first, 0, _INIT_MAX_BYTES) if first is not None else b""
+        return reel_of(opened.record, start)
+
+    @property
+    def over(self) -> str | None:
+        """Why the viewing has ended; None while it lasts. Past its time it ends here."""
+        if self._over is None and self._vault.clock.monotonic_s() >= self._ends_s:
+            self.end("its time was over")
+        return self._over
+
+    @property
+    def seconds_left(self) -> int:
+        """How long the viewing may still last."""
+        return max(0, int(self._ends_s - self._vault.clock.monotonic_s()))
 
     def show(self, span: Span) -> bytes:
         """The plaintext of a span. Its entry stands in the log before a byte is given out; where it can't, the viewing ends.
@@ -308,9 +346,7 @@ class Session:
             opened.close()
 
     def _recording(self, recording_id: str) -> Opened:
-        if self._over is None and self._vault.clock.monotonic_s() >= self._ends_s:
-            self.end("its time was over")
-        if self._over is not None:
+        if self.over is not None:
             raise ViewingOver(f"The viewing {self.id} is over: {self._over}.")
         if recording_id not in self._opened:
             raise UnknownRecording(f"The recording {recording_id} is not part of this viewing.")

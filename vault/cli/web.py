@@ -1,0 +1,26 @@
+"""`vault web`: the back office."""
+
+import json
+from pathlib import Path
+
+import click
+
+from vault.cli.base import config_option, opened, out
+from vault.cli.ground import DEMO_NAME
+from vault.clock import SystemClock
+from vault.config import load_vault_settings
+from vault.store import read_small
+from vault.web.server import serve
+
+
+@click.command("web")
+@config_option
+@click.option("--demo", is_flag=True, help="Show the demonstration persons and their passphrases at the sign-in.")
+def web(config: Path, demo: bool) -> None:
+    """Serve the back office until it is told to stop. Where, the settings say (`[web]`)."""
+    shown = None
+    if demo:
+        shown = json.loads(read_small(load_vault_settings(config).root.parent / DEMO_NAME, 65536))
+    with opened(config) as vault:
+        out.print(f"The back office is at {vault.settings.web.origin}")
+        serve(vault, SystemClock(), shown)

@@ -1,0 +1,120 @@
+"""The cameras as the coordinator looks after them: who has which, its last docking, its clock, what was said of it (P25)."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from vault import cameras, catalogue, registers
+from vault.audit import read_leaves, read_tree
+from vault.catalogue import CameraRow, docking
+from vault.clock import utc_moment
+from vault.errors import VaultError
+from vault.jsonform import parse_object
+from vault.policy import Action, Actor, demand
+from vault.record import LIMIT_BYTES, parse_record
+from vault.recording import Camera
+from vault.store import RECORD_NAME, read_small
+from vault.vault import Vault
+
+REMARKS_AMONG = 5000
+"""How many of the log's newest entries are looked through for what the dock said of cameras."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What the dock said of a camera: a refusal, an alarm, a gap in its chain."""
+
+    time_utc: str
+    action: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """One registered camera. `offset_ms`: camera minus dock at its last docking.
+
+    `overdue`: it is with somebody, and was not docked for long.
+    """
+
+    camera: CameraRow
+    carrier: str | None
+    docked_utc: str | None
+    offset_ms: int | None
+    firmware: str | None
+    overdue: bool
+    remarks: tuple[Remark, ...]
+
+
+def add_camera(vault: Vault, by: Actor, serial: str, public_key: str, model: str) -> Camera:
+    """Register a camera. `public_key` in base64; empty for one that signs nothing.
+
+    Raises NotAllowed, CameraExists, UnknownCamera.
+    """
+    acting = demand(Action.ADD_CAMERA, by)
+    with vault.writing() as tx:
+        return cameras.register(tx, vault.log, vault.clock, (serial, public_key, model), acting.person)
+
+
+def remove_camera(vault: Vault, by: Actor, serial: str) -> None:
+    """End a registration; the camera's recordings stay. Raises NotAllowed, UnknownCamera."""
+    acting = demand(Action.REMOVE_CAMERA, by)
+    with vault.writing() as tx:
+        cameras.remove(tx, vault.log, vault.clock, serial, acting.person)
+
+
+def fleet(vault: Vault, by: Actor, overdue_after: timedelta) -> list[Fleet]:
+    """Every registered camera. Raises NotAllowed."""
+    demand(Action.ADD_CAMERA, by)
+    now = vault.clock.now()
+    with vault.reading() as tx:
+        rows = [row for row in catalogue.all_cameras(tx) if row.removed_utc is None]
+        docked = {row.serial: _last_docking(tx, row.serial) for row in rows}
+        carriers = {one.camera_serial: one.person for one in registers.assignments(tx) if one.until_utc is None}
+        newest = {row.serial: catalogue.newest_counter(tx, row.serial) for row in rows}
+        since = {one.camera_serial: one.from_utc for one in registers.assignments(tx) if one.until_utc is None}
+        remarks = _remarks(tx)
+    found = []
+    for row in rows:
+        last, offset_ms = docked[row.serial]
+        started = max(filter(None, (last, since.get(row.serial))), default=None)
+        overdue = row.serial in carriers and started is not None and now - utc_moment(started) > overdue_after
+        recorded = newest[row.serial]
+        firmware = _firmware(vault, recorded.folder) if recorded is not None and recorded.destroyed_utc is None else None
+        found.append(
+            Fleet(row, carriers.get(row.serial), last, offset_ms, firmware, overdue, tuple(remarks.get(row.serial, ())[-10:]))
+        )
+    return found
+
+
+def _last_docking(tx: sa.Connection, serial: str) -> tuple[str | None, int | None]:
+    query = (
+        sa.select(docking.c.docked_utc, docking.c.offset_ms)
+        .where(docking.c.camera_serial == serial)
+        .order_by(docking.c.id.desc())
+        .limit(1)
+    )
+    row = tx.execute(query).first()
+    return (row.docked_utc, row.offset_ms) if row is not None else (None, None)
+
+
+def _remarks(tx: sa.Connection) -> dict[str, list[Remark]]:
+    size = read_tree(tx).size
+    found: dict[str, list[Remark]] = {}
+    for leaf in read_leaves(tx, max(0, size - REMARKS_AMONG), REMARKS_AMONG):
+        if b'"camera.' not in leaf:
+            continue
+        told = parse_object(leaf)
+        if str(told["action"]).startswith("camera.") and "sentence" in told["details"]:
+            remark = Remark(told["time_utc"], told["action"], told["details"]["sentence"])
+            found.setdefault(str(told["subject"]), []).append(remark)
+    return found
+
+
+def _firmware(vault: Vault, folder: str) -> str | None:
+    """The firmware that the camera stated with its newest recording; None where its record can't be read."""
+    try:
+        content = read_small(vault.store.folder_at(folder) / RECORD_NAME, LIMIT_BYTES)
+        return parse_record(content).claim.firmware
+    except VaultError:
+        return None

@@ -1,0 +1,104 @@
+"""Whether the vault is sound, in figures and dates: for the administrator, who sees nothing else (Q10), and for the metrics."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from vault import catalogue
+from vault.audit import read_leaves, read_tree
+from vault.catalogue import recording
+from vault.clock import utc_moment
+from vault.confirmation import unconfirmed_since
+from vault.durable import free_bytes
+from vault.jsonform import parse_object
+from vault.policy import Action, Actor, demand
+from vault.recording import Wholeness
+from vault.retention import last_sweep
+from vault.vault import CLOCK_TRUSTED, Vault
+
+LOOK_BACK = 50_000
+"""How many of the log's newest entries are looked through for when something was done last."""
+_TOLD = ("drill.done", "backup.made")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Sizes in bytes, times as text. `last_*` None: not among the log's newest entries."""
+
+    recordings: int
+    bytes: int
+    broken: int
+    unproven: int
+    free_bytes: int
+    reserve_bytes: int
+    log_entries: int
+    keyring_version: int
+    clock_trusted: bool
+    unconfirmed_utc: str | None
+    last_sweep_utc: str | None
+    sweep_waits_because: str | None
+    last_backup_utc: str | None
+    last_drill_utc: str | None
+    witness_named: bool
+
+    @property
+    def room(self) -> bool:
+        """Whether intake has room above its reserve."""
+        return self.free_bytes > self.reserve_bytes
+
+    def hours_since_sweep(self, now_utc: str) -> float | None:
+        if self.last_sweep_utc is None:
+            return None
+        return (utc_moment(now_utc) - utc_moment(self.last_sweep_utc)).total_seconds() / 3600
+
+
+def health(vault: Vault, by: Actor) -> Health:
+    """For a person. Raises NotAllowed."""
+    demand(Action.CHECK, by)
+    return measure(vault)
+
+
+def measure(vault: Vault) -> Health:
+    """The figures themselves; no person, no recording's name."""
+    last = last_sweep(vault)
+    with vault.reading() as tx:
+        standing = recording.c.destroyed_utc.is_(None)
+        count, size = tx.execute(
+            sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(recording.c.size_bytes), 0)).where(standing)
+        ).one()
+        broken = tx.execute(
+            sa.select(sa.func.count()).where(standing, recording.c.wholeness == Wholeness.BROKEN.value)
+        ).scalar_one()
+        unproven = tx.execute(sa.select(sa.func.count()).where(standing, recording.c.proven.is_(False))).scalar_one()
+        entries = read_tree(tx).size
+        times = _last(tx, entries)
+        trusted = catalogue.get_meta(tx, CLOCK_TRUSTED) == "yes"
+    return Health(
+        recordings=count,
+        bytes=int(size),
+        broken=broken,
+        unproven=unproven,
+        free_bytes=free_bytes(vault.settings.root),
+        reserve_bytes=vault.settings.reserve_bytes,
+        log_entries=entries,
+        keyring_version=vault.keyring.version,
+        clock_trusted=trusted,
+        unconfirmed_utc=unconfirmed_since(vault),
+        last_sweep_utc=last.swept_utc if last is not None else None,
+        sweep_waits_because=last.because if last is not None else None,
+        last_backup_utc=times.get("backup.made"),
+        last_drill_utc=times.get("drill.done"),
+        witness_named=bool(vault.settings.witness),
+    )
+
+
+def _last(tx: sa.Connection, size: int) -> dict[str, str]:
+    """Action to when it was done last."""
+    marks = [f'"{action}"'.encode() for action in _TOLD]
+    found: dict[str, str] = {}
+    for leaf in read_leaves(tx, max(0, size - LOOK_BACK), LOOK_BACK):
+        if any(mark in leaf for mark in marks):
+            told = parse_object(leaf)
+            if told["action"] in _TOLD:
+                found[str(told["action"])] = str(told["time_utc"])
+    return found

@@ -1,0 +1,256 @@
+"""The back office as an ASGI application: every request goes through `_serve`, in this order.
+
+The body is bounded; the origin is held against our own; the session is found; the form's token is compared; what the route asks
+is demanded; then the handler runs, in a thread. What a handler raises becomes a page that says what to do.
+"""
+
+import contextlib
+import hmac
+from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any
+from urllib.parse import parse_qs
+
+import structlog
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount
+from starlette.routing import Route as WebRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vault.clock import MachineClock
+from vault.errors import Failure, Reaction, VaultError
+from vault.people import actor
+from vault.vault import Vault
+from vault.web import (
+    accounts,
+    cameras,
+    cases,
+    handovers,
+    home,
+    persons,
+    recordings,
+    register,
+    reports,
+    retention,
+    stream,
+    viewings,
+)
+from vault.web.challenges import Challenges
+from vault.web.packages import Packages
+from vault.web.rooms import Rooms
+from vault.web.sessions import Sessions
+from vault.web.slowdown import Slowdown
+from vault.web.visit import NotFound, Office, Route, Visit, permitted
+from vault.web.words import Words
+
+log = structlog.get_logger()
+
+COOKIE = "dock-vault"
+LANGUAGE = "language"
+BODY_MAX_BYTES = 128 * 1024
+MODULES = (home, accounts, reports, cameras, recordings, cases, viewings, stream, retention, handovers, persons, register)
+ROUTES: tuple[Route, ...] = tuple(route for module in MODULES for route in module.routes.found)
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), display-capture=(), "
+    "publickey-credentials-get=(self), publickey-credentials-create=(self)",
+}
+
+
+class FormStale(VaultError):
+    """A form that does not carry its session's token, or came from another site."""
+
+    code = "web.form_stale"
+    reaction = Reaction.REFUSE
+    hint = "Load the page again and fill in the form once more."
+
+
+class TooMuch(VaultError):
+    """A request's body is larger than any form."""
+
+    code = "web.too_much"
+    reaction = Reaction.REFUSE
+    hint = "Shorten the text."
+
+
+def templates() -> Environment:
+    """The pages. A name that is not known is an error, not an empty place."""
+    made = Environment(
+        loader=PackageLoader("vault.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.globals.update(menu=home.menu, deeds=home.deeds)
+    return made
+
+
+def build_office(vault: Vault, clock: MachineClock, demo: Mapping[str, str] | None = None) -> Office:
+    """What the requests share."""
+    packages = Packages(vault.settings.web.packages)
+    rooms = Rooms(vault, clock, packages.discard)
+    sessions = Sessions(clock, vault.settings.web.idle_minutes * 60.0, rooms.screen_ended)
+    return Office(vault, clock, sessions, rooms, Slowdown(clock), Challenges(clock), packages, templates(), demo)
+
+
+def build_app(office: Office) -> Starlette:
+    """The application. It ends every open viewing when it stops."""
+
+    @contextlib.asynccontextmanager
+    async def life(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(office.rooms.end_all, "the back office stopped")
+
+    here = files("vault.web")
+    routes: list[Any] = [WebRoute(route.path, _serving(office, route), methods=[route.method]) for route in ROUTES]
+    routes.append(Mount("/static", StaticFiles(directory=str(here / "static"))))
+    routes.append(Mount("/vendor", StaticFiles(directory=str(here / "vendor"))))
+    missing = _serving(office, _MISSING)
+    missing_handlers: dict[Any, Any] = {404: missing, 405: missing}
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(_Headers)],
+        lifespan=life,
+        exception_handlers=missing_handlers,
+    )
+
+
+def _not_found(_: Visit) -> Response:
+    raise NotFound("There is nothing at this address.")
+
+
+_MISSING = Route("GET", "/{rest:path}", _not_found, public=True)
+
+
+class _Headers:
+    """What every answer carries. Nothing is kept by a browser but our own static files."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        static = scope["type"] == "http" and scope["path"].startswith(("/static/", "/vendor/"))
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                known = {name.lower() for name, _ in message["headers"]}
+                added = {**HEADERS, "Cache-Control": "no-cache" if static else "no-store"}
+                message["headers"] = [
+                    *message["headers"],
+                    *((name.encode(), value.encode()) for name, value in added.items() if name.lower().encode() not in known),
+                ]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+def _serving(office: Office, route: Route) -> Any:
+    async def serve(request: Request, _: object = None) -> Response:
+        visit = Visit(office, request, Words(request.cookies.get(LANGUAGE, "nl")), _place(request))
+        try:
+            if request.method == "POST":
+                visit.form = await _form(request)
+            return await run_in_threadpool(_serve, visit, route)
+        except Failure as failure:
+            return await run_in_threadpool(_refused, visit, route, failure)
+        except Exception:
+            # The outermost layer: a defect of ours is a page with a code, and a trace in the journal.
+            log.exception("a page failed", path=request.url.path)
+            defect = Failure("A defect of this program. It was written into the journal; nothing was shown.")
+            return await run_in_threadpool(_refused, visit, _MISSING, defect)
+
+    return serve
+
+
+def _place(request: Request) -> str:
+    return request.client.host if request.client is not None else "here"
+
+
+async def _form(request: Request) -> dict[str, list[str]]:
+    """What a form sent, bounded. Raises TooMuch, FormStale."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY_MAX_BYTES:
+            raise TooMuch(f"A form is at most {BODY_MAX_BYTES // 1024} KiB.")
+    try:
+        return parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=2000, errors="strict")
+    except (UnicodeDecodeError, ValueError) as error:
+        raise FormStale("What came is no form of this page.") from error
+
+
+def _serve(visit: Visit, route: Route) -> Response:
+    office, request = visit.office, visit.request
+    if request.headers.get("host", "") not in _hosts(office):
+        raise NotFound("This is not the address of the back office.")
+    token = request.cookies.get(COOKIE)
+    # Asking where a viewing stands is not using the back office: an idle screen locks, unless a viewing is on it.
+    visit.session = office.sessions.find(token, touch=not request.url.path.endswith("/here"))
+    if visit.session is not None:
+        visit.actor = actor(office.vault, visit.session.person)
+    if request.method == "POST":
+        _demand_ours(visit, route)
+    if not route.public:
+        if visit.session is None or visit.actor is None:
+            if request.headers.get("accept", "").startswith("text/html") and request.method == "GET":
+                return RedirectResponse("/sign-in", 303)
+            return _bare(HTTPStatus.UNAUTHORIZED)
+        refusal = permitted(visit.actor, route.asks)
+        if refusal is not None:
+            raise refusal
+    return route.handler(visit)
+
+
+def _hosts(office: Office) -> set[str]:
+    """The names under which we are asked for; another one is a page elsewhere that had its name point here."""
+    web = office.vault.settings.web
+    return {web.origin.split("//", 1)[1], web.listen}
+
+
+def _demand_ours(visit: Visit, route: Route) -> None:
+    """The form came from our own page: the browser's own word for it, and the session's token. Raises FormStale."""
+    headers = visit.request.headers
+    origin = headers.get("origin")
+    web = visit.vault.settings.web
+    ours = (web.origin, f"http://{web.listen}")
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") or (origin is not None and origin not in ours):
+        raise FormStale("The form came from another site.")
+    session = visit.session
+    if session is None or (route.public and "csrf" not in visit.form):
+        return
+    if not hmac.compare_digest(visit.raw("csrf").encode(), session.csrf.encode()):
+        raise FormStale("The form does not belong to this session.")
+
+
+def _bare(status: HTTPStatus) -> Response:
+    return Response(status.phrase, status.value, media_type="text/plain")
+
+
+def _refused(visit: Visit, route: Route, failure: Failure) -> Response:
+    """The form once more with the refusal, or the page of the refusal; for a program its code."""
+    visit.failure = failure
+    told = visit.said
+    assert told is not None
+    if failure.reaction is Reaction.ALARM:
+        log.error("refused", path=visit.request.url.path, code=failure.code, sentence=failure.sentence)
+    if "text/html" not in visit.request.headers.get("accept", "text/html"):
+        return JSONResponse({"code": told.code, "sentence": told.sentence, "hint": told.hint}, told.status)
+    if route.again is not None and told.code not in ("web.form_stale", "web.too_much") and told.status != 404:
+        try:
+            return route.again(visit)
+        except Failure:
+            # The form's own page can't be shown either: the refusal stands on a page of its own.
+            visit.failure = failure
+    return visit.page("refused.html", told.status)

@@ -1,0 +1,112 @@
+"""Cameras: registered with a comparison of fingerprints, removed, assigned; overdue ones, their clocks and gaps (P25)."""
+
+import base64
+import hashlib
+import json
+from datetime import timedelta
+
+from starlette.responses import Response
+
+from vault import registers
+from vault.fleet import Fleet, add_camera, fleet, remove_camera
+from vault.policy import Action
+from vault.reports import assign, take_back
+from vault.web.visit import FormWrong, NotFound, Routes, Visit
+
+routes = Routes()
+
+OVERDUE = timedelta(hours=36)
+"""A camera that is with somebody and was not docked for so long is overdue: two shifts."""
+
+
+@routes.page("/cameras", Action.ADD_CAMERA)
+def listed(visit: Visit) -> Response:
+    return visit.page("cameras.html", fleet=_fleet(visit), names=visit.names())
+
+
+def _fleet(visit: Visit) -> list[Fleet]:
+    return fleet(visit.vault, visit.by, OVERDUE)
+
+
+@routes.page("/cameras/new", Action.ADD_CAMERA)
+def blank(visit: Visit) -> Response:
+    return visit.page("camera_new.html", shown=None)
+
+
+@routes.deed("/cameras/new", Action.ADD_CAMERA, again=blank)
+def add(visit: Visit) -> Response:
+    """First the card's own words are read and the key's fingerprint shown; with the fingerprint confirmed it is registered."""
+    serial, key, model = _described(visit)
+    shown = fingerprint(key) if key else ""
+    if visit.text("compared", optional=True) != "yes":
+        return visit.page("camera_new.html", shown=shown, serial=serial, model=model, key=key)
+    add_camera(visit.vault, visit.by, serial, key, model)
+    return visit.go("/cameras", "camera")
+
+
+def fingerprint(key: str) -> str:
+    """A public key's digest in groups that two people can read to each other."""
+    digest = hashlib.sha256(base64.b64decode(key)).hexdigest()[:32]
+    return " ".join(digest[at : at + 4] for at in range(0, 32, 4))
+
+
+def _described(visit: Visit) -> tuple[str, str, str]:
+    """Serial, key and model, from the card's device.json or typed for a camera that signs nothing. Raises FormWrong."""
+    t = visit.words.t
+    text = visit.text("device", optional=True)
+    if not text:
+        serial = visit.text("serial", optional=True)
+        if not serial:
+            raise FormWrong(t("Geef de inhoud van device.json, of een serienummer.", "Give device.json, or a serial number."))
+        return serial, visit.text("key", optional=True), visit.text("model", optional=True) or "-"
+    try:
+        found = json.loads(text)
+        serial, key, model = str(found["serial"]), str(found["public_key"]), str(found["model"])
+        if len(base64.b64decode(key, validate=True)) != 32:
+            raise ValueError("key")
+    except (ValueError, TypeError, KeyError) as error:
+        raise FormWrong(
+            t(
+                "Dit is geen device.json: neem het bestand van de kaart van de camera zelf.",
+                "This is no device.json: take the file from the camera's own card.",
+            )
+        ) from error
+    return serial, key, model
+
+
+@routes.page("/cameras/{serial}", Action.ADD_CAMERA)
+def one(visit: Visit) -> Response:
+    serial = visit.path("serial")
+    found = next((row for row in _fleet(visit) if row.camera.serial == serial), None)
+    if found is None:
+        raise NotFound("There is no such camera.")
+    with visit.vault.reading() as tx:
+        rows = registers.assignments(tx, serial)
+    officers = [(form.person, f"{form.name} ({form.officer})") for form in visit.vault.keyring.persons() if form.officer]
+    key = base64.b64encode(found.camera.public_key).decode()
+    return visit.page(
+        "camera.html",
+        one=found,
+        rows=rows,
+        officers=officers,
+        names=visit.names(),
+        print=fingerprint(key) if found.camera.public_key else "",
+    )
+
+
+@routes.deed("/cameras/{serial}/remove", Action.REMOVE_CAMERA, again=one)
+def remove(visit: Visit) -> Response:
+    remove_camera(visit.vault, visit.by, visit.path("serial"))
+    return visit.go("/cameras", "camera-removed")
+
+
+@routes.deed("/cameras/{serial}/assign", Action.ASSIGN_CAMERA, again=one)
+def assign_to(visit: Visit) -> Response:
+    assign(visit.vault, visit.by, visit.path("serial"), visit.text("person"), visit.moment("since", optional=True))
+    return visit.go(f"/cameras/{visit.path('serial')}", "assigned")
+
+
+@routes.deed("/cameras/{serial}/back", Action.ASSIGN_CAMERA, again=one)
+def back(visit: Visit) -> Response:
+    take_back(visit.vault, visit.by, visit.path("serial"))
+    return visit.go(f"/cameras/{visit.path('serial')}", "taken-back")

@@ -1,0 +1,16 @@
+"use strict";
+// A viewing's page between the first unlocking and the second: it asks where the viewing stands, and goes on when it is open.
+
+document.addEventListener("DOMContentLoaded", () => {
+  const room = document.querySelector("[data-waiting]");
+  if (!room) return;
+  const address = room.dataset.waiting;
+  const shown = room.dataset.for ?? "";
+  setInterval(async () => {
+    const reply = await fetch(`${address}/here`, { headers: { Accept: "application/json" } }).catch(() => null);
+    if (!reply || reply.status === 401) return;
+    const standing = await reply.json();
+    if (standing.joined) location.assign(`${address}/watch`);
+    else if (standing.waiting !== shown && !document.activeElement?.matches("input")) location.reload();
+  }, 1000);
+});
