@@ -5,10 +5,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROCESSES ?= $(shell nproc)
 
-.PHONY: run test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test lock setup clean
+.PHONY: run screenshots test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test lock setup clean
 
 run: $(READY)
-	$(BIN)/python -m tests.demo
+	HEADLESS=$(HEADLESS) $(BIN)/python -m tests.demo
+
+# Every page in both languages, as pictures in run/screenshots.
+screenshots: $(READY) tools
+	$(BIN)/python -m tests.web.screenshots run/screenshots
 
 test: $(READY) tools
 	$(BIN)/pytest -q -n $(PROCESSES) --dist loadfile
@@ -89,7 +93,7 @@ $(READY): requirements/dev.lock pyproject.toml
 .PHONY: tools vm-tools apt
 tools:
 	@missing=""; for pair in strace:strace systemd-analyze:systemd mount:mount umockdev-run:umockdev \
-	  age:age unzip:unzip openssl:openssl pdftotext:poppler-utils cmp:diffutils; do \
+	  age:age unzip:unzip openssl:openssl pdftotext:poppler-utils cmp:diffutils chromium:chromium; do \
 	  command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
 	/sbin/ldconfig -p | grep -q libusb-1.0.so.0 || missing="$$missing libusb-1.0-0"; \
 	test -z "$$missing" || $(MAKE) --no-print-directory apt PACKAGES="$$missing"

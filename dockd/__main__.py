@@ -21,11 +21,12 @@ from dockd.daemon import GRACE_S, STOP_S, Daemon
 from dockd.dock import Docked, mounted, plugged
 from dockd.halt import Halt
 from dockd.journal import log_to_journal
+from dockd.kiosk.server import serve_page
 from dockd.mount import MountedCard
 from dockd.notify import ServiceManager
 from dockd.pull import Port, Pull, Workplace
 from dockd.roster import Roster
-from dockd.screen import follow, show_places, show_report, show_status
+from dockd.screen import follow, show_places, show_report, show_status, watch_status
 from dockd.status import ask_status
 from dockd.usb import UsbWatcher, bus_of
 from dockd.volumes import MountWatcher, Volume
@@ -126,6 +127,28 @@ def status(config_path: Path, as_json: bool) -> int:
         click.echo(json.dumps(document, indent=2))
     else:
         show_status(Console(), document)
+    return 0
+
+
+@cli.command()
+@config_option
+def page(config_path: Path) -> int:
+    """Serve the dock's own page on this machine, for its screen, until SIGTERM.
+
+    A process of its own: it asks the status socket, and goes on when the daemon restarts.
+    """
+    settings = load_dock_settings(config_path)
+    click.echo(f"The dock's page is at http://{settings.page}/")
+    serve_page(settings.page, settings.status_socket, settings.back_office)
+    return 0
+
+
+@cli.command()
+@config_option
+def watch(config_path: Path) -> int:
+    """The bays of the running dockd on this terminal, as they change, until Ctrl-C."""
+    path = load_dock_settings(config_path).status_socket
+    watch_status(Console(), lambda: ask_status(path), threading.Event())
     return 0
 
 

@@ -83,6 +83,9 @@ class BayState:
     bytes_total: int = 0
     bytes_per_s: int = 0
     message: str = ""
+    battery_percent: int | None = None
+    reports_missing: int = 0
+    """Recordings of this camera in the vault that no report of use speaks of yet (P21)."""
 
     @property
     def seconds_left(self) -> int | None:
@@ -220,9 +223,19 @@ class Bay:
                 )
             )
 
-    def camera_is(self, serial: str, officer: str | None = None) -> None:
+    def camera_is(self, serial: str, officer: str | None = None, battery_percent: int | None = None) -> None:
+        """Which camera it is, and as far as they are known who carries it and how full it is."""
         with self._lock:
-            self._publish(replace(self._state, camera=serial, officer=officer))
+            if serial == self._state.camera:
+                officer = officer or self._state.officer
+                battery_percent = self._state.battery_percent if battery_percent is None else battery_percent
+            self._publish(replace(self._state, camera=serial, officer=officer, battery_percent=battery_percent))
+
+    def reports(self, missing: int) -> None:
+        """How many of the camera's recordings lack their report."""
+        with self._lock:
+            if missing != self._state.reports_missing:
+                self._publish(replace(self._state, reports_missing=missing))
 
     def plan(self, bytes_total: int) -> None:
         """So much is to come; the rate counts from now."""

@@ -115,7 +115,7 @@ class Pull:
     def _registered(self, card: Card, device: DeviceClaim | None) -> Camera:
         serial = self._port.volume_id if device is None else device.serial
         kind = CameraKind.DCIM if device is None else CameraKind.MANIFEST
-        self._bay.camera_is(serial)
+        self._bay.camera_is(serial, battery_percent=device.battery_percent if device is not None else None)
         camera = self._intake.camera(serial)
         if camera is None:
             hidden = manifest.device_trouble(card)
@@ -183,7 +183,7 @@ class Pull:
             for finding in recording.findings:
                 self._say(camera.serial, "camera.finding", finding)
         officers = [recording.claim.officer for recording in reading.recordings if recording.claim.officer]
-        self._bay.camera_is(camera.serial, officers[-1] if officers else None)
+        self._bay.camera_is(camera.serial, self._intake.whose(camera.serial, officers[-1] if officers else None))
         return reading
 
     # Take in

@@ -1,6 +1,8 @@
 """What `dockd once` and `dockd status` show on a terminal, and as plain lines where there is none."""
 
-from collections.abc import Sequence
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from typing import Any
@@ -11,7 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from dockd.bay import Bay, BayState, Phase
+from dockd.kiosk.tiles import tiles
 from dockd.outcome import Outcome, PullReport
+from dockd.status import StatusRefused
 from dockd.usb import UsbDevice
 from dockd.volumes import Volume
 from vault.clock import utc_text
@@ -92,6 +96,52 @@ def show_status(console: Console, document: dict[str, Any]) -> None:
             f"{counters['recordings_erased']} erased, {counters['alarms']} alarms."
         )
     )
+
+
+_STYLES = {"green": "bold white on dark_green", "blue": "white on blue", "amber": "black on yellow", "red": "bold white on red"}
+
+
+def watch_status(console: Console, ask: Callable[[], dict[str, Any]], stop: threading.Event) -> None:
+    """The bays as they change, until `stop` or Ctrl-C. A dock that does not answer is waited for.
+
+    On a terminal the table is drawn anew; elsewhere a line is printed for each change.
+    """
+    before: Any = None
+    with contextlib.suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False, transient=False) as live:
+        while not stop.is_set():
+            try:
+                shown: Table | Text = watch_table(ask())
+            except StatusRefused as refused:
+                shown = Text(f"{refused.sentence} Waiting for it.", style="bold red")
+            told = _told(shown)
+            if told != before and not console.is_terminal:
+                live.console.print(shown)
+            elif console.is_terminal:
+                live.update(shown, refresh=True)
+            before = told
+            stop.wait(REDRAW_S)
+
+
+def watch_table(document: dict[str, Any]) -> Table | Text:
+    """The bays for people who stand at a terminal: as the dock's page says them."""
+    shown = tiles(document, "en")
+    if not shown:
+        return Text("No camera is docked.")
+    table = Table(title=f"dockd at {document['now_utc']}")
+    for heading in ("bay", "camera", "whose", "state", "recording", "speed", "left", "what to do"):
+        table.add_column(heading, overflow="fold")
+    for tile in shown:
+        state = Text(f" {tile['sign']} {tile['word']} ", style=_STYLES[tile["lamp"]])
+        do = " ".join(filter(None, (tile["do"], tile["reports"] and f"{tile['reports']}.", tile["detail"])))
+        numbers = (tile["count"], tile["rate"], tile["left"])
+        table.add_row(Text(tile["bay"]), Text(tile["camera"]), Text(tile["whose"]), state, *map(Text, numbers), Text(do))
+    return table
+
+
+def _told(shown: Table | Text) -> str:
+    if isinstance(shown, Text):
+        return shown.plain
+    return repr([list(column.cells) for column in shown.columns])
 
 
 def show_places(console: Console, volumes: Sequence[Volume], devices: Sequence[UsbDevice]) -> None:

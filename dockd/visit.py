@@ -108,6 +108,7 @@ class Visit:
             self._ended_with(report)
 
     def _ended_with(self, report: PullReport) -> None:
+        self._ask_for_reports()
         self.bay.enter(report.phase, report.message)
         log.info("pull ended", bay=self.bay.name, camera=report.serial, phase=report.phase.value, sentence=report.message)
         if report.done:
@@ -115,6 +116,15 @@ class Visit:
             self._failures, self._wait_s = 0, FIRST_WAIT_S
         else:
             self._missed(report.likeness, patient=report.reaction is Reaction.TRY_AGAIN)
+
+    def _ask_for_reports(self) -> None:
+        """What still needs the officer. That it can't be asked is no reason to hold up a camera."""
+        serial = self.bay.state.camera
+        try:
+            if serial is not None:
+                self.bay.reports(len(self._work.intake.missing_reports(serial)))
+        except Failure as failure:
+            log.warning("missing reports could not be asked", bay=self.bay.name, code=failure.code)
 
     def _failed(self, failure: Failure) -> None:
         log.warning("pull failed", bay=self.bay.name, code=failure.code, sentence=failure.sentence)
@@ -145,6 +155,7 @@ class Visit:
     def _until_changed(self) -> None:
         while not self._over():
             self._wait(None)
+            self._ask_for_reports()
             try:
                 if self._over() or self._pull.changed():
                     return

@@ -1,5 +1,6 @@
 """The cameras as the coordinator looks after them: who has which, its last docking, its clock, what was said of it (P25)."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -44,6 +45,12 @@ class Fleet:
     firmware: str | None
     overdue: bool
     remarks: tuple[Remark, ...]
+
+
+def fingerprint(public_key: bytes) -> str:
+    """A camera key's digest in groups that two people can read to each other; empty where there is no key."""
+    digest = hashlib.sha256(public_key).hexdigest()[:32]
+    return " ".join(digest[at : at + 4] for at in range(0, 32, 4)) if public_key else ""
 
 
 def add_camera(vault: Vault, by: Actor, serial: str, public_key: str, model: str) -> Camera:

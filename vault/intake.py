@@ -194,6 +194,16 @@ class Intake:
         with self._vault.writing() as tx:
             self._vault.log.append(tx, Entry(action, ACTOR, printable(serial), {"sentence": printable(sentence)}))
 
+    def whose(self, serial: str, officer: str | None) -> str | None:
+        """The name of who wore a camera: by the code that it gives, else by who carries it now; the code where it is nobody's."""
+        keyring = self._vault.keyring
+        person = keyring.officer(officer)
+        if person is None:
+            with self._vault.reading() as tx:
+                person = registers.carrier_at(tx, serial, utc_text(self._vault.clock.now())) if officer is None else None
+        names = {form.person: form.name for form in keyring.persons()}
+        return names.get(person, officer) if person is not None else officer
+
     def missing_reports(self, serial: str) -> tuple[str, ...]:
         """The camera's names of its recordings that no report of use speaks of yet (P21), for the dock's own page."""
         with self._vault.reading() as tx:

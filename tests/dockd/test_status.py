@@ -57,6 +57,8 @@ def test_it_answers_with_all_bays_and_counters(tmp_path: Path, board: Board, ser
                 "bytes_per_s": 400,
                 "seconds_left": 2,
                 "message": "",
+                "battery_percent": None,
+                "reports_missing": 0,
             }
         ],
         "counters": {

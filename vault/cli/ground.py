@@ -106,7 +106,8 @@ def _demo_founders() -> Founders:
 
     persons = tuple(Founder(str(function), made_up(), function) for function in Function)
     officers = tuple(Founder(f"Officer {code[-2:]}", made_up(), officer=code) for code in ("boa-42", "boa-43"))
-    return Founders((*persons, *officers), {holder: new_code() for holder in ESCROW_HOLDERS})
+    administrator = Founder("TB", made_up(), administrator=True)
+    return Founders((*persons, *officers, administrator), {holder: new_code() for holder in ESCROW_HOLDERS})
 
 
 def _asked_founders() -> Founders:
@@ -130,7 +131,9 @@ def _asked_name(prompt: str, *, empty: bool = False) -> str:
 def _print_demo(founders: Founders) -> None:
     table = Table("person", "function", "passphrase", title="Demonstration passphrases, shown this once")
     for founder in founders.persons:
-        function = FUNCTION_NAMES_NL[founder.function] if founder.function else f"medewerker, {founder.officer}"
+        function = FUNCTION_NAMES_NL[founder.function] if founder.function else "technisch beheerder"
+        if founder.officer:
+            function = f"medewerker, {founder.officer}"
         table.add_row(founder.name, function, founder.passphrase)
     for holder, code in founders.escrow.items():
         table.add_row(holder, "escrow half", code)

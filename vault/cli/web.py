@@ -10,17 +10,26 @@ from vault.cli.ground import DEMO_NAME
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.store import read_small
-from vault.web.server import serve
+from vault.web.server import hold_ceremony, serve
 
 
 @click.command("web")
 @config_option
 @click.option("--demo", is_flag=True, help="Show the demonstration persons and their passphrases at the sign-in.")
 def web(config: Path, demo: bool) -> None:
-    """Serve the back office until it is told to stop. Where, the settings say (`[web]`)."""
+    """Serve the back office until it is told to stop. Where, the settings say (`[web]`).
+
+    While there is no vault yet, it is the key ceremony that is served.
+    """
+    settings = load_vault_settings(config)
+    if not (settings.root / "vault.json").exists():
+        out.print(f"There is no vault in {settings.root} yet: the key ceremony is at {settings.web.origin}")
+        hold_ceremony(settings, SystemClock(), lambda word: out.print(f"The word that lets it begin: {word}"))
+        if not (settings.root / "vault.json").exists():
+            return
     shown = None
     if demo:
-        shown = json.loads(read_small(load_vault_settings(config).root.parent / DEMO_NAME, 65536))
+        shown = json.loads(read_small(settings.root.parent / DEMO_NAME, 65536))
     with opened(config) as vault:
         out.print(f"The back office is at {vault.settings.web.origin}")
         serve(vault, SystemClock(), shown)

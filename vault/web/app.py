@@ -121,7 +121,7 @@ def build_app(office: Office) -> Starlette:
     missing_handlers: dict[Any, Any] = {404: missing, 405: missing}
     return Starlette(
         routes=routes,
-        middleware=[Middleware(_Headers)],
+        middleware=[Middleware(SecurityHeaders)],
         lifespan=life,
         exception_handlers=missing_handlers,
     )
@@ -134,7 +134,7 @@ def _not_found(_: Visit) -> Response:
 _MISSING = Route("GET", "/{rest:path}", _not_found, public=True)
 
 
-class _Headers:
+class SecurityHeaders:
     """What every answer carries. Nothing is kept by a browser but our own static files."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,14 +1,13 @@
 """Cameras: registered with a comparison of fingerprints, removed, assigned; overdue ones, their clocks and gaps (P25)."""
 
 import base64
-import hashlib
 import json
 from datetime import timedelta
 
 from starlette.responses import Response
 
 from vault import registers
-from vault.fleet import Fleet, add_camera, fleet, remove_camera
+from vault.fleet import Fleet, add_camera, fingerprint, fleet, remove_camera
 from vault.policy import Action
 from vault.reports import assign, take_back
 from vault.web.visit import FormWrong, NotFound, Routes, Visit
@@ -37,17 +36,11 @@ def blank(visit: Visit) -> Response:
 def add(visit: Visit) -> Response:
     """First the card's own words are read and the key's fingerprint shown; with the fingerprint confirmed it is registered."""
     serial, key, model = _described(visit)
-    shown = fingerprint(key) if key else ""
+    shown = fingerprint(base64.b64decode(key))
     if visit.text("compared", optional=True) != "yes":
         return visit.page("camera_new.html", shown=shown, serial=serial, model=model, key=key)
     add_camera(visit.vault, visit.by, serial, key, model)
     return visit.go("/cameras", "camera")
-
-
-def fingerprint(key: str) -> str:
-    """A public key's digest in groups that two people can read to each other."""
-    digest = hashlib.sha256(base64.b64decode(key)).hexdigest()[:32]
-    return " ".join(digest[at : at + 4] for at in range(0, 32, 4))
 
 
 def _described(visit: Visit) -> tuple[str, str, str]:
@@ -83,14 +76,13 @@ def one(visit: Visit) -> Response:
     with visit.vault.reading() as tx:
         rows = registers.assignments(tx, serial)
     officers = [(form.person, f"{form.name} ({form.officer})") for form in visit.vault.keyring.persons() if form.officer]
-    key = base64.b64encode(found.camera.public_key).decode()
     return visit.page(
         "camera.html",
         one=found,
         rows=rows,
         officers=officers,
         names=visit.names(),
-        print=fingerprint(key) if found.camera.public_key else "",
+        print=fingerprint(found.camera.public_key),
     )
 
 

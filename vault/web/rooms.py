@@ -91,7 +91,7 @@ class Rooms:
 
     # --- joining --------------------------------------------------------------------------------------------------
 
-    def unlock(self, viewing_id: str, signed: Signed, confirmed: Collection[str], screen: str) -> bool:
+    def join(self, viewing_id: str, signed: Signed, confirmed: Collection[str], screen: str) -> bool:
         """One of the two unlocks; True once both have and the viewing is open. Raises what `open_viewing` raises.
 
         `confirmed`: the codes of the conditions that this person confirms; what both confirmed counts.
@@ -107,7 +107,7 @@ class Rooms:
         self._open(viewing_id, first.signed, signed, first.confirmed & set(confirmed), {first.screen, screen})
         return True
 
-    def unlock_both(self, viewing_id: str, first: Signed, second: Signed, confirmed: Collection[str], screen: str) -> None:
+    def open_both(self, viewing_id: str, first: Signed, second: Signed, confirmed: Collection[str], screen: str) -> None:
         """Both unlock at one screen."""
         self.tend()
         with self._lock:

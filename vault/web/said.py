@@ -73,6 +73,11 @@ _WORDS = {
         "Go back to the start and choose from the menu.",
     ),
     "web.too_much": _Words("Wat u stuurde is te groot voor een formulier.", "Kort de tekst in.", "Shorten the text."),
+    "web.ceremony_refused": _Words(
+        "De ceremonie kan zo niet beginnen.",
+        "Verbeter wat hieronder genoemd wordt. Er is nog niets gemaakt.",
+        "Correct what is named. Nothing was made yet.",
+    ),
     "web.second_missing": _Words(
         "Hiervoor zijn twee personen nodig.",
         "Laat de tweede persoon de eigen naam en wachtwoordzin invullen.",

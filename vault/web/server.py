@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -11,11 +12,14 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 
 from vault.clock import MachineClock
+from vault.config import VaultSettings
 from vault.durable import remove_file
 from vault.handover import discard_packages
+from vault.keys import PassphraseCost
 from vault.memory import forbid_dumps
 from vault.vault import Vault
 from vault.web.app import build_app, build_office
+from vault.web.founding import Ceremony, build_ceremony
 from vault.web.metrics import build_metrics
 from vault.web.visit import Office
 
@@ -51,6 +55,26 @@ def log_to_journal() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger("info"),
     )
+
+
+def hold_ceremony(settings: VaultSettings, clock: MachineClock, shown: Callable[[str], None]) -> None:
+    """Serve the first start until the papers are printed. `shown` is given the word that lets the ceremony begin."""
+    forbid_dumps()
+    log_to_journal()
+    host, _, port = settings.web.listen.rpartition(":")
+    stop = threading.Event()
+    ceremony = Ceremony(settings, clock, PassphraseCost(), stop.set)
+    shown(ceremony.word)
+    server = uvicorn.Server(_config(build_ceremony(ceremony), host=host, port=int(port)))
+
+    async def run() -> None:
+        task = asyncio.create_task(server.serve())
+        while not stop.is_set() and not task.done():
+            await asyncio.sleep(0.2)
+        server.should_exit = True
+        await task
+
+    asyncio.run(run())
 
 
 async def _serve(office: Office, listen: str, metrics_socket: Path | None) -> None:

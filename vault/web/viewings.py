@@ -154,11 +154,11 @@ def unlock(visit: Visit) -> Response:
     rooms = visit.office.rooms
     if visit.text("second", optional=True):
         first, second = visit.prove_self(), visit.prove_second()
-        rooms.unlock_both(row.id, first, second, confirmed, visit.screen)
+        rooms.open_both(row.id, first, second, confirmed, visit.screen)
         return visit.go(f"/viewings/{row.id}/watch")
     if not may_take_seat(row, visit.by):
         raise NotAllowed(f"{visit.by.name} has no seat in this viewing. {PURPOSES[Purpose(row.purpose)].sentence.quoted()}")
-    opened = rooms.unlock(row.id, visit.prove_self(), confirmed, visit.screen)
+    opened = rooms.join(row.id, visit.prove_self(), confirmed, visit.screen)
     return visit.go(f"/viewings/{row.id}/watch" if opened else f"/viewings/{row.id}")
 
 
