@@ -20,6 +20,7 @@ class Package:
 
     total_bytes: int
     folder: Path
+    thread: threading.Thread
     made: HandedOver | None = None
     failure: Failure | None = None
 
@@ -42,12 +43,6 @@ class Packages:
 
     def begin(self, viewing_id: str, total_bytes: int, make: Callable[[Path], HandedOver]) -> None:
         """Make a package in a thread of its own; one that is in the making is not begun twice."""
-        package = Package(total_bytes, self.folder_of(viewing_id))
-        with self._lock:
-            old = self._found.get(viewing_id)
-            if old is not None and old.made is None and old.failure is None:
-                return
-            self._found[viewing_id] = package
 
         def work() -> None:
             try:
@@ -56,7 +51,14 @@ class Packages:
                 package.failure = failure
                 log.warning("a hand-over failed", viewing=viewing_id, code=failure.code, sentence=failure.sentence)
 
-        threading.Thread(target=work, name="handover", daemon=True).start()
+        thread = threading.Thread(target=work, name="handover", daemon=True)
+        package = Package(total_bytes, self.folder_of(viewing_id), thread)
+        with self._lock:
+            old = self._found.get(viewing_id)
+            if old is not None and old.made is None and old.failure is None:
+                return
+            self._found[viewing_id] = package
+        thread.start()
 
     def of(self, viewing_id: str) -> Package | None:
         with self._lock:

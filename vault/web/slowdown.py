@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from vault.clock import Clock
 from vault.errors import Reaction, VaultError
 
-FREE = 3
-"""So many failures cost nothing: people mistype."""
+FREE = {"name": 3, "place": 12}
+"""So many failures cost nothing: people mistype, and several share a screen."""
 FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 300.0
 FORGET_S = 3600.0
@@ -38,7 +38,7 @@ class Slowdown:
         self._tallies: dict[str, _Tally] = {}
 
     def demand(self, *keys: str) -> None:
-        """Raises TooFast while one of these has to wait."""
+        """`keys`: `name:…` and `place:…`. Raises TooFast while one of these has to wait."""
         now = self._clock.monotonic_s()
         with self._lock:
             waits = [self._tallies[key].free_again_s - now for key in keys if key in self._tallies]
@@ -52,8 +52,9 @@ class Slowdown:
             for old in [key for key, tally in self._tallies.items() if now - tally.last_s > FORGET_S]:
                 del self._tallies[old]
             for key in keys:
+                free = FREE[key.partition(":")[0]]
                 failures = self._tallies[key].failures + 1 if key in self._tallies else 1
-                wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (failures - FREE)) if failures >= FREE else 0.0
+                wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(20, failures - free)) if failures >= free else 0.0
                 self._tallies[key] = _Tally(failures, now + wait, now)
             while len(self._tallies) > MOST:
                 self._tallies.pop(min(self._tallies, key=lambda key: self._tallies[key].last_s))

@@ -178,7 +178,7 @@ class Visit:
         return sorted(((form.person, form.name) for form in self.vault.keyring.persons()), key=lambda one: one[1])
 
     def prove_by_passphrase(self, called: str) -> Signed:
-        return self._slowed(called, lambda: sign_in(self.vault, called, self.raw("passphrase")))
+        return self._slowed(called, lambda: sign_in(self.vault, called, self._passphrase("passphrase")))
 
     def prove(self, called: str, prefix: str = "") -> Signed:
         """A person proven by what the form holds: a security key's answer, or a passphrase. Guessing is slowed.
@@ -187,6 +187,13 @@ class Visit:
         SecurityKeyRefused, NotAllowed.
         """
         return self._slowed(called, lambda: self._proven(called.strip(), prefix))
+
+    def _passphrase(self, name: str) -> str:
+        """As it was typed, blanks and all. Raises FormWrong where nothing was: that is no attempt."""
+        found = self.raw(name)
+        if not found:
+            raise FormWrong(self.words.t("De wachtwoordzin is niet ingevuld.", "The passphrase was not filled in."))
+        return found
 
     def _slowed(self, called: str, prove: Callable[[], Signed]) -> Signed:
         slowdown = self.office.slowdown
@@ -204,7 +211,7 @@ class Visit:
     def _proven(self, called: str, prefix: str) -> Signed:
         answer = self.text(f"{prefix}answer", optional=True)
         if not answer:
-            return sign_in(self.vault, called, self.raw(f"{prefix}passphrase"))
+            return sign_in(self.vault, called, self._passphrase(f"{prefix}passphrase"))
         person = self.vault.keyring.person(called).person
         state = self.office.challenges.take(self.text(f"{prefix}challenge"), person)
         return sign_in_with_key(self.vault, person, self.vault.settings.web.origin, state, read_answer(answer))

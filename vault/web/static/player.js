@@ -95,7 +95,7 @@ document.addEventListener("DOMContentLoaded", () => {
   find("seek").addEventListener("input", (event) => jump((event.target.value / 1000) * seconds()));
   video.addEventListener("contextmenu", (event) => event.preventDefault());
   video.addEventListener("click", toggle);
-  for (const kind of ["timeupdate", "seeked", "loadedmetadata"]) video.addEventListener(kind, show);
+  for (const kind of ["timeupdate", "seeking", "seeked", "loadedmetadata"]) video.addEventListener(kind, show);
   for (const kind of ["play", "pause"]) {
     video.addEventListener(kind, () => { find("play").textContent = video.paused ? find("play").dataset.playText : find("play").dataset.pauseText; });
   }
