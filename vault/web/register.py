@@ -91,7 +91,7 @@ def account(visit: Visit) -> Response:
 def _day(visit: Visit, name: str) -> datetime:
     try:
         return datetime.fromisoformat(visit.query(name)).replace(tzinfo=ZONE).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise FormWrong(visit.words.t("Geef een begin en een einde.", "Give a start and an end.")) from None
 
 

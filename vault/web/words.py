@@ -204,6 +204,6 @@ def read_local(text: str) -> datetime | None:
     """What such a field gives; None where it is no moment."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return (found if found.tzinfo else found.replace(tzinfo=ZONE)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return (found if found.tzinfo else found.replace(tzinfo=ZONE)).astimezone(UTC)

@@ -35,7 +35,7 @@ async function use(proof) {
     form.elements[`${proof.dataset.proof}answer`].value = answerOf(credential, secret);
     form.elements[`${proof.dataset.proof}challenge`].value = asked.challenge;
     state.textContent = "✓";
-    const others = [...form.querySelectorAll("[data-proof]")].filter((one) => one !== proof && one.offsetParent !== null);
+    const others = [...form.querySelectorAll("[data-proof]")].filter((one) => one !== proof && one.checkVisibility({ contentVisibilityAuto: true }));
     if (!others.length && form.checkValidity()) form.requestSubmit();
   } catch {
     state.textContent = state.dataset.nlFailed;
