@@ -141,3 +141,12 @@ def test_the_keyboard_alone_does_it(crowd: tuple[People, dict[str, str]]) -> Non
     tab_to("form[action$=leave] button")
     page.keyboard.press("Enter")
     page.wait_for_url("**?done=left")
+
+
+def test_axe_would_find_a_flaw(crowd: tuple[People, dict[str, str]]) -> None:
+    """The control: a page without its language and with a nameless field is found."""
+    made, _ = crowd
+    page = made.page(made.context())
+    page.goto(f"{made.origin}/sign-in")
+    page.evaluate("document.documentElement.removeAttribute('lang'); document.querySelector('label[for=f-person]').remove()")
+    assert {line.split(":")[0] for line in check(page)} >= {"html-has-lang", "label"}
