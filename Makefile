@@ -29,6 +29,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench speed --gib $(GIB) --rounds $(ROUNDS)
 	$(BIN)/python -m tests.bench memory
 	$(BIN)/python -m tests.bench latency
+	$(BIN)/python -m tests.bench playback
 	$(BIN)/python -m tests.bench usb --gib $(GIB) --rounds $(ROUNDS)
 
 # Kills and errors at every durable system call, and the explorer of what power cuts may leave. Counts are arguments.

@@ -1,4 +1,4 @@
-"""`python -m tests.bench speed | memory | latency | usb | scale`. The exit code is 1 where a target is missed."""
+"""`python -m tests.bench speed | memory | latency | usb | scale | playback`. The exit code is 1 where a target is missed."""
 
 import sys
 from pathlib import Path
@@ -10,6 +10,7 @@ from tests.bench.contenders import CONTENDERS
 from tests.bench.disk import NoDisk
 from tests.bench.latency import latency
 from tests.bench.memory import memory
+from tests.bench.playback import playback
 from tests.bench.process import CommandFailed
 from tests.bench.scale import measure
 from tests.bench.speed import speed
@@ -27,6 +28,13 @@ folder_option = click.option(
 @click.group()
 def cli() -> None:
     """Measures dockd on this machine's disk. Nothing but its own folder is touched."""
+
+
+@cli.command("playback")
+@click.option("--minutes", type=click.FloatRange(min=1), default=60.0, show_default=True, help="How long the recording is.")
+def playback_command(minutes: float) -> bool:
+    """First picture, seeking and memory of four viewings at once, in a real browser."""
+    return playback(_console(), minutes)
 
 
 @cli.command("speed")
