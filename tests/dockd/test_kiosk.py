@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 from rich.console import Console
@@ -21,7 +20,7 @@ from dockd.kiosk.tiles import WORDS, tile, tiles
 from dockd.screen import watch_status, watch_table
 from dockd.status import StatusRefused, StatusServer, status_document
 from tests.dockd.hand_clock import HandClock
-from tests.web.backoffice import free_port
+from tests.web.backoffice import free_port, run_app
 from tests.web.browser import CHROMIUM
 
 
@@ -97,17 +96,8 @@ def test_watch_waits_for_a_dock_that_does_not_answer(tmp_path: Path) -> None:
 def page_on(socket_path: Path) -> Iterator[str]:
     port = free_port()
     app = build_kiosk(socket_path, "http://localhost:8480", frozenset({f"127.0.0.1:{port}"}))
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        thread.join(0.02)
-        assert thread.is_alive()
-    try:
+    with run_app(app, port):
         yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
 
 
 @pytest.mark.parametrize("language", ["nl", "en"])

@@ -35,6 +35,8 @@ class BackOffice:
     web: WebOffice
     app: Any
     clients: dict[str, "Screen"] = field(default_factory=dict)
+    told_only: int = 0
+    """Bytes that the log tells of and that a damaged file or a failing log kept from being served."""
 
     def screen(self, name: str | None = None, language: str = "nl") -> "Screen":
         """A browser; signed in where a name is given. One a person, kept."""
@@ -117,21 +119,27 @@ class Screen:
 
 
 @contextmanager
-def served(back: BackOffice) -> Iterator[str]:
-    """The pages on a real port, until the block ends; their origin. The port is that of the settings."""
-    host, _, port = back.office.settings.web.listen.rpartition(":")
-    config = uvicorn.Config(back.app, host=host, port=int(port), log_level="error", lifespan="off")
-    server = uvicorn.Server(config)
+def run_app(app: Any, port: int) -> Iterator[None]:
+    """An application on a real port, until the block ends."""
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         thread.join(0.02)
-        assert thread.is_alive(), "the back office did not start"
+        assert thread.is_alive(), "the application did not start"
     try:
-        yield back.office.settings.web.origin
+        yield
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+@contextmanager
+def served(back: BackOffice) -> Iterator[str]:
+    """The pages on the port of the settings, until the block ends; their origin."""
+    port = int(back.office.settings.web.listen.rpartition(":")[2])
+    with run_app(back.app, port):
+        yield back.office.settings.web.origin
 
 
 def free_port() -> int:
@@ -147,5 +155,8 @@ def backoffice(folder: Path, people: tuple[Founder, ...] = PEOPLE, **changes: ob
     with office(folder, people, web=web, **changes) as here:
         here.clock.pass_time(3600)
         made = build_office(here.vault, here.clock)
-        yield BackOffice(here, made, build_app(made))
+        back = BackOffice(here, made, build_app(made))
+        yield back
         made.rooms.end_all("the test is over")
+        # For the whole suite: what was served is what the log says (P39).
+        assert made.rooms.served_bytes == back.told_bytes() - back.told_only

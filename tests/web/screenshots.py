@@ -9,13 +9,20 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from tests.web.backoffice import BackOffice, backoffice, free_port, served
+from dockd.bay import BayState, Board, Phase
+from dockd.status import StatusServer
+from tests.dockd.hand_clock import HandClock as DockClock
+from tests.dockd.test_kiosk import page_on
+from tests.vault.world import CHEAP, HandClock, settings_in
+from tests.web.backoffice import BackOffice, backoffice, free_port, run_app, served
 from tests.web.browser import People, people, shot, until
 from vault.people import record_absence
-from vault.policy import CaseKind, Purpose, Role
+from vault.policy import CaseKind, Function, Purpose, Role
 from vault.reports import Location, UseReport, assign, file_report
 from vault.viewing import request
+from vault.web.founding import Ceremony, build_ceremony
 
+NOW = DockClock().now()
 NARROW = {"width": 360, "height": 740}
 
 
@@ -102,6 +109,62 @@ def watching(crowd: People, viewing: str, language: str) -> Page:
     return page
 
 
+STATES = (
+    BayState("1", Phase.PULLING, NOW, "BWC0042", "M. Jansen", 2, 3, 61_000_000, 140_000_000, 22_400_000, "", 84, 1),
+    BayState("2", Phase.SAFE, NOW, "BWC0043", "N. de Wit", 0, 0, 0, 0, 0, "2 recordings in the vault.", 97, 2),
+    BayState("3", Phase.UNKNOWN, NOW, "BWC0099", message="The camera BWC0099 is not registered. Nothing of it was read."),
+    BayState("4", Phase.TAKEN_EARLY, NOW, "BWC0044", "P. Smit", message="BWC0044 was taken before all was in the vault."),
+)
+
+
+def dock_pages(crowd: People, folder: Path, place: Path) -> None:
+    """The dock's page with four bays, and with none, and without a dock."""
+    board = Board()
+    dock = StatusServer(place / "s.sock", board, DockClock())
+    dock.start()
+    with page_on(place / "s.sock") as origin:
+        for language in ("nl", "en"):
+            page = crowd.browser.new_page(viewport={"width": 1280, "height": 900})
+            page.goto(f"{origin}/?language={language}")
+            page.wait_for_selector("#empty:not([hidden])")
+            shot(page, folder / language, "dock-empty")
+            for state in STATES:
+                board.put(state)
+            page.wait_for_selector(".tile >> nth=3")
+            shot(page, folder / language, "dock")
+            for state in STATES:
+                board.remove(state.bay)
+            page.close()
+        page = crowd.browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(origin)
+        dock.stop()
+        page.wait_for_selector("#silent:not([hidden])")
+        shot(page, folder / "nl", "dock-silent")
+        page.close()
+
+
+def ceremony_pages(crowd: People, folder: Path, place: Path) -> None:
+    """The first start: the form, the papers, the end."""
+    port = free_port()
+    web = {"listen": f"127.0.0.1:{port}", "origin": f"http://localhost:{port}"}
+    ceremony = Ceremony(settings_in(place / "new", web=web), HandClock(), CHEAP, lambda: None)
+    with run_app(build_ceremony(ceremony), port):
+        for language in ("nl", "en"):
+            page = crowd.browser.new_page(viewport={"width": 1280, "height": 900})
+            page.goto(f"http://localhost:{port}/?language={language}")
+            if not ceremony.facts:
+                shot(page, folder / language, "ceremony")
+                for function in Function:
+                    page.fill(f"#n-{function.value}", f"Persoon {function.value}")
+                    page.fill(f"#p-{function.value}", f"woorden van {function.value} alleen")
+                    page.fill(f"#q-{function.value}", f"woorden van {function.value} alleen")
+                page.fill("#f-word", ceremony.word)
+                page.click("main form button")
+            page.wait_for_url("**/papers*")
+            shot(page, folder / language, "papers")
+            page.close()
+
+
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "run/screenshots")
     port = free_port()
@@ -128,6 +191,8 @@ def main() -> None:
                 page.locator("form[action$=leave] button").click()
                 shot(page, folder / language, "left")
                 page.context.close()
+            dock_pages(crowd, folder, Path(place))
+            ceremony_pages(crowd, folder, Path(place))
             for path in ("/home", "/recordings", "/recordings/{recording}", "/viewings/{viewing}", "/state"):
                 page = crowd.sign_in("Carel", viewport=NARROW)
                 page.goto(origin + path.format(**about))

@@ -115,9 +115,12 @@ def test_the_keyboard_alone_does_it(crowd: tuple[People, dict[str, str]]) -> Non
     page.wait_for_url("**/home")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.classList.contains('utrecht-skip-link')")
+    tab_to("nav a[href='/viewings']")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/viewings")
     tab_to(f"a[href='/viewings/{about['viewing']}']")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/viewings/*")
+    page.wait_for_url(f"**/viewings/{about['viewing']}")
     for code in ("location", "nobody_else", "no_copy"):
         tab_to(f"input[value={code}]")
         page.keyboard.press("Space")

@@ -165,6 +165,7 @@ def test_a_damaged_segment_is_an_error_and_not_a_picture(tmp_path: Path) -> None
         damaged.write_bytes(blob)
         carel = back.open(viewing)
         assert carel.get(f"/viewings/{viewing}/{recording}/{number}.m4s").status_code == 503
+        back.told_only = back.told_bytes()
         other = (number + 1) % len(film().segments)
         assert carel.get(f"/viewings/{viewing}/{recording}/{other}.m4s").status_code == 200
 

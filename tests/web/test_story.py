@@ -1,6 +1,8 @@
 """The story in a real browser, as people would do it: both languages, two browsers for the pair, nothing leaves the machine."""
 
+import contextlib
 import io
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +56,16 @@ def _at_own_size(png: bytes, width: int = 320, height: int = 180) -> np.ndarray:
     with av.open(io.BytesIO(png), format="png_pipe") as opened:
         frame = next(opened.decode(video=0))
         return frame.reformat(width=width, height=height, format="gray").to_ndarray()
+
+
+def _kept_by_the_browser(content: bytes) -> list[str]:
+    """Files of the browser's profile that hold this content: it may keep nothing."""
+    profiles = Path(tempfile.gettempdir()).glob("playwright_chromiumdev_profile-*")
+    found = []
+    for path in (one for profile in profiles for one in profile.rglob("*") if one.is_file()):
+        with contextlib.suppress(OSError):
+            found += [str(path)] if content in path.read_bytes() else []
+    return found
 
 
 def seek(page: Page, seconds: float) -> None:
@@ -142,6 +154,7 @@ def test_the_player_plays_from_the_pre_roll_across_the_switch_on(crowd: People) 
     page.evaluate("document.querySelector('video').pause()")
     assert (counter(page) or 0) > at_on
     page.locator("[data-forward]").click()
+    assert _kept_by_the_browser(shot.segments[0][-4096:-4000]) == []
     rects = page.locator("[data-marks] rect").count()
     assert rects == 2
 

@@ -56,13 +56,12 @@ class _Waiting:
 
 @dataclass(slots=True)
 class Room:
-    """One open viewing. `screens`: id of a web session to when it was last there. `served_bytes`: content given out."""
+    """One open viewing. `screens`: id of a web session to when it was last there."""
 
     session: Session
     screens: dict[str, float]
     lock: threading.RLock = field(default_factory=threading.RLock)
     reels: dict[str, Reel] = field(default_factory=dict)
-    served_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +87,8 @@ class Rooms:
         self._waiting: dict[str, _Waiting] = {}
         self._rooms: dict[str, Room] = {}
         self._over: dict[str, str] = {}
+        self.served_bytes = 0
+        """Content given out since this process began, by all viewings."""
 
     # --- joining --------------------------------------------------------------------------------------------------
 
@@ -181,7 +182,8 @@ class Rooms:
                 shown = room.session.show(span)
             finally:
                 self._forget_ended(viewing_id, room)
-            room.served_bytes += len(shown)
+            with self._lock:
+                self.served_bytes += len(shown)
             return shown
 
     def open_ids(self) -> tuple[str, ...]:

@@ -40,7 +40,11 @@ function draw(tile) {
     for (const one of numbers) line.append(element("span", "", one));
     box.append(line);
   }
-  if (tile.detail) box.append(element("p", "tile__detail", tile.detail));
+  if (tile.detail) {
+    const detail = element("p", "tile__detail", tile.detail);
+    detail.lang = "en";
+    box.append(detail);
+  }
   if (tile.reports) {
     const line = element("p", "tile__reports", tile.reports);
     const way = element("a", "", words.write);
