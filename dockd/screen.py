@@ -128,13 +128,15 @@ def watch_table(document: dict[str, Any]) -> Table | Text:
     if not shown:
         return Text("No camera is docked.")
     table = Table(title=f"dockd at {document['now_utc']}")
-    for heading in ("bay", "camera", "whose", "state", "recording", "speed", "left", "what to do"):
-        table.add_column(heading, overflow="fold")
+    for heading in ("bay", "camera", "state", "progress"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("what to do", overflow="fold")
     for tile in shown:
         state = Text(f" {tile['sign']} {tile['word']} ", style=_STYLES[tile["lamp"]])
         do = " ".join(filter(None, (tile["do"], tile["reports"] and f"{tile['reports']}.", tile["detail"])))
-        numbers = (tile["count"], tile["rate"], tile["left"])
-        table.add_row(Text(tile["bay"]), Text(tile["camera"]), Text(tile["whose"]), state, *map(Text, numbers), Text(do))
+        progress = "\n".join(filter(None, (tile["count"], tile["rate"], tile["left"])))
+        camera = "\n".join(filter(None, (tile["camera"], tile["whose"])))
+        table.add_row(Text(tile["bay"]), Text(camera), state, Text(progress), Text(do))
     return table
 
 
