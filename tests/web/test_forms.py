@@ -164,6 +164,24 @@ def test_a_new_passphrase_signs_out_every_other_screen(back: BackOffice) -> None
     assert here.get("/home").status_code == 200
 
 
+def test_who_leaves_is_signed_out(back: BackOffice) -> None:
+    """The keyring no longer knows a person: their screens lead to the sign-in, at the next click."""
+    mo = back.screen("Mo")
+    carel, person = back.screen("Carel"), back.office.id("Mo")
+    secret = back.office.secrets
+    sent = carel.send(
+        "/ceremony",
+        change="leave",
+        person=person,
+        passphrase=secret["Carel"],
+        second="Petra",
+        second_passphrase=secret["Petra"],
+    )
+    assert sent.status_code == 303, sent.text
+    assert mo.get("/home").headers["location"] == "/sign-in"
+    assert back.web.sessions.of(person) == []
+
+
 def test_a_form_of_another_site_does_nothing(back: BackOffice) -> None:
     """CSRF: without the session's token, with another session's, from another origin, by another name for this machine."""
     carel, petra = back.screen("Carel"), back.screen("Petra")

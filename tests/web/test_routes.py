@@ -145,6 +145,8 @@ def test_every_function_meets_every_route(furnished: tuple[BackOffice, dict[str,
         assert status != 500, (name, method, path)
         if name not in allowed:
             assert status == 403, (name, method, path, status)
+            answer = screen.get(address(path, about[state])) if method == "GET" else screen.send(address(path, about[state]))
+            assert "Dit lukte niet" in answer.text, "a refusal shows nothing of the page that it refuses"
         elif path not in INSIDE and method == "GET" and path not in ("/accountability",):
             assert status in (200, 303, 403, 404), (name, method, path, status)
         if path in INSIDE:

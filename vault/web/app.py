@@ -25,7 +25,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vault.clock import MachineClock
-from vault.errors import Failure, Reaction, VaultError
+from vault.errors import Failure, Reaction, UnknownPerson, VaultError
 from vault.people import actor
 from vault.vault import Vault
 from vault.web import (
@@ -199,7 +199,12 @@ def _serve(visit: Visit, route: Route) -> Response:
     # Asking where a viewing stands is not using the back office: an idle screen locks, unless a viewing is on it.
     visit.session = office.sessions.find(token, touch=not request.url.path.endswith("/here"))
     if visit.session is not None:
-        visit.actor = actor(office.vault, visit.session.person)
+        try:
+            visit.actor = actor(office.vault, visit.session.person)
+        except UnknownPerson:
+            # Who left the keyring is signed out everywhere.
+            office.sessions.end_others(visit.session.person, but="")
+            visit.session = None
     if request.method == "POST":
         _demand_ours(visit, route)
     if not route.public:
@@ -210,6 +215,7 @@ def _serve(visit: Visit, route: Route) -> Response:
         refusal = permitted(visit.actor, route.asks)
         if refusal is not None:
             raise refusal
+    visit.admitted = True
     return route.handler(visit)
 
 
@@ -238,6 +244,16 @@ def _bare(status: HTTPStatus) -> Response:
     return Response(status.phrase, status.value, media_type="text/plain")
 
 
+def _shows_again(visit: Visit, route: Route) -> bool:
+    """Whether the form's page may be shown once more: to who was let in to the deed, and may open that page too."""
+    if route.again is None or not visit.admitted:
+        return False
+    page = next((one for one in ROUTES if one.method == "GET" and one.handler is route.again), None)
+    if page is None or page.public:
+        return page is not None
+    return visit.actor is not None and permitted(visit.actor, page.asks) is None
+
+
 def _refused(visit: Visit, route: Route, failure: Failure) -> Response:
     """The form once more with the refusal, or the page of the refusal; for a program its code."""
     visit.failure = failure
@@ -247,8 +263,9 @@ def _refused(visit: Visit, route: Route, failure: Failure) -> Response:
         log.error("refused", path=visit.request.url.path, code=failure.code, sentence=failure.sentence)
     if "text/html" not in visit.request.headers.get("accept", "text/html"):
         return JSONResponse({"code": told.code, "sentence": told.sentence, "hint": told.hint}, told.status)
-    if route.again is not None and told.code not in ("web.form_stale", "web.too_much") and told.status != 404:
+    if _shows_again(visit, route) and told.code not in ("web.form_stale", "web.too_much") and told.status != 404:
         try:
+            assert route.again is not None
             return route.again(visit)
         except Failure:
             # The form's own page can't be shown either: the refusal stands on a page of its own.

@@ -36,6 +36,8 @@ class Slowdown:
         self._clock = clock
         self._lock = threading.Lock()
         self._tallies: dict[str, _Tally] = {}
+        self.turn = threading.Lock()
+        """One passphrase is tried at a time: each takes 64 MiB of memory for as long as it lasts."""
 
     def demand(self, *keys: str) -> None:
         """`keys`: `name:…` and `place:…`. Raises TooFast while one of these has to wait."""

@@ -4,6 +4,7 @@ Routes are declared beside their handlers and gathered in `app.py`. A handler ca
 What a route asks of the visitor stands in its declaration and is demanded before the handler runs; the verbs demand again.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -149,6 +150,8 @@ class Visit:
     session: WebSession | None = None
     actor: Actor | None = None
     failure: Failure | None = None
+    admitted: bool = False
+    """Whether the visitor was let in to what the route asks."""
 
     # --- who ------------------------------------------------------------------------------------------------------
 
@@ -200,13 +203,23 @@ class Visit:
         keys = (f"name:{called.strip().casefold()[:100]}", f"place:{self.where}")
         slowdown.demand(*keys)
         try:
-            signed = prove()
+            with slowdown.turn:
+                signed = self._prove_or_waste(prove)
         except (WrongPassphrase, UnknownPerson):
             slowdown.failed(*keys)
             # Whether the name or the passphrase was wrong is nobody's business who has neither.
             raise WrongPassphrase("Name and passphrase do not belong together.") from None
         slowdown.succeeded(keys[0])
         return signed
+
+    def _prove_or_waste(self, prove: Callable[[], Signed]) -> Signed:
+        """An unknown name takes as long as a known one: a passphrase is tried for somebody all the same."""
+        try:
+            return prove()
+        except UnknownPerson:
+            with contextlib.suppress(VaultError):
+                self.vault.keyring.identify(self.vault.keyring.persons()[0].person, self.raw("passphrase"))
+            raise
 
     def _proven(self, called: str, prefix: str) -> Signed:
         answer = self.text(f"{prefix}answer", optional=True)
