@@ -18,6 +18,8 @@ from vault.recording import Camera
 from vault.store import RECORD_NAME, read_small
 from vault.vault import Vault
 
+OVERDUE = timedelta(hours=36)
+"""A camera that is with somebody and was not docked for so long is overdue: two shifts."""
 REMARKS_AMONG = 5000
 """How many of the log's newest entries are looked through for what the dock said of cameras."""
 

@@ -19,7 +19,7 @@ from playwright.sync_api import Error, Page
 from rich.console import Console
 
 from tests.web.backoffice import BackOffice, backoffice, free_port
-from tests.web.browser import People, people, until
+from tests.web.browser import UNLOCK, People, people, until
 from tests.web.film import film
 from vault.keyholders import set_passphrase
 from vault.keys import PassphraseCost
@@ -86,15 +86,9 @@ def _measured(crowd: People, pid: int, viewings: list[str], minutes: float) -> P
     _until_served(crowd)
     for viewing in viewings:
         page = crowd.sign_in("Carel")
-        page.goto(f"{crowd.origin}/viewings/{viewing}")
-        for box in page.locator("input[name=confirm]").all():
-            box.check()
-        page.fill("#f-passphrase", crowd.back.office.secrets["Carel"])
-        page.locator(".room details summary").click()
-        page.fill("#f-second", "Geert")
-        page.fill("#f-second_passphrase", crowd.back.office.secrets["Geert"])
+        crowd.fill_unlock(page, viewing, "Carel", "Geert")
         begun = page.evaluate("Date.now()")
-        page.locator(".room form button.utrecht-button--primary-action").click(no_wait_after=True)
+        page.locator(UNLOCK).click(no_wait_after=True)
         page.wait_for_url("**/watch", wait_until="commit")
         unlocked = page.evaluate("performance.timeOrigin")
         until(page, "document.querySelector('video')?.readyState >= 2")

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_pla
 from tests.web.backoffice import BackOffice
 
 CHROMIUM = "/usr/bin/chromium"
+UNLOCK = ".room form button.utrecht-button--primary-action"
 SIZE = {"width": 1280, "height": 900}
 
 
@@ -44,6 +45,21 @@ class People:
         page.click("main form button:not([data-use-key])")
         page.wait_for_url("**/home")
         return page
+
+    def fill_unlock(self, page: Page, viewing: str, first: str, second: str | None = None) -> None:
+        """The form by which a viewing is unlocked: conditions and passphrase; with a second person, theirs at the same screen."""
+        page.goto(f"{self.origin}/viewings/{viewing}")
+        for box in page.locator("input[name=confirm]").all():
+            box.check()
+        page.fill("#f-passphrase", self.back.office.secrets[first])
+        if second is not None:
+            page.locator(".room details summary").click()
+            page.fill("#f-second", second)
+            page.fill("#f-second_passphrase", self.back.office.secrets[second])
+
+    def unlock(self, page: Page, viewing: str, first: str, second: str | None = None) -> None:
+        self.fill_unlock(page, viewing, first, second)
+        page.locator(UNLOCK).click()
 
     def _seen(self, request: Request) -> None:
         if not request.url.startswith((self.origin, "data:", "blob:")):

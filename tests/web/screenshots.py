@@ -96,14 +96,7 @@ def name_of(person: str, path: str) -> str:
 def watching(crowd: People, viewing: str, language: str) -> Page:
     """Carel and Geert unlock at one screen; the player at the switch-on."""
     page = crowd.sign_in("Carel", language)
-    page.goto(f"{crowd.origin}/viewings/{viewing}")
-    for box in page.locator("input[name=confirm]").all():
-        box.check()
-    page.fill("#f-passphrase", crowd.back.office.secrets["Carel"])
-    page.locator(".room details summary").click()
-    page.fill("#f-second", "Geert")
-    page.fill("#f-second_passphrase", crowd.back.office.secrets["Geert"])
-    page.locator(".room form button.utrecht-button--primary-action").click()
+    crowd.unlock(page, viewing, "Carel", "Geert")
     page.wait_for_url("**/watch")
     until(page, "document.querySelector('video').readyState >= 2")
     return page

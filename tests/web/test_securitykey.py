@@ -49,11 +49,7 @@ def test_a_key_signs_in_and_unlocks(crowd: People) -> None:
     page.locator("[data-use-key]").click()
     page.wait_for_url("**/home")
     geert = crowd.sign_in("Geert")
-    geert.goto(f"{crowd.origin}/viewings/{viewing}")
-    for box in geert.locator("input[name=confirm]").all():
-        box.check()
-    geert.fill("#f-passphrase", back.office.secrets["Geert"])
-    geert.locator(".room form button.utrecht-button--primary-action").click()
+    crowd.unlock(geert, viewing, "Geert")
     page.goto(f"{crowd.origin}/viewings/{viewing}")
     for box in page.locator("input[name=confirm]").all():
         box.check()

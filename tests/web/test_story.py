@@ -28,14 +28,6 @@ def crowd(tmp_path: Path) -> Iterator[People]:
         assert made.complaints == []
 
 
-def unlock(page: Page, crowd: People, viewing: str, name: str) -> None:
-    page.goto(f"{crowd.origin}/viewings/{viewing}")
-    for box in page.locator("input[name=confirm]").all():
-        box.check()
-    page.fill("#f-passphrase", crowd.back.office.secrets[name])
-    page.locator(".room form button.utrecht-button--primary-action").click()
-
-
 def shows(page: Page) -> None:
     page.wait_for_url("**/watch")
     until(page, "document.querySelector('video').readyState >= 2")
@@ -101,9 +93,9 @@ def test_a_complaint_from_report_to_picture(crowd: People, language: str) -> Non
     viewing = carel.url.split("/")[-1].split("?")[0]
     geert = crowd.sign_in("Geert", language)
     assert geert.locator(f"a[href='/viewings/{viewing}']").count() == 1
-    unlock(carel, crowd, viewing, "Carel")
+    crowd.unlock(carel, viewing, "Carel")
     carel.wait_for_selector("[data-waiting] [role=status]")
-    unlock(geert, crowd, viewing, "Geert")
+    crowd.unlock(geert, viewing, "Geert")
     shows(geert)
     shows(carel)
     for page in (carel, geert):
@@ -129,14 +121,7 @@ def test_the_player_plays_from_the_pre_roll_across_the_switch_on(crowd: People) 
     recording = back.film()
     viewing = back.viewing(recording)
     page = crowd.sign_in("Carel")
-    page.goto(f"{crowd.origin}/viewings/{viewing}")
-    for box in page.locator("input[name=confirm]").all():
-        box.check()
-    page.fill("#f-passphrase", back.office.secrets["Carel"])
-    page.locator(".room details summary").click()
-    page.fill("#f-second", "Geert")
-    page.fill("#f-second_passphrase", back.office.secrets["Geert"])
-    page.locator(".room form button.utrecht-button--primary-action").click()
+    crowd.unlock(page, viewing, "Carel", "Geert")
     shows(page)
     first = counter(page)
     assert first is not None
@@ -172,14 +157,7 @@ def test_a_missing_segment_shows_as_a_gap(crowd: People) -> None:
     recording = back.film(contents=tuple(shot.segments[at] for at in kept), segments=segments)
     viewing = back.viewing(recording)
     page = crowd.sign_in("Carel")
-    page.goto(f"{crowd.origin}/viewings/{viewing}")
-    for box in page.locator("input[name=confirm]").all():
-        box.check()
-    page.fill("#f-passphrase", back.office.secrets["Carel"])
-    page.locator(".room details summary").click()
-    page.fill("#f-second", "Geert")
-    page.fill("#f-second_passphrase", back.office.secrets["Geert"])
-    page.locator(".room form button.utrecht-button--primary-action").click()
+    crowd.unlock(page, viewing, "Carel", "Geert")
     shows(page)
     first = counter(page)
     assert first is not None
@@ -208,9 +186,9 @@ def test_learning_from_one_s_own_footage(crowd: People) -> None:
     bea.locator(f"a[href='/viewings/{viewing}']").click()
     bea.locator("form[action$=approve] button").click()
     bea.wait_for_url("**?done=approved")
-    unlock(mo, crowd, viewing, "Mo")
+    crowd.unlock(mo, viewing, "Mo")
     mo.wait_for_selector("[data-waiting] [role=status]")
-    unlock(bea, crowd, viewing, "Bea")
+    crowd.unlock(bea, viewing, "Bea")
     shows(bea)
     shows(mo)
     assert PURPOSE_SAID in mo.locator("main").inner_text()

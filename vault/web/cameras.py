@@ -2,20 +2,16 @@
 
 import base64
 import json
-from datetime import timedelta
 
 from starlette.responses import Response
 
 from vault import registers
-from vault.fleet import Fleet, add_camera, fingerprint, fleet, remove_camera
+from vault.fleet import OVERDUE, Fleet, add_camera, fingerprint, fleet, remove_camera
 from vault.policy import Action
 from vault.reports import assign, take_back
 from vault.web.visit import FormWrong, NotFound, Routes, Visit
 
 routes = Routes()
-
-OVERDUE = timedelta(hours=36)
-"""A camera that is with somebody and was not docked for so long is overdue: two shifts."""
 
 
 @routes.page("/cameras", Action.ADD_CAMERA)

@@ -8,6 +8,7 @@ from vault import registers
 from vault.clock import utc_moment, utc_text
 from vault.confirmation import unconfirmed_since
 from vault.errors import UnknownPerson
+from vault.fleet import OVERDUE, fleet
 from vault.policy import Action, Purpose, Role
 from vault.reports import addressee, missing_reports
 from vault.retention import last_sweep, soon_due
@@ -29,6 +30,9 @@ class Item:
     en: str
     asks: tuple[Action | Role, ...] | None
 
+
+_BROWSERS = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+"""By what a browser says of itself, for people to recognise a screen by; the first that fits."""
 
 VIEWERS = (
     Role.OFFICER,
@@ -95,6 +99,7 @@ def home(visit: Visit) -> Response:
         seats=[row for row in viewings if row.opened_utc is None and row.refused_utc is None and may_take_seat(row, by)],
         recorded=recorded,
         cases=[(row, utc_moment(row.received_utc)) for row in cases],
+        away=[one for one in fleet(vault, by, OVERDUE) if one.overdue] if visit.may(Action.ADD_CAMERA) else [],
         due=soon_due(vault, by)[:5] if visit.may(Action.ASK_WHY) else [],
         awaiting=last if (last := last_sweep(vault)) is not None and manages and last.awaiting else None,
         unconfirmed=unconfirmed_since(vault) if manages else None,
@@ -114,8 +119,10 @@ def sign_in_page(visit: Visit) -> Response:
 def sign_in(visit: Visit) -> Response:
     """A new session, under a new token, whatever the browser held before."""
     signed = visit.prove(visit.text("person"))
-    agent = visit.request.headers.get("user-agent", "")[:120]
-    token, _ = visit.office.sessions.begin(signed.actor.person, f"{visit.where}, {agent}")
+    agent = visit.request.headers.get("user-agent", "")
+    browser = next((name for mark, name in _BROWSERS if mark in agent), "?")
+    system = next((name for name in ("Windows", "Android", "iPhone", "Mac", "Linux") if name in agent), "?")
+    token, _ = visit.office.sessions.begin(signed.actor.person, f"{browser}, {system}, {visit.where}")
     answer = visit.go("/home")
     secure = visit.vault.settings.web.origin.startswith("https:")
     answer.set_cookie("dock-vault", token, httponly=True, samesite="strict", secure=secure, path="/")

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from vault import catalogue, registers
 from vault.errors import NotAllowed
+from vault.papers import Paper, read_paper
 from vault.people import entry
 from vault.policy import PURPOSES, Action, CaseKind, Purpose, Role, demand
 from vault.registers import ViewingRow
@@ -101,10 +102,15 @@ def one(visit: Visit) -> Response:
         recordings = [found for one in ids if (found := catalogue.get_recording(tx, one)) is not None]
         case = registers.case_of(tx, row.case_id) if row.case_id else None
         there = {one: registers.persons_present(tx, one) for one in ids}
+        papers = registers.papers_of(tx, row.id)
+    # Why it was asked for: for who asked, who decides, and who answers for all of it.
+    knows = row.requested_by == visit.by.person or visit.may(Action.APPROVE_LEARNING, Action.READ_LOG)
+    texts = [read_paper(vault, Paper(paper.id, paper.sha256)) for paper in papers] if knows else []
     waits_for_leave = row.purpose == Purpose.LEARNING.value and not row.approved_by and not row.refused_utc
     return visit.page(
         "viewing.html",
         row=row,
+        reasons=[text["reason"] for text in texts if text and text.get("reason")],
         recordings=recordings,
         there=there,
         case=case,
