@@ -161,6 +161,16 @@ def write_tree(tx: sa.Connection, tree: Tree) -> None:
     tx.execute(sa.insert(catalogue.log_head).values(only=1, size=tree.size, peaks=b"".join(tree.peaks)))
 
 
+def newest_leaves(tx: sa.Connection, back: int) -> Iterator[bytes]:
+    """The catalogue's newest `back` leaves, the newest first, a thousand in memory at a time."""
+    stop = read_tree(tx).size
+    least = max(0, stop - back)
+    while stop > least:
+        first = max(least, stop - 1000)
+        yield from reversed(read_leaves(tx, first, stop - first))
+        stop = first
+
+
 def read_leaves(tx: sa.Connection, first: int = 0, count: int = 10_000) -> list[bytes]:
     """The catalogue's leaves from `first` on, at most `count`. One that an edit left as text comes as its bytes."""
     query = sa.select(catalogue.log.c.leaf).where(catalogue.log.c.sequence >= first).order_by(catalogue.log.c.sequence)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from vault import cameras, catalogue, registers
-from vault.audit import read_leaves, read_tree
+from vault.audit import newest_leaves
 from vault.catalogue import CameraRow, docking
 from vault.clock import utc_moment
 from vault.errors import VaultError
@@ -47,6 +47,7 @@ class Fleet:
     firmware: str | None
     overdue: bool
     remarks: tuple[Remark, ...]
+    """The newest first, ten at most."""
 
 
 def fingerprint(public_key: bytes) -> str:
@@ -91,7 +92,7 @@ def fleet(vault: Vault, by: Actor, overdue_after: timedelta) -> list[Fleet]:
         recorded = newest[row.serial]
         firmware = _firmware(vault, recorded.folder) if recorded is not None and recorded.destroyed_utc is None else None
         found.append(
-            Fleet(row, carriers.get(row.serial), last, offset_ms, firmware, overdue, tuple(remarks.get(row.serial, ())[-10:]))
+            Fleet(row, carriers.get(row.serial), last, offset_ms, firmware, overdue, tuple(remarks.get(row.serial, ())[:10]))
         )
     return found
 
@@ -108,9 +109,8 @@ def _last_docking(tx: sa.Connection, serial: str) -> tuple[str | None, int | Non
 
 
 def _remarks(tx: sa.Connection) -> dict[str, list[Remark]]:
-    size = read_tree(tx).size
     found: dict[str, list[Remark]] = {}
-    for leaf in read_leaves(tx, max(0, size - REMARKS_AMONG), REMARKS_AMONG):
+    for leaf in newest_leaves(tx, REMARKS_AMONG):
         if b'"camera.' not in leaf:
             continue
         told = parse_object(leaf)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from vault import catalogue
-from vault.audit import read_leaves, read_tree
+from vault.audit import newest_leaves, read_tree
 from vault.catalogue import recording
 from vault.clock import utc_moment
 from vault.confirmation import unconfirmed_since
@@ -71,7 +71,7 @@ def measure(vault: Vault) -> Health:
         ).scalar_one()
         unproven = tx.execute(sa.select(sa.func.count()).where(standing, recording.c.proven.is_(False))).scalar_one()
         entries = read_tree(tx).size
-        times = _last(tx, entries)
+        times = _last(tx)
         trusted = catalogue.get_meta(tx, CLOCK_TRUSTED) == "yes"
     return Health(
         recordings=count,
@@ -92,13 +92,15 @@ def measure(vault: Vault) -> Health:
     )
 
 
-def _last(tx: sa.Connection, size: int) -> dict[str, str]:
+def _last(tx: sa.Connection) -> dict[str, str]:
     """Action to when it was done last."""
     marks = [f'"{action}"'.encode() for action in _TOLD]
     found: dict[str, str] = {}
-    for leaf in read_leaves(tx, max(0, size - LOOK_BACK), LOOK_BACK):
+    for leaf in newest_leaves(tx, LOOK_BACK):
         if any(mark in leaf for mark in marks):
             told = parse_object(leaf)
             if told["action"] in _TOLD:
-                found[str(told["action"])] = str(told["time_utc"])
+                found.setdefault(str(told["action"]), str(told["time_utc"]))
+        if len(found) == len(_TOLD):
+            break
     return found

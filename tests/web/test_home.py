@@ -142,3 +142,18 @@ def test_two_delete_before_the_time_with_a_reason(back: BackOffice) -> None:
     assert carel.send(path, reason="per ongeluk aangezet", **both).status_code == 303
     assert [entry["subject"] for entry in back.office.told("recording.destroyed")] == [recording]
     assert "vernietigd" in carel.get(f"/recordings/{recording}").text
+
+
+def test_the_log_is_paged_and_searched_from_its_newest_entry(back: BackOffice) -> None:
+    recording = back.office.record()
+    for _ in range(130):
+        back.office.intake.note("BWC0042", "camera.finding", "again")
+    carel = back.screen("Carel")
+    first = [int(number) for number in re.findall(r"<tr><td>(\d+)</td>", carel.get("/log").text)]
+    assert len(first) == 100
+    assert first == sorted(first, reverse=True)
+    second = [int(number) for number in re.findall(r"<tr><td>(\d+)</td>", carel.get("/log?page=2").text)]
+    assert max(second) >= min(first) - 1
+    about = carel.get(f"/log?about={recording[:8]}").text
+    assert "opname opgeslagen en bewezen" in about
+    assert "bijzonderheid van een camera" not in about

@@ -1,10 +1,11 @@
 """The log, the figures, the accountability report, and the health of vault and dock (P39, P62)."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from starlette.responses import Response
 
-from vault.audit import read_leaves, read_tree
+from vault.audit import newest_leaves, read_tree
 from vault.figures import HEADINGS_EN, HEADINGS_NL, accountability, as_csv, figures, report_csv, report_pdf
 from vault.health import health
 from vault.jsonform import Json, parse_object
@@ -31,17 +32,15 @@ def log(visit: Visit) -> Response:
     with vault.reading() as tx:
         size = read_tree(tx).size
         back = max(LINES, visit.page_number() * LINES)
-        leaves = (
-            read_leaves(tx, max(0, size - LONGEST_SEARCH), LONGEST_SEARCH)
-            if about
-            else read_leaves(tx, max(0, size - back), LINES)
-        )
-    rows = [parse_object(leaf) for leaf in leaves if not about or about.encode() in leaf]
-    found = [row for row in rows if not about or str(row["subject"]).startswith(about)][-LINES:]
+        if about:
+            near = (parse_object(leaf) for leaf in newest_leaves(tx, LONGEST_SEARCH) if about.encode() in leaf)
+            rows = list(islice((row for row in near if str(row["subject"]).startswith(about)), LINES))
+        else:
+            rows = [parse_object(leaf) for leaf in islice(newest_leaves(tx, back), back - LINES, back)]
     pages = max(1, -(-size // LINES)) if not about else 1
     return visit.page(
         "log.html",
-        rows=list(reversed(found)),
+        rows=rows,
         about=about,
         size=size,
         names=visit.names(),
