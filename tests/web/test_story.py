@@ -60,6 +60,14 @@ def _kept_by_the_browser(content: bytes) -> list[str]:
     return found
 
 
+def comes_to(page: Page, number: int) -> None:
+    """Wait until the picture of this number is on the screen: the next one, whatever the camera's frame rate, and not another."""
+    for _ in range(60):
+        if (there := counter(page)) == number:
+            return
+    raise AssertionError(f"the screen shows {there} and not {number}")
+
+
 def seek(page: Page, seconds: float) -> None:
     page.evaluate("at => { document.querySelector('video').currentTime = at; }", seconds)
     until(page, "!document.querySelector('video').seeking && document.querySelector('video').readyState >= 2")
@@ -138,7 +146,11 @@ def test_the_player_plays_from_the_pre_roll_across_the_switch_on(crowd: People) 
     until(page, f"document.querySelector('video').currentTime > {preroll_ms / 1000 + 0.5}")
     page.evaluate("document.querySelector('video').pause()")
     assert (counter(page) or 0) > at_on
+    here = counter(page) or 0
     page.locator("[data-forward]").click()
+    comes_to(page, here + 1)
+    page.locator("[data-back]").click()
+    comes_to(page, here)
     assert _kept_by_the_browser(shot.segments[0][-4096:-4000]) == []
     rects = page.locator("[data-marks] rect").count()
     assert rects == 2

@@ -8,7 +8,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const video = root.querySelector("video");
   const base = `/viewings/${facts.viewing}/${facts.recording}`;
   const dutch = document.documentElement.lang === "nl";
-  const FRAME_S = 1 / 25;
+  const LOOK_S = 0.02;
   let hls = null;
   let file = 0;
   let over = false;
@@ -84,7 +84,28 @@ document.addEventListener("DOMContentLoaded", () => {
   }, 250);
 
   const jump = (to) => { video.currentTime = Math.min(Math.max(0, to), seconds()); };
-  const step = (by) => { video.pause(); jump(video.currentTime + by * FRAME_S); };
+
+  // How long a frame lasts no camera states: a step looks on in small strides until the picture that is shown is another one.
+  let shown = 0;
+  const follow = (_, frame) => { shown = frame.mediaTime; video.requestVideoFrameCallback(follow); };
+  video.requestVideoFrameCallback(follow);
+  const once = (kind) => new Promise((done) => video.addEventListener(kind, done, { once: true }));
+  const painted = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  let stepping = false;
+  async function step(by) {
+    if (stepping || over) return;
+    stepping = true;
+    video.pause();
+    const before = shown;
+    for (let stride = 1; stride <= 25 && shown === before; stride += 1) {
+      const sought = once("seeked");
+      jump(before + by * LOOK_S * stride + 0.001);
+      await sought;
+      await painted();
+    }
+    stepping = false;
+  }
+
   const toggle = () => (video.paused ? video.play() : video.pause());
   find("play").addEventListener("click", toggle);
   find("to-on")?.addEventListener("click", () => jump(facts.switched_on_ms / 1000));
