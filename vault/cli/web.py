@@ -9,8 +9,17 @@ from vault.cli.base import config_option, opened, out
 from vault.cli.ground import DEMO_NAME
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
+from vault.errors import Reaction, VaultError
 from vault.store import read_small
 from vault.web.server import hold_ceremony, serve
+
+
+class CeremonyBroken(VaultError):
+    """The first start stopped between the vault and its papers."""
+
+    code = "web.ceremony_broken"
+    reaction = Reaction.ALARM
+    hint = "Remove what was made, and hold the ceremony again: no recording is in it yet."
 
 
 @click.command("web")
@@ -24,8 +33,13 @@ def web(config: Path, demo: bool) -> None:
     settings = load_vault_settings(config)
     if not (settings.root / "vault.json").exists():
         out.print(f"There is no vault in {settings.root} yet: the key ceremony is at {settings.web.origin}")
-        hold_ceremony(settings, SystemClock(), lambda word: out.print(f"The word that lets it begin: {word}"))
-        if not (settings.root / "vault.json").exists():
+        held = hold_ceremony(settings, SystemClock(), lambda word: out.print(f"The word that lets it begin: {word}"))
+        if held.facts and not held.finished:
+            raise CeremonyBroken(
+                "The vault was made, and its two escrow papers were not printed: nobody has them any more.",
+                hint=f"Remove {settings.root}, {settings.pins} and {settings.log_key_path}, and hold the ceremony again.",
+            )
+        if not held.finished:
             return
     shown = None
     if demo:

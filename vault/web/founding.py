@@ -59,6 +59,7 @@ class Ceremony:
     papers: dict[str, str] = field(default_factory=dict)
     made_utc: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
+    finished: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def make(self, founders: Founders) -> None:
@@ -81,6 +82,7 @@ class Ceremony:
         """The papers are printed: forget the codes and let the back office begin."""
         with self.lock:
             self.papers.clear()
+            self.finished = True
         self.done()
 
 

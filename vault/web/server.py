@@ -1,9 +1,12 @@
 """The back office as a process: pages on one address, figures on a socket of their own, a ticker that ends what was left."""
 
 import asyncio
+import contextlib
+import signal
+import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import structlog
@@ -57,17 +60,21 @@ def log_to_journal() -> None:
     )
 
 
-def hold_ceremony(settings: VaultSettings, clock: MachineClock, shown: Callable[[str], None]) -> None:
-    """Serve the first start until the papers are printed. `shown` is given the word that lets the ceremony begin."""
+def hold_ceremony(settings: VaultSettings, clock: MachineClock, shown: Callable[[str], None]) -> Ceremony:
+    """Serve the first start until the papers are printed, or the process is told to stop; what came of it.
+
+    `shown` is given the word that lets the ceremony begin.
+    """
     forbid_dumps()
     log_to_journal()
     host, _, port = settings.web.listen.rpartition(":")
     stop = threading.Event()
     ceremony = Ceremony(settings, clock, PassphraseCost(), stop.set)
     shown(ceremony.word)
-    server = uvicorn.Server(_config(build_ceremony(ceremony), host=host, port=int(port)))
+    server = _Server(_config(build_ceremony(ceremony), host=host, port=int(port)))
 
     async def run() -> None:
+        _stop_on_signals(stop.set)
         task = asyncio.create_task(server.serve())
         while not stop.is_set() and not task.done():
             await asyncio.sleep(0.2)
@@ -75,36 +82,65 @@ def hold_ceremony(settings: VaultSettings, clock: MachineClock, shown: Callable[
         await task
 
     asyncio.run(run())
+    return ceremony
 
 
 async def _serve(office: Office, listen: str, metrics_socket: Path | None) -> None:
     host, _, port = listen.rpartition(":")
-    servers = [uvicorn.Server(_config(build_app(office), host=host, port=int(port)))]
+    serving: list[tuple[_Server, list[socket.socket] | None]] = []
+    serving.append((_Server(_config(build_app(office), host=host, port=int(port))), None))
     if metrics_socket is not None:
-        remove_file(metrics_socket)
-        servers.append(uvicorn.Server(_config(build_metrics(office), uds=str(metrics_socket))))
+        serving.append((_Server(_config(build_metrics(office))), [_bound(metrics_socket)]))
     ticker = asyncio.create_task(_tick(office))
     try:
-        await _until_one_ends(servers)
+        await _until_one_ends(serving)
     finally:
         ticker.cancel()
+        if metrics_socket is not None:
+            remove_file(metrics_socket)
 
 
-async def _until_one_ends(servers: list[uvicorn.Server]) -> None:
+def _bound(path: Path) -> socket.socket:
+    """A unix socket for owner and group; one that a killed process left is replaced."""
+    remove_file(path)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.bind(str(path))
+    path.chmod(0o660)
+    return made
+
+
+class _Server(uvicorn.Server):
+    """One that leaves signals alone: uvicorn raises them again at its end, and the process would die before it has tidied up."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _stop_on_signals(stop: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+async def _until_one_ends(serving: list[tuple[_Server, list[socket.socket] | None]]) -> None:
     """When one was told to stop, both do."""
-    tasks = [asyncio.create_task(server.serve()) for server in servers]
+
+    def stop() -> None:
+        for server, _ in serving:
+            server.should_exit = True
+
+    _stop_on_signals(stop)
+    tasks = [asyncio.create_task(server.serve(sockets)) for server, sockets in serving]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for server in servers:
-        server.should_exit = True
+    stop()
     await asyncio.gather(*tasks)
 
 
-def _config(app: Starlette, host: str = "127.0.0.1", port: int = 0, uds: str | None = None) -> uvicorn.Config:
+def _config(app: Starlette, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        uds=uds,
         log_level="warning",
         access_log=False,
         server_header=False,
