@@ -13,6 +13,7 @@ from vault.durable import remove_file, replace_new
 from vault.errors import KeyringRefused
 from vault.keyring import Identity, Keyring, read_keyring, read_pins
 from vault.keys import PassphraseCost
+from vault.lock import KeyringLock
 from vault.people import Signed
 from vault.policy import Action, demand, demand_second
 from vault.store import read_small
@@ -34,18 +35,19 @@ def change(
     """
     acting = demand(Action.CHANGE_KEYRING, first.actor)
     demand_second(Action.CHANGE_KEYRING, acting, second.actor)
-    keyring = vault.keyring
     present = [first.identity, second.identity, *helpers]
-    changed = change_keyring(keyring, edits, present, utc_text(vault.clock.now()), cost, escrow)
-    write_keyring(vault, changed.content)
+    with KeyringLock(vault.settings.root):
+        changed = change_keyring(vault.keyring, edits, present, utc_text(vault.clock.now()), cost, escrow)
+        write_keyring(vault, changed.content)
     return changed
 
 
 def set_passphrase(vault: Vault, who: Signed, passphrase: str, cost: PassphraseCost) -> None:
     """Put a person's keys under another passphrase. Whoever has an older copy of the file and the old passphrase still opens
     those: where a passphrase leaked, the person's keys must change, by leaving and enrolling anew."""
-    content = read_small(vault.settings.root / "keyring.json", KEYRING_LIMIT_BYTES)
-    write_keyring(vault, change_passphrase(vault.keyring, content, who.identity, passphrase, cost))
+    with KeyringLock(vault.settings.root):
+        content = read_small(vault.settings.root / "keyring.json", KEYRING_LIMIT_BYTES)
+        write_keyring(vault, change_passphrase(vault.keyring, content, who.identity, passphrase, cost))
 
 
 def write_keyring(vault: Vault, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""One process at a time takes recordings into a vault, or rebuilds its catalogue."""
+"""One process at a time takes recordings into a vault, or rebuilds its catalogue; one person at a time changes its keyring."""
 
 import fcntl
 import os
@@ -8,6 +8,7 @@ from vault.durable import storage_errors
 from vault.errors import VaultBusy
 
 LOCK_NAME = "intake.lock"
+KEYRING_LOCK_NAME = "keyring.lock"
 
 
 class IntakeLock:
@@ -32,3 +33,21 @@ class IntakeLock:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class KeyringLock:
+    """From reading keyring.json to its replacement: whoever comes second waits, and reads what the first wrote.
+
+    Raises StorageFailed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        with storage_errors(f"opening {KEYRING_LOCK_NAME}"):
+            self._fd = os.open(root / KEYRING_LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def __enter__(self) -> "KeyringLock":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)

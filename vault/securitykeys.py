@@ -7,7 +7,7 @@ answer alone is refused. fido2 checks the protocol.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +34,7 @@ from vault.jsonform import from_base64, to_base64
 from vault.keyholders import write_keyring
 from vault.keyring_form import SecurityKeyForm
 from vault.keys import DEVICE_ANSWER_BYTES
+from vault.lock import KeyringLock
 from vault.people import Signed, sign_in_by_device
 from vault.store import read_small
 from vault.vault import KEYRING_LIMIT_BYTES, Vault
@@ -116,7 +117,7 @@ def add(vault: Vault, who: Signed, origin: str, state: Any, answer: Answer, labe
         nonce=to_base64(nonce),
         sealed=to_base64(sealed),
     )
-    _replace(vault, who.actor.person, [*vault.keyring.security_keys.get(who.actor.person, []), form])
+    _replace(vault, who.actor.person, lambda standing: [*standing, form])
     _tell(vault, who, "person.security_key_added", form.label)
 
 
@@ -126,7 +127,7 @@ def remove(vault: Vault, who: Signed, credential: str) -> None:
     gone = [form for form in standing if form.credential == credential]
     if not gone:
         raise SecurityKeyRefused("There is no such security key.")
-    _replace(vault, who.actor.person, [form for form in standing if form not in gone])
+    _replace(vault, who.actor.person, lambda known: [form for form in known if form.credential != credential])
     _tell(vault, who, "person.security_key_removed", gone[0].label)
 
 
@@ -177,9 +178,11 @@ def _host(origin: str) -> str:
     return urlsplit(origin).hostname or ""
 
 
-def _replace(vault: Vault, person: str, forms: Sequence[SecurityKeyForm]) -> None:
-    content = read_small(vault.settings.root / "keyring.json", KEYRING_LIMIT_BYTES)
-    write_keyring(vault, with_security_keys(content, person, forms))
+def _replace(vault: Vault, person: str, change: Callable[[Sequence[SecurityKeyForm]], Sequence[SecurityKeyForm]]) -> None:
+    with KeyringLock(vault.settings.root):
+        content = read_small(vault.settings.root / "keyring.json", KEYRING_LIMIT_BYTES)
+        known = vault.keyring.security_keys.get(person, [])
+        write_keyring(vault, with_security_keys(content, person, change(known)))
 
 
 def _tell(vault: Vault, who: Signed, action: str, label: str) -> None:

@@ -204,6 +204,17 @@ def test_a_form_of_another_site_does_nothing(back: BackOffice) -> None:
     assert carel.http.post(path, data={"csrf": own}, headers={"origin": ORIGIN}).status_code == 303
 
 
+def test_no_secret_is_shown_again(back: BackOffice) -> None:
+    """A refused form comes back with what was typed, but no passphrase, escrow code or security key's answer."""
+    carel = back.screen("Carel")
+    typed = {"change": "dismiss", "person": back.office.id("Vera"), "function": "VC", "code_ESCROW-A": "AAAA-SECRET-AAAA"}
+    typed |= {"passphrase": "a wrong secret phrase", "second": "Petra", "second_passphrase": "another secret phrase"}
+    answer = carel.send("/ceremony", **typed)
+    assert answer.status_code == 422
+    assert 'value="Petra"' in answer.text
+    assert not any(secret in answer.text for secret in ("SECRET", "secret phrase"))
+
+
 def test_a_body_is_bounded(back: BackOffice) -> None:
     answer = back.screen().http.post("/sign-in", content=b"person=" + b"x" * (BODY_MAX_BYTES + 1))
     assert answer.status_code == 413

@@ -31,6 +31,7 @@ def test_what_is_served_is_what_the_log_says(back: BackOffice) -> None:
     assert [init + segment for segment in segments] == list(film().segments)
     assert back.told_bytes() == len(init) + sum(map(len, segments))
     assert carel.get(f"{base}/{len(segments)}.m4s").status_code == 404
+    assert carel.http.head(f"{base}/0.m4s").status_code == 405
     assert carel.get(f"{base}/0.file").status_code == 404
 
 

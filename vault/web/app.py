@@ -195,6 +195,9 @@ def _serve(visit: Visit, route: Route) -> Response:
     office, request = visit.office, visit.request
     if request.headers.get("host", "") not in _hosts(office):
         raise NotFound("This is not the address of the back office.")
+    if request.method != route.method:
+        # HEAD would open and log what it does not give out.
+        return _bare(HTTPStatus.METHOD_NOT_ALLOWED)
     token = request.cookies.get(COOKIE)
     # Asking where a viewing stands is not using the back office: an idle screen locks, unless a viewing is on it.
     visit.session = office.sessions.find(token, touch=not request.url.path.endswith("/here"))

@@ -119,6 +119,11 @@ class Routes:
         return declare
 
 
+def _is_secret(name: str) -> bool:
+    """Fields that no page shows again: passphrases, escrow codes, what a security key answered."""
+    return name.startswith("code_") or any(word in name for word in ("passphrase", "answer", "challenge"))
+
+
 def permitted(actor: Actor, asks: Sequence[Action | Role] | None) -> NotAllowed | None:
     """None where this person may come in, else the first refusal. A role may be held or stood in for."""
     if asks is None:
@@ -333,8 +338,8 @@ class Visit:
             "words": self.words,
             "t": self.words.t,
             "said": told,
-            "typed": {name: values[0] for name, values in self.form.items() if "passphrase" not in name},
-            "typed_many": {name: values for name, values in self.form.items() if "passphrase" not in name},
+            "typed": {name: values[0] for name, values in self.form.items() if not _is_secret(name)},
+            "typed_many": {name: values for name, values in self.form.items() if not _is_secret(name)},
             "path": self.request.url.path,
             "done": self.query("done") if self.session is not None else "",
         }
