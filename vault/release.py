@@ -68,15 +68,15 @@ class Opened:
         Raises CannotOpen, StorageFailed.
         """
         stop = min(stop, part.size_bytes)
-        found = bytearray()
+        found: list[bytes] = []
         first, last = start // PIECE_BYTES, max(start, stop - 1) // PIECE_BYTES
         for piece in range(first, last + 1) if start < stop else ():
             offset, length = piece_span(part.size_bytes, piece)
             sealed = read_span(self.folder / part.sealed_name, offset, length)
             plain = open_piece(self.key(), self._place(part), piece, sealed)
             begin = piece * PIECE_BYTES
-            found += plain[max(0, start - begin) : stop - begin]
-        return bytes(found)
+            found.append(plain[max(0, start - begin) : stop - begin])
+        return found[0] if len(found) == 1 else b"".join(found)
 
     def _place(self, part: FilePart) -> Place:
         return Place(self._vault_id, self.record.recording, part.sealed_name, part.size_bytes)

@@ -87,6 +87,8 @@ class Rooms:
         self._waiting: dict[str, _Waiting] = {}
         self._rooms: dict[str, Room] = {}
         self._over: dict[str, str] = {}
+        self._opening = threading.Lock()
+        """One span is opened at a time: what stands around it is opened with it, up to 64 MiB (ruling 18)."""
         self.served_bytes = 0
         """Content given out since this process began, by all viewings."""
 
@@ -179,7 +181,8 @@ class Rooms:
         """A span of content; its entry stands in the log first. Raises as `Session.show`, and NotInRoom."""
         with self.room(viewing_id, screen) as room:
             try:
-                shown = room.session.show(span)
+                with self._opening:
+                    shown = room.session.show(span)
             finally:
                 self._forget_ended(viewing_id, room)
             with self._lock:

@@ -19,7 +19,7 @@ from vault.config import VaultSettings
 from vault.durable import remove_file
 from vault.handover import discard_packages
 from vault.keys import PassphraseCost
-from vault.memory import forbid_dumps
+from vault.memory import forbid_dumps, give_back_memory
 from vault.vault import Vault
 from vault.web.app import build_app, build_office
 from vault.web.founding import Ceremony, build_ceremony
@@ -34,6 +34,7 @@ TICK_S = 1.0
 def serve(vault: Vault, clock: MachineClock, demo: Mapping[str, str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT. Every open viewing ends before this returns."""
     forbid_dumps()
+    give_back_memory()
     log_to_journal()
     settings = vault.settings.web
     if settings.packages.is_dir():
