@@ -209,5 +209,13 @@ def _sub_folders(watched: Path, mounts: dict[Path, _Mount]) -> list[Volume]:
     return [
         Volume(entry, shown((entry.name,)), shown((entry.name,)), "folder", not os.access(entry, os.W_OK))
         for entry in entries
-        if entry not in mounts and stat.S_ISDIR(entry.lstat().st_mode)
+        if entry not in mounts and _is_folder(entry)
     ]
+
+
+def _is_folder(entry: Path) -> bool:
+    """Whether it is a folder, and no link to one. What was taken away since it was listed is none."""
+    try:
+        return stat.S_ISDIR(entry.lstat().st_mode)
+    except OSError:
+        return False

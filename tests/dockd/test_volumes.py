@@ -155,6 +155,15 @@ def test_sub_folders_of_the_watched_folder_are_cards(tmp_path: Path) -> None:
         ]
 
 
+def test_a_card_that_goes_while_it_is_looked_at_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault A1: it was in the folder's list, and is gone a moment later. The dock serves on."""
+    (tmp_path / "stays").mkdir()
+    listed = [tmp_path / "gone", tmp_path / "stays"]
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter(listed if folder == tmp_path else []))
+    watcher = MountWatcher((), watched_folder=tmp_path)
+    assert [volume.bay for volume in watcher.volumes()] == ["stays"]
+
+
 def test_a_new_sub_folder_is_noticed_by_its_hint(tmp_path: Path) -> None:
     with watching(watched_folder=tmp_path) as seen:
         assert seen.bays() == []
