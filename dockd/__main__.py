@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,21 +14,21 @@ import click
 import structlog
 from rich.console import Console
 
+from dockd.approach import Approach
 from dockd.bay import Bay, Board
-from dockd.card import Card
 from dockd.config import DockSettings, load_dock_settings
 from dockd.daemon import GRACE_S, STOP_S, Daemon
-from dockd.dock import Docked, mounted, plugged
+from dockd.dock import Docked, plugged
 from dockd.halt import Halt
 from dockd.journal import log_to_journal
 from dockd.kiosk.server import serve_page
-from dockd.mount import MountedCard
 from dockd.notify import ServiceManager
 from dockd.pull import Port, Pull, Workplace
+from dockd.reader.bus import ReaderBus
+from dockd.reader.processes import Readers
 from dockd.roster import Roster
 from dockd.screen import follow, show_places, show_report, show_status, watch_status
 from dockd.status import ask_status
-from dockd.usb import UsbWatcher, bus_of
 from dockd.volumes import MountWatcher, Volume
 from vault.clock import Clock, SystemClock
 from vault.config import load_vault_settings
@@ -69,8 +69,8 @@ def cli() -> None:
 @config_option
 def run(config_path: Path) -> int:
     """Serve all bays until SIGTERM (the daemon)."""
-    clock = SystemClock()
-    return serve(load_dock_settings(config_path), clock, lambda root: MountedCard(root, clock))
+    settings = load_dock_settings(config_path)
+    return serve(settings, SystemClock(), Readers(settings.reader_socket, log_level=settings.log_level))
 
 
 @cli.command()
@@ -87,16 +87,19 @@ def once(place: str, config_path: Path) -> int:
     settings = load_dock_settings(config_path)
     log_to_journal("error")
     clock = SystemClock()
-    docked = _docked_at(place, settings, clock)
+    docked = _docked_at(place, settings)
     with _workplace(settings, clock) as workplace:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: workplace.halt.request())
-        port = Port(docked.volume_id, docked.open, docked.lanes, seen_arriving=True)
+        port = Port(docked.volume_id, docked.open, docked.lanes, True, docked.writable, docked.leave)
         bay = Bay(docked.bay, Board(), clock)
         pull = Pull(port, workplace, bay, threading.Event())
         console = Console()
         with ThreadPoolExecutor(1) as pool:
-            report = follow(console, bay, pool.submit(pull.run))
+            try:
+                report = follow(console, bay, pool.submit(pull.run))
+            finally:
+                port.leave()
     show_report(console, report)
     return report.reaction.value if report.reaction is not None else 0
 
@@ -110,9 +113,8 @@ def look(config_path: Path) -> int:
     """
     settings = load_dock_settings(config_path)
     log_to_journal("error")
-    clock = SystemClock()
     volumes = _watcher(settings).volumes()
-    usb = _usb(settings, clock)
+    usb = _usb(settings)
     show_places(Console(), volumes, usb.devices() if usb is not None else ())
     return 0
 
@@ -152,13 +154,13 @@ def watch(config_path: Path) -> int:
     return 0
 
 
-def serve(settings: DockSettings, clock: Clock, open_card: Callable[[Path], Card], *, stop_s: float = STOP_S) -> int:
+def serve(settings: DockSettings, clock: Clock, readers: Readers, *, stop_s: float = STOP_S) -> int:
     """The daemon from its settings to its exit code."""
     log_to_journal(settings.log_level)
     manager = ServiceManager.from_environment(os.environ, os.getpid())
     manager.extend(RECOVERY_S)
     with _workplace(settings, clock) as workplace:
-        if not Daemon(settings, workplace, manager, open_card, stop_s=stop_s).run():
+        if not Daemon(settings, workplace, manager, readers, stop_s=stop_s).run():
             # A thread is stuck in a device, and the interpreter would wait for it for ever. What it had in hand has no row
             # and no key: the next start drops it.
             sys.stderr.flush()
@@ -192,10 +194,10 @@ def _workplace(settings: DockSettings, clock: Clock) -> Iterator[Workplace]:
         )
 
 
-def _docked_at(place: str, settings: DockSettings, clock: Clock) -> Docked:
+def _docked_at(place: str, settings: DockSettings) -> Docked:
     """What stands at the place that a person named. Raises NothingThere."""
     if place.startswith("usb:"):
-        usb = _usb(settings, clock)
+        usb = _usb(settings)
         bay = place.replace(":", " ", 1)
         devices = usb.devices() if usb is not None else ()
         for device in devices:
@@ -210,7 +212,7 @@ def _docked_at(place: str, settings: DockSettings, clock: Clock) -> Docked:
     volumes = _watcher(settings, path.parent).volumes()
     folder = Volume(path, path.name, path.name, "folder", read_only=False)
     volume = next((volume for volume in volumes if volume.mountpoint == path), folder)
-    return mounted(volume, lambda root: MountedCard(root, clock))
+    return Approach(settings, Readers(settings.reader_socket, log_level="error")).volume(volume)
 
 
 def _watcher(settings: DockSettings, *roots: Path) -> MountWatcher:
@@ -219,14 +221,13 @@ def _watcher(settings: DockSettings, *roots: Path) -> MountWatcher:
     )
 
 
-def _usb(settings: DockSettings, clock: Clock) -> UsbWatcher | None:
-    """One look at the bus, if the settings name one."""
-    bus = bus_of(settings.usb_backend)
-    if bus is None:
+def _usb(settings: DockSettings) -> ReaderBus | None:
+    """One look at the bus, if the settings name one. Raises CardStuck."""
+    if settings.usb_backend == "off":
         return None
-    watcher = UsbWatcher(bus, clock)
-    watcher.look()
-    return watcher
+    bus = ReaderBus(Readers(settings.reader_socket, log_level="error"), settings.usb_backend)
+    bus.look()
+    return bus
 
 
 def main() -> None:

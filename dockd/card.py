@@ -84,7 +84,7 @@ class CardLimits:
 
     objects: int = 100_000
     depth: int = 32
-    listing_s: float = 120
+    listing_s: float = 90
 
 
 DEFAULT_LIMITS = CardLimits()

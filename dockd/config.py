@@ -57,6 +57,9 @@ class DockSettings(BaseModel):
     )
     usb_backend: Annotated[StrictStr, AfterValidator(_names_a_backend)] = "libusb"
     rescan_seconds: int = Field(default=30, ge=1, le=3600)
+    reader_socket: AbsolutePath | None = None
+    erase_socket: AbsolutePath | None = None
+    erase_root: AbsolutePath = Path("/run/dock-vault/erase")
     status_socket: AbsolutePath = Path("/run/dockd/status.sock")
     page: Annotated[StrictStr, Field(pattern=r"^127\.0\.0\.1:[0-9]{1,5}$")] = "127.0.0.1:8470"
     back_office: StrictStr = "http://localhost:8480"

@@ -3,21 +3,20 @@
 import contextlib
 import queue
 import signal
-from collections.abc import Callable
 from enum import Enum, auto
-from pathlib import Path
 from types import FrameType
 
 import structlog
 
+from dockd.approach import Approach
 from dockd.bay import Board, Vigil
-from dockd.card import Card
 from dockd.config import DockSettings
-from dockd.dock import Dock, Docked, mounted, plugged
+from dockd.dock import Dock, Docked, plugged
 from dockd.notify import ServiceManager
 from dockd.pull import Workplace
+from dockd.reader.bus import ReaderBus
+from dockd.reader.processes import Readers
 from dockd.status import StatusServer
-from dockd.usb import UsbWatcher, bus_of
 from dockd.visit import pause
 from dockd.volumes import MountWatcher
 
@@ -47,7 +46,7 @@ class Daemon:
         settings: DockSettings,
         workplace: Workplace,
         manager: ServiceManager,
-        open_card: Callable[[Path], Card],
+        readers: Readers,
         *,
         stop_s: float = STOP_S,
     ) -> None:
@@ -63,9 +62,8 @@ class Daemon:
             rescan_s=settings.rescan_seconds,
         )
         clock = workplace.clock
-        bus = bus_of(settings.usb_backend)
-        self._usb = UsbWatcher(bus, clock) if bus is not None else None
-        self._open_card = open_card
+        self._usb = ReaderBus(readers, settings.usb_backend) if settings.usb_backend != "off" else None
+        self._approach = Approach(settings, readers)
         self._dock = Dock(self._standing, workplace, self._board, pause, self._stir)
         self._status = StatusServer(settings.status_socket, self._board, clock)
         self._vigil = Vigil(manager.watchdog_s, clock) if manager.watchdog_s is not None else None
@@ -98,7 +96,7 @@ class Daemon:
         return self._stop()
 
     def _standing(self) -> list[Docked]:
-        found = [mounted(volume, self._open_card) for volume in self._watcher.volumes()]
+        found = [self._approach.volume(volume) for volume in self._watcher.volumes()]
         return found + [plugged(device) for device in (self._usb.devices() if self._usb is not None else ())]
 
     def _stir(self) -> None:

@@ -12,6 +12,7 @@ import structlog
 
 from dockd.bay import Board, Pulse
 from dockd.card import Card
+from dockd.erasable import Writable
 from dockd.mtp import LANES
 from dockd.pull import Port, Workplace
 from dockd.usb import UsbDevice
@@ -30,6 +31,7 @@ class Docked:
 
     `key` is this camera at this docking, `slot` the place: one visit at a time serves it. `bay` is the place's name for
     people. `may_change` says whether it can show something new while it stands: a folder into which somebody still copies.
+    `writable` opens the card for its erase, where `open` does not; `leave` lets go of it when its docking is over.
     """
 
     key: Hashable
@@ -39,19 +41,25 @@ class Docked:
     open: Callable[[], Card]
     lanes: int
     may_change: bool
+    writable: Writable | None = None
+    leave: Callable[[], None] = lambda: None
 
 
-def mounted(volume: Volume, open_card: Callable[[Path], Card]) -> Docked:
+def mounted(
+    volume: Volume,
+    open_card: Callable[[Path], Card],
+    writable: Writable | None = None,
+    leave: Callable[[], None] = lambda: None,
+) -> Docked:
     """A camera whose card is a mounted volume."""
     place = volume.mountpoint
-    return Docked(
-        (place, volume.volume_id), place, volume.bay, volume.volume_id, lambda: open_card(place), MOUNTED_LANES, may_change=True
-    )
+    key = (place, volume.volume_id)
+    return Docked(key, place, volume.bay, volume.volume_id, lambda: open_card(place), MOUNTED_LANES, True, writable, leave)
 
 
 def plugged(device: UsbDevice) -> Docked:
     """A camera on the USB."""
-    return Docked(device.key, device.bay, device.bay, device.volume_id, device.open, LANES, may_change=False)
+    return Docked(device.key, device.bay, device.bay, device.volume_id, device.open, LANES, False, None, device.leave)
 
 
 class Dock:
@@ -107,7 +115,9 @@ class Dock:
     def _arrived(self, docked: Docked) -> Visit:
         taken = {visit.bay.name for visit in self._visits.values()}
         name = docked.bay if docked.bay not in taken else str(docked.slot)
-        port = Port(docked.volume_id, docked.open, docked.lanes, seen_arriving=self._looked_before)
+        port = Port(
+            docked.volume_id, docked.open, docked.lanes, self._looked_before, writable=docked.writable, leave=docked.leave
+        )
         visit = Visit(name, port, self._work, self._board, self._pause, self._stirred)
         log.info("camera arrived", bay=name)
         visit.start()

@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dockd.bay import Bay, Phase
 from dockd.card import Card, CardFile, CardFileChanged, CardRecording, FileReader
 from dockd.halt import Recall
-from dockd.timeline import SegmentFacts, SegmentTimeline
+from dockd.timeline import SegmentFacts, SegmentTimeline, Witness
 from vault.errors import Failure
 from vault.intake import Attempt
 
@@ -51,16 +51,17 @@ class Lanes:
         """
 
         def receive(index: int) -> None:
-            timeline = SegmentTimeline()
             with self._card.open(_present(recording, index)) as reader:
+                # A reader in a process of its own has looked at the boxes there.
+                witness: Witness = reader if isinstance(reader, Witness) else SegmentTimeline()
                 source = WatchedSource(reader, self._bay, self._recall)
                 taken = False
                 try:
-                    attempt.receive(index, source, (timeline,))
+                    attempt.receive(index, source, (witness,) if isinstance(witness, SegmentTimeline) else ())
                     taken = True
                 finally:
                     self._settle(source, keep_bytes=taken)
-            facts[index] = timeline.facts()
+                facts[index] = witness.facts()
 
         self._each(receive, [index for index in attempt.missing() if not attempt.stands(index)])
 

@@ -5,9 +5,9 @@ Everything up to the erase may fail freely and is tried again; the camera still 
 
 import re
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
@@ -27,11 +27,13 @@ from dockd.card import (
     Refused,
     shown,
 )
+from dockd.erasable import Writable
 from dockd.erase import Eraser, ObjectDiffers, StillThere
 from dockd.halt import Halt, Recall
 from dockd.lanes import SETTLE_BYTES_PER_S, Lanes
 from dockd.manifest import DeviceClaim
 from dockd.outcome import Outcome, Problem, PullReport, outcome_of_refused, shown_name
+from dockd.quarantine import Quarantine
 from dockd.roster import InHand, Roster
 from dockd.timeline import judge
 from vault.clock import Clock
@@ -50,13 +52,16 @@ class Port:
     """How the card of one docked camera is reached.
 
     `volume_id` names it where the card does not. `lanes` is how many files the transport reads at once. `seen_arriving` is
-    false for what stood there before anybody looked: nobody knows then how old the camera's own time is.
+    false for what stood there before anybody looked: nobody knows then how old the camera's own time is. `writable` opens it for
+    its erase, where `open` does not; `leave` lets go of it.
     """
 
     volume_id: str
     open: Callable[[], Card]
     lanes: int
     seen_arriving: bool
+    writable: Writable | None = None
+    leave: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Workplace:
     lanes: int
     erase: bool
     chapters: re.Pattern[str] | None
+    quarantine: Quarantine = field(default_factory=Quarantine)
 
 
 class Pull:
@@ -271,14 +277,24 @@ class Pull:
             else:
                 claim = remnant.recording.claim
                 taken.append((remnant.recording, Outcome(shown_name(claim), claim, receipt=receipt)))
-        if self._work.erase:
-            eraser = Eraser(card, self._port.open, self._intake, self._bay, self._recall)
-            taken = self._erase_each(eraser, camera, taken)
-            self._finish_erases(eraser, camera)
+        if self._work.erase and (any(outcome.stored for _, outcome in taken) or self._intake.erasing(camera.serial)):
+            with self._erasable(card) as (card, reopen):
+                eraser = Eraser(card, reopen, self._intake, self._bay, self._recall)
+                taken = self._erase_each(eraser, camera, taken)
+                self._finish_erases(eraser, camera)
         outcomes += [outcome for _, outcome in taken]
         doubled = self._work.roster.doubled(self._bay.name)
         remarks = tuple(sentence for _, sentence in self._said)
         return PullReport(camera.serial, tuple(outcomes), self._work.erase, doubled, remarks)
+
+    @contextmanager
+    def _erasable(self, card: Card) -> Iterator[tuple[Card, Callable[[], Card]]]:
+        """The card as it may be erased, and how it is opened anew. Raises CardReadOnly."""
+        if self._port.writable is None:
+            yield card, self._port.open
+            return
+        with self._port.writable() as reopen, closing(reopen()) as writable:
+            yield writable, reopen
 
     def _erase_each(
         self, eraser: Eraser, camera: Camera, taken: list[tuple[CardRecording, Outcome]]

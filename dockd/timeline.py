@@ -10,6 +10,7 @@ import hashlib
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from dockd.boxes import BrokenBoxError, Fragment, SampleDefaults, Track, milliseconds, read_moof, read_moov
 from dockd.document import PREROLL_REQUESTED_MS, ROUNDING_MS, ManifestRefused, RecordingDocument, recording_document
@@ -43,6 +44,14 @@ class SegmentFacts:
     fragments: tuple[Fragment, ...]
     movie_ms: int | None
     odd: tuple[str, ...]
+
+
+@runtime_checkable
+class Witness(Protocol):
+    """Whoever looked at a file's boxes while its bytes passed by."""
+
+    def facts(self) -> SegmentFacts:
+        """What they say, once the file came to its end."""
 
 
 class SegmentTimeline:

@@ -54,7 +54,7 @@ class UsbDevice:
 
     `bay` is "usb" with bus and ports, as in "usb 1-2.4". `key` is another one after each plugging. `volume_id` names a camera
     whose card names none; the serial in it is what the wire says, and proves nothing (fault A11). `refusal` says why it is not
-    opened, where it is not.
+    opened, where it is not. `leave` lets go of it when its docking is over.
     """
 
     key: Hashable
@@ -62,6 +62,7 @@ class UsbDevice:
     volume_id: str
     refusal: str | None
     open: Callable[[], Card]
+    leave: Callable[[], None] = lambda: None
 
 
 class Bus(Protocol):
@@ -124,6 +125,11 @@ class UsbWatcher:
         """Cameras, and what is refused, sorted by bay."""
         with self._lock:
             return tuple(sorted((device for device in self._known.values() if device is not None), key=lambda device: device.bay))
+
+    def find(self, key: Hashable) -> UsbDevice | None:
+        """The one device with this key, if it stands there now. No other one is asked anything."""
+        device = next((device for device in self._bus() if _key(device) == key), None)
+        return None if device is None else self._recognised(key, device)
 
     def look(self) -> bool:
         """Look at the bus now. True if something came or left."""

@@ -10,6 +10,7 @@ from dockd.card import CardError, CardGone
 from dockd.halt import Stopping
 from dockd.outcome import PullReport
 from dockd.pull import Port, Pull, Workplace
+from dockd.reader.processes import ReaderDied
 from vault.errors import Failure, Reaction, UnknownCamera, VaultError, VaultFull
 
 log = structlog.get_logger()
@@ -95,6 +96,9 @@ class Visit:
 
     def _round(self) -> None:
         self._content = False
+        if self._work.quarantine.holds(self.bay.name):
+            self._close_port()
+            return
         try:
             report = self._pull.run()
         except Failure as failure:
@@ -107,7 +111,18 @@ class Visit:
         else:
             self._ended_with(report)
 
+    def _close_port(self) -> None:
+        """Nothing more is opened here."""
+        self._failures = PATIENCE
+        self.bay.enter(
+            Phase.FAULT,
+            "Readers died at this port three times, so it is closed. The camera keeps its recordings: keep it apart and call for"
+            " help. The port opens again when dockd is restarted.",
+        )
+        log.error("port quarantined", bay=self.bay.name)
+
     def _ended_with(self, report: PullReport) -> None:
+        self._work.quarantine.well(self.bay.name)
         self._ask_for_reports()
         self.bay.enter(report.phase, report.message)
         log.info("pull ended", bay=self.bay.name, camera=report.serial, phase=report.phase.value, sentence=report.message)
@@ -134,6 +149,10 @@ class Visit:
             self._pull = Pull(self._port, self._work, self.bay, self._gone)
         patient = isinstance(failure, VaultError) or failure.reaction is Reaction.TRY_AGAIN
         self._missed((failure.code,), patient=patient)
+        if isinstance(failure, ReaderDied):
+            self._work.quarantine.died(self.bay.name)
+            if self._work.quarantine.holds(self.bay.name):
+                self._close_port()
 
     def _missed(self, likeness: tuple[str, ...], *, patient: bool) -> None:
         self._failures = self._failures + 1 if likeness == self._likeness and not patient else 1
@@ -171,6 +190,7 @@ class Visit:
     def _end(self) -> None:
         state = self.bay.state
         self._work.roster.leave(self.bay.name)
+        self._port.leave()
         if self._gone.is_set():
             if state.phase in (Phase.SAFE, Phase.UNKNOWN):
                 self.bay.board.remove(self.bay.name)

@@ -21,7 +21,8 @@ from vault.jsonform import to_base64
 from vault.vault import Vault
 
 DOCKD = Path(sysconfig.get_path("scripts")) / "dockd"
-HELD = Path(__file__).with_name("held_dockd.py")
+WITH_READER = Path(__file__).with_name("dockd_with_reader.py")
+HELD = Path(__file__).with_name("held_reader.py")
 ENOUGH_S = 60.0
 LOOK_S = 0.01
 
@@ -77,7 +78,16 @@ class Pier:
 class Service:
     """`dockd run` as systemd would start it: with a notification socket and, if asked for, a watchdog. Context manager."""
 
-    def __init__(self, pier: Pier, *, watchdog_s: float | None = None, held_at: str = "", stop_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        pier: Pier,
+        *,
+        watchdog_s: float | None = None,
+        held_at: str = "",
+        stop_s: float = 30.0,
+        reader: Path | None = None,
+        first_wait_s: float = 5.0,
+    ) -> None:
         self._pier = pier
         self.held = pier.folder / "held"
         self.go = pier.folder / "go"
@@ -91,7 +101,9 @@ class Service:
             environment["WATCHDOG_USEC"] = str(round(watchdog_s * 1_000_000))
         command: list[object] = [DOCKD, "run", "--config", pier.config]
         if held_at:
-            command = [sys.executable, HELD, pier.config, held_at, self.held, self.go, stop_s]
+            command = [sys.executable, WITH_READER, pier.config, stop_s, first_wait_s, HELD, held_at, self.held, self.go]
+        elif reader is not None:
+            command = [sys.executable, WITH_READER, pier.config, stop_s, first_wait_s, reader]
         self._journal = pier.folder / "journal"
         with self._journal.open("ab") as journal:
             self.process = subprocess.Popen([*map(str, command)], stderr=journal, env=environment)
@@ -119,10 +131,15 @@ class Service:
     def until_held(self) -> None:
         never = threading.Event()
         for _ in range(round(ENOUGH_S / LOOK_S)):
-            if self.held.exists():
+            if self.held.exists() and self.held.stat().st_size:
                 return
             never.wait(LOOK_S)
         raise AssertionError("the card was never read up to there")
+
+    def until_bay(self, name: str, containing: str) -> None:
+        """Until the bay says so."""
+        while not any(bay["bay"] == name and containing in bay["message"] for bay in self.bays()):
+            self.next()
 
     def stop(self) -> int:
         """SIGTERM, and the exit code."""

@@ -32,7 +32,7 @@ def test_the_shipped_file_explains_every_key_with_its_default(tmp_path: Path) ->
     assert set(tomllib.loads(uncommented)) == set(DockSettings.model_fields)
     shown = settings_of(tmp_path, uncommented)
     defaults = settings_of(tmp_path, VAULT)
-    examples = {"watched_folder", "dcim_chapters"}
+    examples = {"watched_folder", "dcim_chapters", "reader_socket", "erase_socket"}
     assert shown.model_dump(exclude=examples) == defaults.model_dump(exclude=examples)
 
 

@@ -34,8 +34,10 @@ DOCKD_TOML = 'vault = "/etc/dock-vault/vault.toml"\nlog_level = "debug"\n'
 
 PROGRAM = """\
 #!/usr/bin/python3
+import os
 import sys
 sys.path[:0] = ["/opt/dock-vault/source", "/opt/site"]
+os.environ["PYTHONPATH"] = "/opt/dock-vault/source:/opt/site"
 from {package}.__main__ import main
 main()
 """

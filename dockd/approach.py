@@ -1,0 +1,39 @@
+"""How the dock comes to a mounted card: through a reader, and for the erase through the door that makes it writable."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dockd.card import Card
+from dockd.config import DockSettings
+from dockd.dock import Docked, mounted
+from dockd.erasable import EraseDoor
+from dockd.reader.card import CameraReader
+from dockd.reader.processes import Readers
+from dockd.volumes import Volume
+
+
+class Approach:
+    """Built once from the settings."""
+
+    def __init__(self, settings: DockSettings, readers: Readers) -> None:
+        self._readers = readers
+        self._door = EraseDoor(settings.erase_socket, settings.erase_root) if settings.erase_socket is not None else None
+
+    def volume(self, volume: Volume) -> Docked:
+        """A card that is mounted, or a folder that stands for one, with a reader of its own."""
+        door = self._door if volume.filesystem != "folder" else None
+        name = volume.mountpoint.name
+        roots = [volume.mountpoint] + ([door.place(name)] if door is not None else [])
+        reader = CameraReader(self._readers, {"place": "volume", "roots": [str(root) for root in roots]})
+
+        def opened(root: Path) -> Card:
+            return reader.open(root=str(root))
+
+        @contextmanager
+        def writable() -> Iterator[Callable[[], Card]]:
+            assert door is not None
+            with door.opened(name) as place:
+                yield lambda: opened(place)
+
+        return mounted(volume, opened, writable if door is not None else None, reader.leave)

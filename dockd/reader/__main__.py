@@ -1,0 +1,3 @@
+from dockd.reader.child import main
+
+main()

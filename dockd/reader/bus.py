@@ -1,0 +1,151 @@
+"""What stands on the USB, as a reader sees it: the dock itself asks no device who it is."""
+
+import socket
+import threading
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any
+
+import structlog
+
+from dockd.card import CardStuck
+from dockd.pipes import DeviceRefused
+from dockd.reader.card import CameraReader
+from dockd.reader.processes import Process, ReaderAbsent, Readers
+from dockd.reader.wire import Broken, Line, frozen
+from dockd.usb import UsbDevice
+
+log = structlog.get_logger()
+
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 60.0
+
+
+class ReaderBus:
+    """Follows a bus through a reader of its own. `devices` may be called by any thread, and shows what was told last.
+
+    A reader that dies is replaced, after a wait that doubles. What stood there stands there for as long as nobody says otherwise.
+    """
+
+    def __init__(self, readers: Readers, setting: str) -> None:
+        self._readers = readers
+        self._setting = setting
+        self._greeting = {"place": "bus", "bus": setting}
+        self._lock = threading.Lock()
+        self._known: dict[Hashable, UsbDevice] = {}
+        self._process: Process | None = None
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, on_change: Callable[[], None]) -> None:
+        """Follow from now on; call `on_change` from a thread of its own whenever devices came or left."""
+        self._thread = threading.Thread(target=self._follow, args=(on_change,), name="usb", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the following. `on_change` is not called after this returns."""
+        with self._lock:
+            self._stopping.set()
+            process = self._process
+        if process is not None:
+            process.end()
+        if self._thread is not None:
+            self._thread.join()
+
+    def devices(self) -> tuple[UsbDevice, ...]:
+        """Cameras, and what is refused, sorted by bay."""
+        with self._lock:
+            return tuple(sorted(self._known.values(), key=lambda device: device.bay))
+
+    def look(self) -> None:
+        """One look. Its reader stays for whoever opens what it saw, until `stop`. Raises CardStuck."""
+        self._process = self._readers.start(self._greeting)
+        try:
+            self._heard(self._process)
+        except Broken as error:
+            raise CardStuck(f"The USB can't be looked at: {error}.") from error
+
+    def _follow(self, on_change: Callable[[], None]) -> None:
+        wait_s = FIRST_WAIT_S
+        while not self._stopping.is_set():
+            try:
+                process = self._readers.start(self._greeting)
+            except CardStuck as failure:
+                log.error("no reader for the USB", sentence=failure.sentence)
+            else:
+                heard = self._listen(process, on_change)
+                wait_s = FIRST_WAIT_S if heard else wait_s
+            self._stopping.wait(wait_s)
+            wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+    def lodge(self, greeting: dict[str, Any]) -> Process:
+        """A connection to the bus's own reader, as that to a reader of the camera. Raises ReaderAbsent."""
+        near, far = socket.socketpair()
+        with far, self._lock:
+            line = Line(near)
+            try:
+                if self._process is None:
+                    raise Broken("it is not there")
+                self._process.line.send(greeting, far.fileno())
+            except Broken as error:
+                line.close()
+                raise ReaderAbsent(f"The reader of the bus does not answer: {error}.") from error
+        return Process(line, line.close)
+
+    def _listen(self, process: Process, on_change: Callable[[], None]) -> bool:
+        """Until the reader is gone. Whether it said anything at all."""
+        with self._lock:
+            self._process = process
+            if self._stopping.is_set():
+                process.end()
+        heard = False
+        try:
+            while True:
+                self._heard(process)
+                heard = True
+                if not self._stopping.is_set():
+                    on_change()
+        except Broken as error:
+            if not self._stopping.is_set():
+                log.error("the reader of the USB died", why=str(error))
+        finally:
+            process.end()
+        return heard
+
+    def _heard(self, process: Process) -> None:
+        message, strange = process.line.receive()
+        if strange:
+            raise Broken("descriptors that nobody asked for")
+        try:
+            told = [self._told(words) for words in message["devices"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise Broken("devices that are none") from error
+        with self._lock:
+            # Who stands there still keeps the reader that it has.
+            self._known = {device.key: self._known.get(device.key, device) for device in told}
+
+    def _told(self, words: Any) -> UsbDevice:
+        match words:
+            case [list(key), str(bay), str(volume_id), None | str() as refusal]:
+                pass
+            case _:
+                raise ValueError(words)
+        if refusal is not None:
+            return UsbDevice(frozen(key), bay, volume_id, refusal, partial(_refuse, refusal))
+        readers = _Lodgings(self) if self._setting.startswith("usbip:") else self._readers
+        reader = CameraReader(readers, {"place": "usb", "bus": self._setting, "key": key})
+        return UsbDevice(frozen(key), bay, volume_id, None, reader.open, reader.leave)
+
+
+class _Lodgings:
+    """Readers that live in the bus's own: USB/IP lends a device to one process only."""
+
+    def __init__(self, bus: ReaderBus) -> None:
+        self._bus = bus
+
+    def start(self, greeting: dict[str, Any]) -> Process:
+        return self._bus.lodge(greeting)
+
+
+def _refuse(refusal: str) -> Any:
+    raise DeviceRefused(refusal)

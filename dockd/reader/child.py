@@ -1,0 +1,296 @@
+"""The reader: a process that holds one camera, and nothing else. It serves one connection, and ends with it.
+
+It touches the device and its card, and looks at the footage's boxes on the way (`timeline.py`). It has no vault, no key and no
+network: as a service by its unit (`dock-reader@.service`), and wherever the kernel has Landlock by its own doing as well. What
+kills it kills one connection.
+"""
+
+import contextlib
+import json
+import mmap
+import os
+import resource
+import select
+import socket
+import sys
+import threading
+from collections.abc import Callable, Hashable
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import structlog
+from pydantic import TypeAdapter
+
+from dockd.card import Card, CardError, CardGone, FileReader
+from dockd.journal import log_to_journal
+from dockd.mount import MountedCard
+from dockd.reader.landlock import Rights, restrict
+from dockd.reader.wire import (
+    BYTES,
+    END,
+    FAILED,
+    GIVEN,
+    STREAM_BYTES,
+    WANTED,
+    Broken,
+    Line,
+    close_all,
+    exactly,
+    failure_words,
+    file_of,
+    file_words,
+    frozen,
+    path_of,
+)
+from dockd.timeline import SegmentFacts, SegmentTimeline
+from dockd.usb import UsbDevice, UsbWatcher, bus_of
+from vault.clock import Clock, SystemClock
+
+log = structlog.get_logger()
+
+OpenVolume = Callable[[Path], Card]
+
+FACTS = TypeAdapter(SegmentFacts)
+MEMORY_MAX = 2 << 30
+"""Address space, thread stacks included. A card that asks for more kills its reader."""
+DIED = 70
+"""The exit code after a mistake of ours in a thread."""
+
+SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/run/udev", sys.prefix, sys.base_prefix, *sys.path)
+"""What a process that reads a device has to read beside it. Vault and settings lie elsewhere, or are shut out by the unit."""
+
+
+class Reader:
+    """Serves one connection: first what is to be read, then questions about it, answered one by one in order.
+
+    Files that are open have a socket and a thread each. When the connection ends the process does, whatever its threads do.
+    """
+
+    def __init__(self, line: Line, clock: Clock, open_volume: OpenVolume) -> None:
+        self._line = line
+        self._clock = clock
+        self._open_volume = open_volume
+        self._cards: dict[int, Card] = {}
+        self._numbers = iter(range(1 << 62))
+        self._answers: dict[str, Callable[[dict[str, Any], list[int]], Any]] = {
+            "card": self._card,
+            "files": self._files,
+            "open": self._open,
+            "delete": self._delete,
+            "delete_folder": self._delete_folder,
+            "offset": self._offset,
+            "set_clock": self._set_clock,
+            "close": self._close,
+        }
+
+    def serve(self, greeting: dict[str, Any]) -> None:
+        """Until the dock hangs up."""
+        if greeting["place"] == "bus":
+            Bus(self._line, UsbWatcher(_bus(greeting), self._clock), self._clock).serve()
+        elif greeting["place"] == "volume":
+            self.answer(lambda question: self._open_volume(Path(question["root"])))
+        else:
+            self.answer(self._device_opener(greeting))
+
+    def answer(self, opener: Callable[[dict[str, Any]], Card]) -> None:
+        """Questions about the cards that `opener` opens, until the dock hangs up."""
+        self._opener = opener
+        while True:
+            question, descriptors = self._line.receive()
+            try:
+                answer = {"ok": self._answers[question["do"]](question, descriptors)}
+            except CardError as failure:
+                close_all(descriptors)
+                answer = {"failure": failure_words(failure)}
+            self._line.send(answer)
+
+    def _device_opener(self, greeting: dict[str, Any]) -> Callable[[dict[str, Any]], Card]:
+        """The device as this process's own look at the bus finds it; it must be the very docking that the dock means."""
+        device = UsbWatcher(_bus(greeting), self._clock).find(frozen(greeting["key"]))
+
+        def opened(question: dict[str, Any]) -> Card:  # noqa: ARG001
+            if device is None:
+                raise CardGone("The camera is no longer there.")
+            return device.open()
+
+        return opened
+
+    def _card(self, question: dict[str, Any], descriptors: list[int]) -> Any:
+        close_all(descriptors)
+        card = self._opener(question)
+        number = next(self._numbers)
+        self._cards[number] = card
+        return {"card": number, "where": card.where, "lanes": card.lanes}
+
+    def _files(self, question: dict[str, Any], descriptors: list[int]) -> Any:
+        close_all(descriptors)
+        card = self._cards[question["card"]]
+        files = card.files(path_of(question["below"]))
+        trouble = [[list(entry.path), entry.code, entry.sentence] for entry in card.trouble]
+        return {"files": [file_words(file) for file in files], "trouble": trouble}
+
+    def _open(self, question: dict[str, Any], descriptors: list[int]) -> Any:
+        file, offset = file_of(question["file"]), int(question["offset"])
+        reader = self._cards[question["card"]].open(file, offset)
+        channel, memory = descriptors
+        stream = Stream(socket.socket(fileno=channel), memory, reader, watched=offset == 0)
+        threading.Thread(target=stream.serve, name="stream", daemon=True).start()
+        return True
+
+    def _delete(self, question: dict[str, Any], descriptors: list[int]) -> Any:
+        close_all(descriptors)
+        self._cards[question["card"]].delete(file_of(question["file"]))
+        return True
+
+    def _delete_folder(self, question: dict[str, Any], descriptors: list[int]) -> Any:
+        close_all(descriptors)
+        return self._cards[question["card"]].delete_folder(path_of(question["path"]))
+
+    def _offset(self, question: dict[str, Any], descriptors: list[int]) -> Any:
+        close_all(descriptors)
+        return self._cards[question["card"]].clock_offset_ms()
+
+    def _set_clock(self, question: dict[str, Any], descriptors: list[int]) -> Any:
+        close_all(descriptors)
+        return self._cards[question["card"]].set_clock(datetime.fromisoformat(question["moment"]))
+
+    def _close(self, question: dict[str, Any], descriptors: list[int]) -> Any:
+        close_all(descriptors)
+        self._cards.pop(question["card"]).close()
+        return True
+
+
+class Stream:
+    """One open file: its bytes go into memory that the dock shares, and its boxes are looked at on the way."""
+
+    def __init__(self, channel: socket.socket, memory: int, reader: FileReader, *, watched: bool) -> None:
+        self._channel = channel
+        self._memory = memory
+        self._reader = reader
+        self._timeline = SegmentTimeline() if watched else None
+
+    def serve(self) -> None:
+        """Until the dock closes the file."""
+        with self._channel, closing(self._reader), mmap.mmap(self._memory, STREAM_BYTES) as shared, memoryview(shared) as view:
+            os.close(self._memory)
+            answer = b""
+            # The dock lets go of a file whenever it likes, also while it is being answered.
+            with contextlib.suppress(Broken, ConnectionError):
+                while True:
+                    self._channel.sendall(answer)
+                    (wanted,) = WANTED.unpack(exactly(self._channel, WANTED.size))
+                    answer = self._read(view[: min(wanted, STREAM_BYTES)])
+
+    def _read(self, block: memoryview) -> bytes:
+        """The next bytes into the block; the answer that says so."""
+        try:
+            count = self._reader.readinto(block)
+        except CardError as failure:
+            text = json.dumps(failure_words(failure)).encode("ascii")
+            return GIVEN.pack(FAILED, len(text)) + text
+        if count:
+            if self._timeline is not None:
+                self._timeline(block[:count])
+            return GIVEN.pack(BYTES, count)
+        text = FACTS.dump_json(self._timeline.facts()) if self._timeline is not None else b"null"
+        return GIVEN.pack(END, len(text)) + text
+
+
+class Bus:
+    """Tells what stands on the USB, at once and whenever something came or left.
+
+    A bus over USB/IP lends each device to one process only. There this one also reads the cameras: a question brings a connection
+    on which a thread then answers, as a reader of its own would.
+    """
+
+    def __init__(self, line: Line, watcher: UsbWatcher, clock: Clock) -> None:
+        self._line = line
+        self._watcher = watcher
+        self._clock = clock
+
+    def serve(self) -> None:
+        """Until the dock hangs up."""
+        threading.Thread(target=self._lodge, name="lodgers", daemon=True).start()
+        changed = threading.Event()
+        self._watcher.look()
+        changed.set()
+        self._watcher.start(changed.set)
+        while changed.wait():
+            changed.clear()
+            self._line.send({"devices": [device_words(device) for device in self._watcher.devices()]})
+
+    def _lodge(self) -> None:
+        while True:
+            question, descriptors = self._line.receive()
+            line = Line(socket.socket(fileno=descriptors[0]))
+            threading.Thread(target=self._answer, args=(line, frozen(question["key"])), name="lodger", daemon=True).start()
+
+    def _answer(self, line: Line, key: Hashable) -> None:
+        device = next((device for device in self._watcher.devices() if device.key == key), None)
+
+        def opened(question: dict[str, Any]) -> Card:  # noqa: ARG001
+            if device is None:
+                raise CardGone("The camera is no longer there.")
+            return device.open()
+
+        with contextlib.suppress(Broken):
+            Reader(line, self._clock, _no_volume).answer(opened)
+        line.close()
+
+
+def _no_volume(root: Path) -> Card:
+    raise CardGone(f"There is no card at {root} on a bus.")
+
+
+def device_words(device: UsbDevice) -> list[Any]:
+    return [device.key, device.bay, device.volume_id, device.refusal]
+
+
+def _bus(greeting: dict[str, Any]) -> Any:
+    bus = bus_of(greeting["bus"])
+    assert bus is not None
+    return bus
+
+
+def confine(greeting: dict[str, Any]) -> None:
+    """Shut this process off from every file but the system's and what it is to read; and from cores and endless memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
+    roots = [Path(root) for root in greeting.get("roots", ())]
+    devices = [Path("/dev")] if greeting["place"] != "volume" else [Path("/dev/null"), Path("/dev/urandom")]
+    reading = {Path(path): Rights.READING for path in SYSTEM if path}
+    if not restrict(reading | dict.fromkeys(devices, Rights.DEVICES) | dict.fromkeys(roots, Rights.CARD)):
+        log.warning("this kernel has no Landlock: only the unit's own walls stand around this reader")
+
+
+def main(open_volume: OpenVolume | None = None) -> None:
+    """Serve the connection at standard input."""
+    clock = SystemClock()
+    line = Line(socket.socket(fileno=os.dup(0)))
+    try:
+        greeting, descriptors = line.receive()
+    except Broken:
+        return
+    close_all(descriptors)
+    log_to_journal(greeting["log"])
+    confine(greeting)
+    threading.excepthook = _died
+    reader = Reader(line, clock, open_volume or (lambda root: MountedCard(root, clock)))
+    threading.Thread(target=reader.serve, args=(greeting,), name="reader", daemon=True).start()
+    hung_up = select.poll()
+    hung_up.register(line.socket, select.POLLRDHUP)
+    hung_up.poll()
+    # Whatever a thread is stuck in: what it holds goes with the process.
+    os._exit(0)
+
+
+def _died(args: threading.ExceptHookArgs) -> None:
+    """A thread ended by itself. That the dock hung up is the usual end; all else is a death, and the dock counts those."""
+    if args.exc_type is Broken:
+        os._exit(0)
+    trace: TracebackType | None = args.exc_traceback
+    log.error("reader died", exc_info=(args.exc_type, args.exc_value, trace))
+    os._exit(DIED)

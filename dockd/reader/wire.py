@@ -1,0 +1,162 @@
+"""What the dock and its readers say to each other: JSON messages over a unix socket, with descriptors beside them.
+
+Four bytes of length (big-endian), then so many bytes of JSON. Names from a card may hold anything, so text is ASCII with escapes,
+and lone surrogates, which stand for undecodable bytes, pass. Neither end believes the other: lengths are capped, shapes checked.
+"""
+
+import array
+import contextlib
+import json
+import socket
+import struct
+from collections.abc import Hashable
+from typing import Any
+
+from dockd.card import (
+    CardDeleteFailed,
+    CardError,
+    CardFile,
+    CardFileChanged,
+    CardGone,
+    CardReadFailed,
+    CardReadOnly,
+    CardRefused,
+    CardStuck,
+)
+from dockd.pipes import CardBusy, CardForbidden, DeviceRefused
+
+MESSAGE_MAX = 64 << 20
+"""A listing of the most objects that a card may have, with the longest names, fits."""
+DESCRIPTORS_MAX = 2
+STREAM_BYTES = 4 << 20
+"""The memory that a reader shares with the dock for one file: the largest block that is asked for at once."""
+WANTED = struct.Struct("!I")
+"""A stream's question: so many bytes, please."""
+GIVEN = struct.Struct("!BI")
+"""A stream's answer: its kind, and bytes in the shared memory or, for END and FAILED, the length of a JSON text that follows."""
+BYTES, END, FAILED = range(3)
+
+_LENGTH = struct.Struct("!I")
+_DESCRIPTOR_BYTES = array.array("i").itemsize
+
+_CARD_ERRORS: dict[str, type[CardError]] = {
+    kind.code: kind
+    for kind in (
+        CardGone,
+        CardStuck,
+        CardReadFailed,
+        CardFileChanged,
+        CardRefused,
+        CardReadOnly,
+        CardDeleteFailed,
+        CardBusy,
+        CardForbidden,
+        DeviceRefused,
+    )
+}
+
+
+class Broken(Exception):
+    """The other end is gone, or speaks what it should not."""
+
+
+class Line:
+    """One end of a conversation. One thread sends and one receives at a time."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+
+    def send(self, message: dict[str, Any], *descriptors: int) -> None:
+        """Raises Broken where nobody is at the other end."""
+        content = json.dumps(message, ensure_ascii=True).encode("ascii")
+        try:
+            socket.send_fds(self.socket, [_LENGTH.pack(len(content))], list(descriptors))
+            self.socket.sendall(content)
+        except OSError as error:
+            raise Broken(str(error)) from error
+
+    def receive(self) -> tuple[dict[str, Any], list[int]]:
+        """The next message and the descriptors that came with it, which the caller closes. Raises Broken, TimeoutError."""
+        descriptors: list[int] = []
+        try:
+            head, descriptors = self._head()
+            (length,) = _LENGTH.unpack(head)
+            if length > MESSAGE_MAX:
+                raise Broken(f"a message of {length} bytes")
+            message = json.loads(exactly(self.socket, length))
+            if not isinstance(message, dict):
+                raise Broken("a message that is no object")
+        except BaseException as error:
+            close_all(descriptors)
+            if isinstance(error, (OSError, ValueError, RecursionError)) and not isinstance(error, TimeoutError):
+                raise Broken(str(error)) from error
+            raise
+        return message, descriptors
+
+    def _head(self) -> tuple[bytes, list[int]]:
+        head, descriptors, flags, _ = socket.recv_fds(self.socket, _LENGTH.size, DESCRIPTORS_MAX)
+        if flags & socket.MSG_CTRUNC:
+            close_all(descriptors)
+            raise Broken("more descriptors than any message has")
+        if not head:
+            raise Broken("the other end hung up")
+        return head + exactly(self.socket, _LENGTH.size - len(head)), descriptors
+
+    def close(self) -> None:
+        """Hang up; whoever waits at either end is woken."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+def exactly(connection: socket.socket, size_bytes: int) -> bytes:
+    """So many bytes. Raises Broken where the other end hangs up before, TimeoutError."""
+    pieces: list[bytes] = []
+    while size_bytes:
+        piece = connection.recv(min(size_bytes, 1 << 20))
+        if not piece:
+            raise Broken("the other end hung up")
+        pieces.append(piece)
+        size_bytes -= len(piece)
+    return b"".join(pieces)
+
+
+def close_all(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        socket.close(descriptor)
+
+
+def file_words(file: CardFile) -> list[Any]:
+    return [list(file.path), file.size_bytes, file.modified_ns]
+
+
+def file_of(words: Any) -> CardFile:
+    """Raises Broken for what is no file."""
+    match words:
+        case [list(names), int(size_bytes), int(modified_ns)] if size_bytes >= 0:
+            return CardFile(path_of(names), size_bytes, modified_ns)
+    raise Broken("a file that is none")
+
+
+def path_of(words: Any) -> tuple[str, ...]:
+    """Raises Broken for what is no path."""
+    if not isinstance(words, list) or not all(isinstance(name, str) for name in words):
+        raise Broken("a path that is none")
+    return tuple(words)
+
+
+def frozen(words: list[Any]) -> Hashable:
+    """A device's key as it was before JSON made lists of it."""
+    return tuple(frozen(word) if isinstance(word, list) else word for word in words)
+
+
+def failure_words(failure: CardError) -> dict[str, str]:
+    return {"code": failure.code, "sentence": failure.sentence, "hint": failure.hint}
+
+
+def failure_of(words: Any) -> CardError:
+    """The card's error that a reader tells of. Raises Broken for an error that no card has."""
+    match words:
+        case {"code": str(code), "sentence": str(sentence), "hint": str(hint)} if code in _CARD_ERRORS:
+            return _CARD_ERRORS[code](sentence, hint=hint)
+    raise Broken("an error that no card has")

@@ -1,0 +1,20 @@
+"""A reader that a card kills, as a defect in a driver would: a file whose name says so ends the process by a signal."""
+
+import os
+import signal
+
+from dockd.card import CardFile
+from dockd.mount import MountedCard, MountedReader
+from dockd.reader import child
+from vault.clock import SystemClock
+
+
+class DeadlyCard(MountedCard):
+    def open(self, file: CardFile, offset: int = 0) -> MountedReader:
+        if any(path.path[-1].upper() == "DEADLY.MP4" for path in self.files()):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().open(file, offset)
+
+
+clock = SystemClock()
+child.main(lambda root: DeadlyCard(root, clock))

@@ -1,0 +1,60 @@
+"""A reader that fell into wrong hands: it answers the questions of the dock with what its argument says.
+
+lying_reader.py LIE
+"""
+
+import json
+import os
+import socket
+import sys
+
+from dockd.card import CardFile
+from dockd.reader.wire import BYTES, END, FAILED, GIVEN, STREAM_BYTES, WANTED, Line, exactly, file_words
+
+FILE = file_words(CardFile(("DCIM", "A.MP4"), 8192, 0))
+LISTINGS = {
+    "no list": {"files": 7, "trouble": []},
+    "no file": {"files": [[["A.MP4"], "8192", 0]], "trouble": []},
+    "a negative size": {"files": [[["A.MP4"], -1, 0]], "trouble": []},
+    "no trouble": {"files": [], "trouble": [[["A"], 1, 2]]},
+    "nothing": None,
+}
+
+lie = sys.argv[1]
+line = Line(socket.socket(fileno=os.dup(0)))
+line.receive()
+while True:
+    question, descriptors = line.receive()
+    match question["do"]:
+        case "card":
+            line.send({"ok": {"card": 0, "where": "here", "lanes": 10**9 if lie == "lanes" else 1}})
+        case "files" if lie == "endless":
+            line.socket.sendall(b"\xff\xff\xff\xff")
+        case "files" if lie == "no JSON":
+            line.socket.sendall(b"\0\0\0\x04{{{{")
+        case "files" if lie == "deep JSON":
+            line.socket.sendall((200_000).to_bytes(4, "big") + b"[" * 200_000)
+        case "files" if lie == "an unknown error":
+            line.send({"failure": {"code": "vault.full", "sentence": "", "hint": ""}})
+        case "files":
+            line.send({"ok": LISTINGS.get(lie, {"files": [FILE], "trouble": []})})
+        case "open":
+            line.send({"ok": True})
+            channel, memory = socket.socket(fileno=descriptors[0]), descriptors[1]
+            exactly(channel, WANTED.size)
+            match lie:
+                case "too many bytes":
+                    channel.sendall(GIVEN.pack(BYTES, STREAM_BYTES + 1))
+                case "no kind":
+                    channel.sendall(GIVEN.pack(9, 1))
+                case "no facts":
+                    channel.sendall(GIVEN.pack(END, 8) + b'{"a": 1}')
+                case "no failure":
+                    channel.sendall(GIVEN.pack(FAILED, 8) + b'{"a": 1}')
+                case "shorter memory":
+                    try:
+                        os.ftruncate(memory, 0)
+                    except PermissionError:
+                        channel.sendall(GIVEN.pack(END, 4) + json.dumps(None).encode())
+        case _:
+            line.send({"ok": True})

@@ -1,0 +1,322 @@
+"""The reader apart: a card in another process is the same card, and nothing that happens to that process happens to the dock."""
+
+import mmap
+import os
+import select
+import signal
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dockd.approach import Approach
+from dockd.card import CardFile, CardFileChanged, CardGone, CardReadFailed, CardStuck, edges, read_whole
+from dockd.config import DockSettings
+from dockd.mount import MountedCard
+from dockd.reader.card import CameraReader, ReaderCard
+from dockd.reader.landlock import Rights, restrict
+from dockd.reader.processes import Readers
+from dockd.reader.wire import Broken, failure_of, failure_words
+from dockd.timeline import SegmentTimeline
+from dockd.volumes import Volume
+from tests.dockd.card_maker import CardMaker
+from tests.dockd.pier import ENOUGH_S, Pier, Service
+from vault.clock import SystemClock
+
+HERE = Path(__file__).parent
+NEEDS_LANDLOCK = pytest.mark.skipif(
+    os.system(f"{sys.executable} -c 'from dockd.reader.landlock import restrict; import sys; sys.exit(not restrict({{}}))'") != 0,
+    reason="this kernel has no Landlock",
+)
+
+
+def reader_of(root: Path, *program: str, answer_s: float = ENOUGH_S) -> CameraReader:
+    readers = Readers(None, (sys.executable, *program)) if program else Readers(None)
+    return CameraReader(readers, {"place": "volume", "roots": [str(root)]}, answer_s=answer_s)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A signed camera's card, with a name that is no text beside it."""
+    maker = CardMaker(tmp_path / "card", "BWC0042")
+    maker.root.mkdir()
+    maker.write_device()
+    maker.write(maker.make(1))
+    (maker.root / os.fsdecode(b"odd\xff\n.txt")).write_bytes(b"odd")
+    return maker.root
+
+
+def taken(card: ReaderCard | MountedCard, file: CardFile, block_bytes: int) -> bytes:
+    buffer = memoryview(mmap.mmap(-1, block_bytes))
+    content = b""
+    with card.open(file) as reader:
+        while count := reader.readinto(buffer):
+            content += buffer[:count]
+    return content
+
+
+def children(pid: int) -> list[int]:
+    """Of all its threads."""
+    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+
+
+def test_a_card_in_a_reader_is_the_same_card(root: Path) -> None:
+    """Listing, trouble, bytes in any blocks, edges, small files: all as without a reader."""
+    (root / "loop").symlink_to(root)
+    reader = reader_of(root)
+    with MountedCard(root, SystemClock()) as near, closing(reader.open(root=str(root))) as far:
+        files = near.files()
+        assert far.files() == files
+        assert far.trouble == near.trouble
+        assert far.where == near.where
+        assert far.files(("DEVICE",)) == near.files(("DEVICE",))
+        assert any("\udcff" in file.path[-1] for file in files)
+        for file in files:
+            content = root.joinpath(*file.path).read_bytes()
+            assert taken(far, file, 1 << 20) == content
+            assert taken(far, file, 4096) == content
+            assert edges(far, file) == edges(near, file)
+            assert read_whole(far, file) == content
+    reader.leave()
+
+
+def test_the_reader_saw_what_the_timeline_sees(root: Path) -> None:
+    reader = reader_of(root)
+    buffer = memoryview(mmap.mmap(-1, 65536))
+    with closing(reader.open(root=str(root))) as card:
+        segments = [file for file in card.files() if file.path[-1].endswith(".mp4")]
+        assert segments
+        for file in segments:
+            here = SegmentTimeline()
+            here(memoryview(root.joinpath(*file.path).read_bytes()))
+            with card.open(file) as far:
+                with pytest.raises(CardFileChanged):
+                    far.facts()
+                while far.readinto(buffer):
+                    pass
+                assert far.facts() == here.facts()
+    reader.leave()
+
+
+def test_what_a_card_refuses_comes_over_as_it_is(root: Path) -> None:
+    reader = reader_of(root)
+    with closing(reader.open(root=str(root))) as card:
+        file = next(file for file in card.files() if file.path[-1] == "device.json")
+        root.joinpath(*file.path).write_bytes(b"another")
+        with pytest.raises(CardFileChanged, match="has changed since it was listed"):
+            card.open(file)
+        with pytest.raises(CardFileChanged):
+            card.delete(file)
+        assert card.delete_folder(("DEVICE",)) is False
+        card.delete(next(file for file in card.files() if file.path[-1] == "device.json"))
+        assert card.delete_folder(("DEVICE",)) is True
+        assert not (root / "DEVICE").exists()
+        root.rename(root.with_name("gone"))
+        with pytest.raises(CardGone):
+            card.files()
+    reader.leave()
+    another = reader_of(root)
+    with pytest.raises(CardGone):
+        another.open(root=str(root))
+    another.leave()
+
+
+def test_a_reader_that_is_killed_kills_only_its_card(root: Path) -> None:
+    """The next opening has a new one, and goes on."""
+    reader = reader_of(root)
+    before = set(children(os.getpid()))
+    card = reader.open(root=str(root))
+    file = next(file for file in card.files() if file.path[-1].endswith(".mp4"))
+    open_file = card.open(file)
+    (pid,) = set(children(os.getpid())) - before
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(CardStuck) as caught:
+        open_file.readinto(memoryview(mmap.mmap(-1, 4096)))
+    open_file.close()
+    assert caught.value.code == "reader.died"
+    with pytest.raises(CardStuck) as caught:
+        card.files()
+    assert caught.value.code == "reader.died"
+    card.close()
+    with closing(reader.open(root=str(root))) as again:
+        assert taken(again, file, 65536) == root.joinpath(*file.path).read_bytes()
+    reader.leave()
+    assert set(children(os.getpid())) <= before
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "no list",
+        "no file",
+        "a negative size",
+        "no trouble",
+        "nothing",
+        "endless",
+        "no JSON",
+        "deep JSON",
+        "an unknown error",
+        "lanes",
+    ],
+)
+def test_a_reader_that_lies_is_a_dead_one(root: Path, lie: str) -> None:
+    reader = reader_of(root, str(HERE / "lying_reader.py"), lie)
+    with pytest.raises(CardStuck) as caught:
+        reader.open(root=str(root)).files()
+    assert caught.value.code == "reader.died"
+    reader.leave()
+
+
+@pytest.mark.parametrize("lie", ["too many bytes", "no kind", "no facts", "no failure"])
+def test_a_stream_that_lies_is_a_dead_one(root: Path, lie: str) -> None:
+    reader = reader_of(root, str(HERE / "lying_reader.py"), lie)
+    card = reader.open(root=str(root))
+    with card.open(card.files()[0]) as stream, pytest.raises(CardStuck) as caught:
+        stream.readinto(memoryview(mmap.mmap(-1, 4096)))
+    assert caught.value.code == "reader.died"
+    reader.leave()
+
+
+def test_a_reader_can_not_take_the_shared_memory_away(root: Path) -> None:
+    """A look at memory that was cut off would kill the dock."""
+    reader = reader_of(root, str(HERE / "lying_reader.py"), "shorter memory")
+    card = reader.open(root=str(root))
+    with card.open(card.files()[0]) as stream:
+        assert stream.readinto(memoryview(mmap.mmap(-1, 4096))) == 0
+    reader.leave()
+
+
+def test_a_reader_that_does_not_answer_is_given_up(root: Path, tmp_path: Path) -> None:
+    held = str(HERE / "held_reader.py")
+    reader = reader_of(root, held, "device.json", str(tmp_path / "held"), str(tmp_path / "never"), answer_s=0.5)
+    before = set(children(os.getpid()))
+    card = reader.open(root=str(root))
+    file = next(file for file in card.files() if file.path[-1] == "device.json")
+    with pytest.raises(CardStuck, match="has not answered"):
+        card.open(file)
+    assert set(children(os.getpid())) <= before
+
+
+def test_no_reader_can_be_started(root: Path) -> None:
+    with pytest.raises(CardStuck) as caught:
+        CameraReader(Readers(root / "no.sock"), {"place": "volume", "roots": [str(root)]}).open(root=str(root))
+    assert caught.value.code == "reader.absent"
+
+
+@NEEDS_LANDLOCK
+def test_a_reader_reaches_its_card_and_nothing_else(root: Path, tmp_path: Path) -> None:
+    """Another card, the vault, settings: whatever lies outside is shut, for root as well. Nothing is made on the card."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "secret").write_text("secret")
+    reader = reader_of(root)
+    card = reader.open(root=str(root))
+    with pytest.raises(CardGone):
+        reader.open(root=str(other))
+    file = card.files()[0]
+    # A hard link on the card to what lies elsewhere is a file of the card; a symbolic one is none.
+    (root / "link").symlink_to(other / "secret")
+    listed = [found.path[-1] for found in card.files()]
+    assert "link" not in listed
+    assert file in card.files()
+    reader.leave()
+
+
+@NEEDS_LANDLOCK
+def test_landlock_grants_what_it_was_told_and_no_more(tmp_path: Path) -> None:
+    card, vault = tmp_path / "card", tmp_path / "vault"
+    for folder in (card, vault):
+        folder.mkdir()
+        (folder / "file").write_text("content")
+    answers: dict[str, bool] = {}
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        restrict({card: Rights.CARD, tmp_path / "not there": Rights.READING})
+        tries = {
+            "read card": lambda: (card / "file").read_text(),
+            "write card": lambda: (card / "file").write_text("other"),
+            "make on card": lambda: (card / "new").touch(),
+            "remove from card": lambda: (card / "file").unlink(),
+            "read vault": lambda: (vault / "file").read_text(),
+            "list vault": lambda: list(vault.iterdir()),
+            "remove from vault": lambda: (vault / "file").unlink(),
+            "link from vault": lambda: os.link(vault / "file", card / "link"),
+            "run": lambda: os.execv("/bin/true", ["true"]),
+        }
+        said = []
+        for name, attempt in tries.items():
+            try:
+                attempt()
+                said.append(f"{name}=yes")
+            except PermissionError:
+                said.append(f"{name}=no")
+        os.write(write, ",".join(said).encode())
+        os._exit(0)
+    os.close(write)
+    assert os.waitpid(child, 0)[1] == 0
+    answers = {name: word == "yes" for name, word in (said.split("=") for said in os.read(read, 4096).decode().split(","))}
+    os.close(read)
+    assert {name for name, could in answers.items() if could} == {"read card", "remove from card"}
+
+
+def test_a_card_that_kills_its_reader_leaves_the_other_bays_running(tmp_path: Path) -> None:
+    """After three deaths the port is closed; the dock is the same process, and takes in what stands elsewhere."""
+    pier = Pier(tmp_path / "pier")
+    deadly = pier.camera("BWC0666", 1)
+    (deadly.root / "deadly.mp4").write_bytes(b"x")
+    program = HERE / "crashing_reader.py"
+    with Service(pier, reader=program, first_wait_s=0.01) as service:
+        service.until("READY=1")
+        service.until("STATUS=", containing="BWC0666: camera fault")
+        service.until_bay("BWC0666", "closed")
+        pier.camera("BWC0001", 2)
+        service.until("STATUS=", containing="BWC0001 safe to take")
+        assert service.stop() == 0
+    assert pier.states() == {"BWC0001-000001": "erased", "BWC0001-000002": "erased"}
+    assert len(list(deadly.root.rglob("*.mp4"))) > 1
+    assert [event["event"] for event in service.journal()].count("port quarantined") == 1
+    deaths = [event for event in service.journal() if event["event"] == "pull failed" and event["code"] == "reader.died"]
+    assert len(deaths) == 3
+
+
+def test_readers_end_with_their_dock(tmp_path: Path) -> None:
+    """Also with one that is killed: what a camera is held by must not outlive who asked for it."""
+    pier = Pier(tmp_path / "pier")
+    pier.camera(count=1)
+    with Service(pier, held_at="0001.mp4") as service:
+        service.until_held()
+        (reader,) = children(service.process.pid)
+        waiting = os.pidfd_open(reader)
+        service.process.kill()
+        service.process.wait()
+        poll = select.poll()
+        poll.register(waiting, select.POLLIN)
+        assert poll.poll(ENOUGH_S * 1000), "the reader is still there"
+        os.close(waiting)
+
+
+def test_a_volume_is_read_where_it_is_mounted_and_erased_behind_the_door(tmp_path: Path) -> None:
+    settings = DockSettings(
+        vault=tmp_path / "v.toml",
+        erase_socket=tmp_path / "erase.sock",
+        erase_root=tmp_path / "erase",
+        status_socket=tmp_path / "s",
+    )
+    card = Volume(tmp_path / "cards" / "1-3", "1-3", "VOL-1", "vfat", True)
+    folder = Volume(tmp_path / "bays" / "1", "1", "1", "folder", False)
+    approach = Approach(settings, Readers(None))
+    assert approach.volume(folder).writable is None
+    docked = approach.volume(card)
+    assert docked.writable is not None
+    with pytest.raises(Exception, match="nobody makes it writable"), docked.writable():
+        pass
+
+
+def test_errors_keep_their_words() -> None:
+    failure = CardReadFailed("The sentence.", hint="The hint.")
+    again = failure_of(failure_words(failure))
+    assert (type(again), again.sentence, again.hint) == (CardReadFailed, "The sentence.", "The hint.")
+    with pytest.raises(Broken):
+        failure_of({"code": "vault.full", "sentence": "", "hint": ""})
