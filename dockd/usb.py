@@ -91,6 +91,12 @@ def _libusb() -> Iterable[usb.core.Device]:
     return devices
 
 
+def load_libraries() -> None:
+    """Load libusb and libudev. Both are looked for by running the linker's tools, which a confined process may not."""
+    usb.backend.libusb1.get_backend()
+    _monitor()
+
+
 class UsbWatcher:
     """Looks at a bus. `devices` may be called by any thread, and shows what the last look saw."""
 

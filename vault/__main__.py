@@ -51,7 +51,8 @@ for command in (
 
 
 def main() -> None:
-    os.umask(0o077)
+    # Nobody beside owner and group, whatever the caller allows.
+    os.umask(os.umask(0o077) | 0o007)
     try:
         commands()
     except Failure as failure:

@@ -7,9 +7,10 @@ other I/O: an open cursor blocks a commit in this mode.
 """
 
 import json
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from vault.errors import CatalogueFailed, VaultFull
+from vault.errors import CatalogueFailed, Reaction, VaultFull
 from vault.recording import State, StoredSegment
 
 SCHEMA_VERSION = "0002"
@@ -178,6 +179,17 @@ class CameraRow:
     removed_utc: str | None
 
 
+class SchemaNewer(CatalogueFailed):
+    """A newer program has written this catalogue; an older one that went on with it would lose what it does not know."""
+
+    code = "catalogue.newer"
+    reaction = Reaction.REFUSE
+    hint = "Install the newer version of this program again. Nothing was changed."
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"The catalogue has schema {found}, and this program knows {SCHEMA_VERSION} at the most.")
+
+
 class Catalogue:
     """The database file, and the only way to it."""
 
@@ -194,14 +206,31 @@ class Catalogue:
         if not path.is_file():
             raise CatalogueFailed("The vault has no catalogue.")
         catalogue = cls(path)
-        with catalogue.reading() as tx:
-            found = tx.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+        found = catalogue.schema()
+        if found > SCHEMA_VERSION:
+            raise SchemaNewer(found)
         if found != SCHEMA_VERSION:
             raise CatalogueFailed(
-                f"The catalogue has schema {found}, this program needs {SCHEMA_VERSION}.",
-                hint="Run `vault migrate` with the newer of the two programs.",
+                f"The catalogue has schema {found}, this program needs {SCHEMA_VERSION}.", hint="Run `vault migrate`."
             )
         return catalogue
+
+    def schema(self) -> str:
+        """The version of its schema, four digits. Raises CatalogueFailed where it has none."""
+        with self.reading() as tx:
+            found = tx.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+        if not isinstance(found, str):
+            raise CatalogueFailed("The catalogue does not say which schema it has.")
+        return found
+
+    def copy_to(self, path: Path) -> None:
+        """A whole copy at `path`, as of one moment, flushed. `path` is an empty file."""
+        with self.reading() as tx:
+            source = tx.connection.driver_connection
+            assert isinstance(source, sqlite3.Connection)
+            with closing(sqlite3.connect(path)) as target:
+                target.execute(f"PRAGMA synchronous={_SYNCHRONOUS_EXTRA}")
+                source.backup(target)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

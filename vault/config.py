@@ -1,5 +1,6 @@
 """The vault's settings: one TOML file, read strictly."""
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated
@@ -51,7 +52,9 @@ class VaultSettings(BaseModel):
 
     @property
     def log_key_path(self) -> Path:
-        return self.log_key or self.pins.with_name("log.key")
+        """The credential that systemd hands to the service, where it does (`LoadCredential=log.key:…`); else the file as set."""
+        handed = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nowhere"), "log.key")
+        return handed if handed.exists() else self.log_key or self.pins.with_name("log.key")
 
     @property
     def reserve_bytes(self) -> int:

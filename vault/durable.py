@@ -64,7 +64,7 @@ class Part:
         self._written_bytes = 0
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NEVER_FOLLOW
         with storage_errors(f"creating {path.name}"):
-            self._fd = os.open(path, flags, 0o600)
+            self._fd = os.open(path, flags, file_mode(path.parent))
         _bypass_cache(self._fd)
         self._size_bytes = size_bytes
         try:
@@ -166,6 +166,21 @@ def flush_folder(folder: Path) -> None:
             os.close(fd)
 
 
+def file_mode(folder: Path) -> int:
+    """For a new file here. A vault whose folders are set-group-id is shared by one group's services; any other is its owner's."""
+    return 0o660 if folder.stat().st_mode & stat.S_ISGID else 0o600
+
+
+def _folder_mode(parent: Path) -> int:
+    return 0o770 if parent.stat().st_mode & stat.S_ISGID else 0o700
+
+
+def make_empty(path: Path) -> None:
+    """A new empty file, for who writes it by other means: it has the vault's mode from the start. One that exists stays."""
+    with storage_errors(f"making {path.name}"):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | _NEVER_FOLLOW, file_mode(path.parent)))
+
+
 def make_folder(folder: Path, within: Path | None = None) -> None:
     """Make a folder and the parents it lacks; each new one is durable in its parent when this returns.
 
@@ -179,7 +194,7 @@ def make_folder(folder: Path, within: Path | None = None) -> None:
         at = at.parent
     for new in reversed(missing):
         with storage_errors(f"making the folder {new.name}"):
-            new.mkdir(mode=0o700, exist_ok=True)
+            new.mkdir(mode=_folder_mode(new.parent), exist_ok=True)
     top = within if within is not None and at.is_relative_to(within) else at
     for parent in folder.parents if missing else ():
         flush_folder(parent)
@@ -225,7 +240,7 @@ def replace_new(part: Path, final: Path, content: bytes) -> None:
 
 def _write_flushed(path: Path, content: bytes) -> None:
     with storage_errors(f"writing {path.name}"):
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NEVER_FOLLOW, 0o600)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NEVER_FOLLOW, file_mode(path.parent))
         try:
             view = memoryview(content)
             while view:
@@ -251,7 +266,7 @@ def append_line(path: Path, line: bytes) -> None:
     write lock.
     """
     with storage_errors(f"writing {path.name}"):
-        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NEVER_FOLLOW, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NEVER_FOLLOW, file_mode(path.parent))
         try:
             size_bytes = os.fstat(fd).st_size
             torn = size_bytes > 0 and os.pread(fd, 1, size_bytes - 1) != b"\n"

@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from vault.durable import storage_errors
+from vault.durable import file_mode, storage_errors
 from vault.errors import VaultBusy
 
 LOCK_NAME = "intake.lock"
@@ -16,7 +16,7 @@ class IntakeLock:
 
     def __init__(self, root: Path) -> None:
         with storage_errors(f"opening {LOCK_NAME}"):
-            self._fd = os.open(root / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            self._fd = os.open(root / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, file_mode(root))
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -43,7 +43,7 @@ class KeyringLock:
 
     def __init__(self, root: Path) -> None:
         with storage_errors(f"opening {KEYRING_LOCK_NAME}"):
-            self._fd = os.open(root / KEYRING_LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            self._fd = os.open(root / KEYRING_LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, file_mode(root))
         fcntl.flock(self._fd, fcntl.LOCK_EX)
 
     def __enter__(self) -> "KeyringLock":

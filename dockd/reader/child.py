@@ -46,7 +46,7 @@ from dockd.reader.wire import (
     path_of,
 )
 from dockd.timeline import SegmentFacts, SegmentTimeline
-from dockd.usb import UsbDevice, UsbWatcher, bus_of
+from dockd.usb import UsbDevice, UsbWatcher, bus_of, load_libraries
 from vault.clock import Clock, SystemClock
 
 log = structlog.get_logger()
@@ -276,6 +276,8 @@ def main(open_volume: OpenVolume | None = None) -> None:
         return
     close_all(descriptors)
     log_to_journal(greeting["log"])
+    if greeting["place"] != "volume":
+        load_libraries()
     confine(greeting)
     threading.excepthook = _died
     reader = Reader(line, clock, open_volume or (lambda root: MountedCard(root, clock)))

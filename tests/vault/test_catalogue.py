@@ -1,6 +1,8 @@
 """The catalogue: durable settings read back, transactions whole or not at all, one schema."""
 
+import os
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from vault import catalogue
-from vault.catalogue import Catalogue, get_meta, set_meta
+from vault.catalogue import Catalogue, SchemaNewer, get_meta, set_meta
+from vault.durable import make_folder, write_new
 from vault.errors import CatalogueFailed
-from vault.migration import migrate
+from vault.migration import migrate, upgrade
 
 
 @pytest.fixture
@@ -67,3 +70,57 @@ def test_no_catalogue_is_a_clear_error(tmp_path: Path, content: bytes | None) ->
     with pytest.raises(CatalogueFailed) as refused:
         Catalogue.opened(tmp_path / "catalogue.db")
     assert "vault rebuild" in refused.value.hint
+
+
+def older(root: Path) -> Path:
+    """A catalogue as the first program left it, with something in it."""
+    path = root / "catalogue.db"
+    migrate(path, "0001")
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO meta VALUES ('kept', 'yes')")
+    return path
+
+
+def test_an_older_catalogue_is_brought_up_and_kept_as_it_was(tmp_path: Path) -> None:
+    path = older(tmp_path)
+    before = path.read_bytes()
+    with pytest.raises(CatalogueFailed, match="vault migrate"):
+        Catalogue.opened(path)
+    kept = upgrade(tmp_path)
+    assert kept == tmp_path / "catalogue-0001.db"
+    with Catalogue.opened(path).reading() as tx:
+        assert get_meta(tx, "kept") == "yes"
+    assert Catalogue(kept).schema() == "0001"
+    with Catalogue(kept).reading() as tx:
+        assert get_meta(tx, "kept") == "yes"
+    assert path.read_bytes() != before
+    assert upgrade(tmp_path) is None
+
+
+def test_a_newer_catalogue_is_refused_and_left_alone(tmp_path: Path) -> None:
+    """A downgrade: the older program neither opens nor changes it."""
+    path = older(tmp_path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0999'")
+    before = path.read_bytes()
+    for attempt in (lambda: Catalogue.opened(path), lambda: upgrade(tmp_path)):
+        with pytest.raises(SchemaNewer, match="0999"):
+            attempt()
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["catalogue.db"]
+
+
+@pytest.mark.parametrize(("shared", "modes"), [(True, (0o660, 0o2770)), (False, (0o600, 0o700))])
+def test_a_shared_vault_is_the_groups_and_any_other_its_owners(tmp_path: Path, shared: bool, modes: tuple[int, int]) -> None:
+    root = tmp_path / "vault"
+    root.mkdir()
+    root.chmod(0o2770 if shared else 0o700)
+    before = os.umask(0o007)
+    try:
+        migrate(root / "catalogue.db")
+        make_folder(root / "footage" / "2026", within=root)
+        write_new(root / "footage" / "part", root / "footage" / "file", b"content")
+    finally:
+        os.umask(before)
+    found = {path.relative_to(root).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in root.rglob("*")}
+    assert found == {"catalogue.db": modes[0], "footage": modes[1], "footage/2026": modes[1], "footage/file": modes[0]}

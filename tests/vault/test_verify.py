@@ -235,3 +235,12 @@ def test_a_camera_is_registered_once_and_can_come_back_with_a_new_key(vault: Vau
     assert found.public_key == b"k" * 32
     with pytest.raises(UnknownCamera), vault.writing() as tx:
         cameras.remove(tx, vault.log, clock, "BWC9999", "test")
+
+
+def test_the_daily_part_reads_every_recording_once_in_28_days() -> None:
+    """The log, the folders and the papers are checked every day."""
+    ids = [str(uuid.UUID(int=random.Random(seed).getrandbits(128))) for seed in range(500)]
+    days = range(739_000, 739_000 + ROUND_DAYS)
+    read = [[day for day in days if part_of_day(recording, day)] for recording in ids]
+    assert all(len(on) == 1 for on in read)
+    assert len({on[0] for on in read}) == ROUND_DAYS

@@ -41,12 +41,12 @@ from vault.escrow import new_code, paper, read_code
 from vault.founding import found
 from vault.keys import PassphraseCost
 from vault.lock import IntakeLock
-from vault.migration import migrate
+from vault.migration import upgrade
 from vault.policy import ESCROW_HOLDERS, FUNCTION_NAMES_NL, Action, Function, demand
 from vault.rebuild import rebuild
 from vault.release import extract, open_recording
 from vault.store import read_small
-from vault.verify import total_bytes, verify
+from vault.verify import part_of_day, total_bytes, verify
 from vault.witness import log_key, read_witnessed
 
 DEMO_NAME = "demo-passphrases.json"
@@ -276,10 +276,14 @@ def _preroll_text(row: catalogue.RecordingRow) -> str:
     help="A checkpoint as the witness has it: the log is held against it. May be given again.",
 )
 @click.option("--key", help="The log's public key, from the paper; else that of the configured credential.")
-def verify_vault(config: Path, notes: tuple[Path, ...], key: str | None) -> None:
+@click.option("--daily", is_flag=True, help="Read one 28th of the recordings, another one each day; all of the log.")
+def verify_vault(config: Path, notes: tuple[Path, ...], key: str | None, daily: bool) -> None:
     """Check every sealed file, row and log entry; with --since the log against what a witness holds. Changes nothing."""
-    with opened(config) as vault, _Bar(total_bytes(vault)) as (progress, task):
-        verdict = verify(vault, lambda count: progress.advance(task, count))
+    with opened(config) as vault:
+        today = vault.clock.now().toordinal()
+        wanted = (lambda recording: part_of_day(recording, today)) if daily else (lambda _: True)
+        with _Bar(total_bytes(vault, wanted)) as (progress, task):
+            verdict = verify(vault, lambda count: progress.advance(task, count), wanted)
         waiting = unconfirmed_since(vault)
         verifier = LogVerifier.read(key) if key else log_key(vault).verifier if notes else None
         known = [_witnessed(path, verifier) for path in notes] if verifier else []
@@ -387,5 +391,5 @@ def migrate_catalogue(config: Path) -> None:
     """Bring the catalogue to this program's schema."""
     settings = load_vault_settings(config)
     with IntakeLock(settings.root):
-        migrate(settings.root / "catalogue.db")
-    out.print("The catalogue has this program's schema.")
+        kept = upgrade(settings.root)
+    out.print("The catalogue has this program's schema." + (f" As it was before, it stands in {kept}." if kept else ""))

@@ -24,8 +24,9 @@ class CeremonyBroken(VaultError):
 
 @click.command("web")
 @config_option
+@click.option("--ceremony", is_flag=True, help="Hold the key ceremony and end with it.")
 @click.option("--demo", is_flag=True, help="Show the demonstration persons and their passphrases at the sign-in.")
-def web(config: Path, demo: bool) -> None:
+def web(config: Path, ceremony: bool, demo: bool) -> None:
     """Serve the back office until it is told to stop. Where, the settings say (`[web]`).
 
     While there is no vault yet, it is the key ceremony that is served.
@@ -41,6 +42,8 @@ def web(config: Path, demo: bool) -> None:
             )
         if not held.finished:
             return
+    if ceremony:
+        return
     shown = None
     if demo:
         shown = json.loads(read_small(settings.root.parent / DEMO_NAME, 65536))
