@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROCESSES ?= $(shell nproc)
 
-.PHONY: run screenshots test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test lock setup clean
+.PHONY: run screenshots test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test deb lock setup clean
 
 run: $(READY)
 	HEADLESS=$(HEADLESS) $(BIN)/python -m tests.demo
@@ -79,6 +79,10 @@ usb-big: $(READY)
 # the first run takes two minutes, any other one.
 vm-test: $(READY) vm-tools
 	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm
+
+# The Debian package, in run/. VERSION is an argument; by default it is the project's.
+deb: $(READY)
+	@$(BIN)/python systemd/build_deb.py run $(VERSION)
 
 setup: $(READY) tools
 

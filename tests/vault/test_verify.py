@@ -1,7 +1,9 @@
 """Verify, rebuild, release, cameras: what is found, what comes back, who gets in."""
 
 import os
+import random
 import sqlite3
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +32,7 @@ from vault.rebuild import rebuild
 from vault.recording import Receipt, State
 from vault.release import open_recording
 from vault.vault import Vault
-from vault.verify import total_bytes, verify
+from vault.verify import ROUND_DAYS, part_of_day, total_bytes, verify
 
 CONTENTS = [os.urandom(40_000), os.urandom(20_000)]
 

@@ -10,7 +10,6 @@ import re
 import shutil
 import struct
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,7 @@ from tests.vm.hardware import Hardware
 from tests.vm.machine import Machine
 
 HERE = Path(__file__).resolve().parent
-LOCK = HERE.parent.parent / "requirements" / "run.lock"
-INPUTS = (HERE / "image.sh", HERE / "agent.py", HERE / "hardware.py", HERE / "guest.py", LOCK)
+INPUTS = (HERE / "image.sh", HERE / "agent.py", HERE / "hardware.py", HERE / "guest.py")
 
 MAKING = ".making-"
 SNAPSHOT = "booted"
@@ -86,13 +84,8 @@ def _keep_only(made: Path, folder: Path) -> None:
 
 def _make(folder: Path, accelerator: str) -> None:
     print(f"building the guest in {folder.parent}", flush=True)
-    packages = folder / "packages"
-    pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
-    pip += ["--no-compile", "--only-binary", ":all:", "--python-version", "3.11", "--target", str(packages), "-r", str(LOCK)]
-    subprocess.run(pip, check=True, env=os.environ | {"PIP_ROOT_USER_ACTION": "ignore"})
     as_root = [] if os.geteuid() == 0 else ["sudo"]
-    subprocess.run([*as_root, str(HERE / "image.sh"), str(folder), str(packages)], check=True)
-    shutil.rmtree(packages)
+    subprocess.run([*as_root, str(HERE / "image.sh"), str(folder)], check=True)
     (folder / "vmlinux").write_bytes(unpacked_kernel((folder / "vmlinuz").read_bytes()))
     (folder / "vmlinuz").unlink()
     _boot(folder, accelerator)

@@ -1,10 +1,10 @@
 #!/bin/bash
 # Builds a Debian 12 guest for the tests: OUT/{root.qcow2,vmlinuz,initrd}. As root, from Debian's packages alone.
-# usage: image.sh OUT PYTHON_PACKAGES     (PYTHON_PACKAGES: a folder with what the project's programs import)
+# usage: image.sh OUT
 #
 # The packages come from wherever this machine's own apt fetches Debian: the tree names no archive.
 set -euo pipefail
-OUT=$(realpath "$1") SITE=$(realpath "$2") HERE=$(realpath "$(dirname "$0")")
+OUT=$(realpath "$1") HERE=$(realpath "$(dirname "$0")")
 TREE=$OUT/tree KERNEL=$OUT/kernel
 
 PACKAGES=systemd,systemd-sysv,udev,dbus,kmod,iproute2,python3,usbip,usbutils,libusb-1.0-0,dosfstools,mtp-tools,libmtp-runtime,gphoto2,busybox-static
@@ -77,11 +77,7 @@ UNIT
   : >"$etc/fstab"
   echo guest >"$etc/hostname"
   echo 0123456789abcdef0123456789abcdef >"$etc/machine-id"
-  chroot "$TREE" useradd --system --no-create-home dockd
-  # Where the test puts the project, its vault and its settings.
-  mkdir -p "$TREE/opt/dock-vault" "$etc/dock-vault" "$TREE/var/lib/dock-vault"
-  cp -r "$SITE" "$TREE/opt/site"
-  chroot "$TREE" python3 -m compileall -q --invalidation-mode unchecked-hash /opt/site || true
+  mkdir -p "$TREE/mnt/program" "$TREE/var/lib/dock-vault"
 }
 
 # Debian's own initrd takes a minute to build and seconds to unpack; this one only loads the disk's drivers.

@@ -4,14 +4,13 @@ Programs and vault come on disks of their own. The vault is founded out here and
 passphrases that the guest never sees.
 """
 
-import compileall
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from py_compile import PycInvalidationMode
 from typing import Any
 
 from tests.vault.world import CHEAP, PASSPHRASES, plaintexts
@@ -25,41 +24,27 @@ from vault.vault import Vault
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 VAULT_DISK = "192M"
-PROGRAM_DISK = "24M"
+PROGRAM_DISK = "80M"
 STATUS_SOCKET = "/run/dockd/status.sock"
 POLL_S = 0.1
-
-VAULT_TOML = 'root = "/var/lib/dock-vault/vault"\npins = "/etc/dock-vault/pins.json"\nreserve_mb = 1\nlanes = 2\n'
-DOCKD_TOML = 'vault = "/etc/dock-vault/vault.toml"\nlog_level = "debug"\n'
-
-PROGRAM = """\
-#!/usr/bin/python3
-import os
-import sys
-sys.path[:0] = ["/opt/dock-vault/source", "/opt/site"]
-os.environ["PYTHONPATH"] = "/opt/dock-vault/source:/opt/site"
-from {package}.__main__ import main
-main()
-"""
-
-# What a docking PC's desktop does with a card: it is mounted at a folder of its own below /media, and goes when the card goes.
-AUTOMOUNT = """\
-ACTION=="add", SUBSYSTEM=="block", ENV{ID_BUS}=="usb", ENV{ID_FS_TYPE}=="vfat", \\
-  RUN+="/usr/bin/systemd-mount --no-block --collect -o uid=dockd,gid=dockd,umask=0077,utf8 $devnode /media/$env{ID_FS_UUID}"
-"""
 
 SET_UP = """\
 set -e
 date -s @{now} >/dev/null
 udevadm wait --timeout=30 /dev/disk/by-id/virtio-program /dev/disk/by-id/virtio-vault
-mount -o ro /dev/disk/by-id/virtio-program /opt/dock-vault
+mount -o ro /dev/disk/by-id/virtio-program /mnt/program
 mount /dev/disk/by-id/virtio-vault /var/lib/dock-vault
-cp -r /opt/dock-vault/etc/. /etc/
-chown -R dockd:dockd /var/lib/dock-vault
-chown -R root:dockd /etc/dock-vault
-chmod 640 /etc/dock-vault/*
-udevadm control --reload
-systemctl daemon-reload
+export DEBIAN_FRONTEND=noninteractive
+apt-get install -y /mnt/program/dock-vault.deb
+systemctl stop vault-ceremony dock-vault.target
+sed -i -e '1i reserve_mb = 1' -e '1i lanes = 2' /etc/dock-vault/vault.toml
+echo 'log_level = "debug"' >>/etc/dock-vault/dockd.toml
+cp /mnt/program/keys/* /etc/dock-vault/keys/
+/usr/lib/dock-vault/after-ceremony
+systemctl stop dockd vault-web
+chown -R vault:dock-vault /var/lib/dock-vault/vault
+find /var/lib/dock-vault/vault -type d -exec chmod 2770 {{}} + -o -type f -exec chmod 660 {{}} +
+systemctl start dock-reader.socket dock-erase.socket vault-custody.path
 """
 
 
@@ -103,7 +88,7 @@ class Station:
         for slot, (name, image) in enumerate(images.items(), 1):
             attach_file(machine, name, image)
             machine.plug("virtio-blk-pci", f"{name}-disk", drive=name, serial=name, bus=f"port{slot}")
-        machine.must(SET_UP.format(now=int(self._clock.now().timestamp())))
+        machine.must(SET_UP.format(now=int(self._clock.now().timestamp())), 300)
 
     def start(self) -> None:
         """Until systemd has heard that dockd is ready."""
@@ -134,11 +119,11 @@ class Station:
     def verify(self) -> str:
         """Stop the service and let `vault verify` read everything, in the guest."""
         self.machine.must("systemctl stop dockd", 60)
-        return self.machine.must("runuser -u dockd -- /opt/dock-vault/bin/vault verify", 120)
+        return self.machine.must("vault verify", 120)
 
     def holdings(self) -> list[Held]:
         """What the vault holds, opened by two officials out here. The guest lets go of the disk first."""
-        self.machine.must("umount /var/lib/dock-vault")
+        self.machine.must("systemctl stop vault-custody.path; umount /var/lib/dock-vault")
         came_back = self._folder / "came-back"
         came_back.mkdir()
         subprocess.run(
@@ -152,23 +137,13 @@ class Station:
 
     def _program_disk(self) -> Path:
         root = self._folder / "program"
-        for package in ("dockd", "vault"):
-            shutil.copytree(self._source / package, root / "source" / package, ignore=shutil.ignore_patterns("__pycache__"))
-            program = root / "bin" / package
-            program.parent.mkdir(exist_ok=True)
-            program.write_text(PROGRAM.format(package=package))
-            program.chmod(0o755)
-        compileall.compile_dir(root / "source", quiet=1, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
-        etc = root / "etc"
-        for name in ("dock-vault", "systemd/system", "udev/rules.d"):
-            (etc / name).mkdir(parents=True)
-        shutil.copy(self._settings.pins, etc / "dock-vault" / "pins.json")
-        (etc / "dock-vault" / "vault.toml").write_text(VAULT_TOML)
-        (etc / "dock-vault" / "dockd.toml").write_text(DOCKD_TOML)
-        shutil.copy(self._source / "systemd" / "dockd.service", etc / "systemd" / "system")
-        for rules in (self._source / "systemd").glob("*.rules"):
-            shutil.copy(rules, etc / "udev" / "rules.d")
-        (etc / "udev" / "rules.d" / "90-automount.rules").write_text(AUTOMOUNT)
+        keys = root / "keys"
+        keys.mkdir(parents=True)
+        for key in (self._settings.pins, self._settings.log_key_path):
+            shutil.copy(key, keys / key.name)
+        build = [sys.executable, self._source / "systemd" / "build_deb.py", self._folder]
+        built = subprocess.run(build, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+        shutil.copy(built, root / "dock-vault.deb")
         return _disk(root, self._folder / "program.img", PROGRAM_DISK)
 
 
