@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.vm.cable import Cable
 from tests.vm.guest import Guest
 from tests.vm.machine import Machine, MachineFailed
-from tests.vm.scenarios import CARD, FIRST, QEMU_CAMERA, SCENARIOS, SECOND, Stage
+from tests.vm.scenarios import CARD, FIRST, QEMU_CAMERA, SCENARIOS, SECOND, STOPPED_CAMERA, Stage
 from tests.vm.simulator import Simulator, Worn
 from tests.vm.station import Station
 from vault.clock import SystemClock
@@ -54,7 +54,8 @@ def play(guest: Guest, folder: Path, scenarios: list[Callable[[Stage], str]]) ->
     station = Station(folder)
     for camera in cameras.values():
         station.register(camera.serial, camera.public_key)
-    station.register(QEMU_CAMERA)
+    for dcim in (QEMU_CAMERA, STOPPED_CAMERA):
+        station.register(dcim)
     began_s = clock.monotonic_s()
     with guest.restored(folder) as machine:
         print(f"the first command after {first_command_s(machine, began_s):.2f} s", flush=True)
@@ -66,7 +67,7 @@ def play(guest: Guest, folder: Path, scenarios: list[Callable[[Stage], str]]) ->
         with Simulator(list(cameras.values())) as simulator:
             half = sum(map(len, cameras[FIRST].card.values())) // 2
             with Cable(simulator.port, half) as cable:
-                stage = Stage(folder, machine, station, simulator, cable, cameras)
+                stage = Stage(folder, machine, station, simulator, cable, cameras, clock)
                 return [tried(stage, scenario) for scenario in scenarios]
 
 

@@ -1,10 +1,12 @@
 """What is tried in the machine, in order. Each scenario leaves the stage as the next one expects it, or as it found it."""
 
 import hashlib
+import mmap
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from device_sim.clock import SystemClock
 from device_sim.hub import Hub
@@ -13,6 +15,7 @@ from tests.vm.cable import Cable
 from tests.vm.machine import Machine
 from tests.vm.simulator import Simulator, Worn, files_below, vfat_card, vfat_files
 from tests.vm.station import Held, Station, attach_file
+from vault.clock import Clock
 
 FIRST, SECOND, CARD = "BWC0061", "BWC0062", "BWC0063"
 """Two cameras on the USB, and one whose card is put into a reader."""
@@ -21,11 +24,17 @@ QEMU_SERIAL = "QEMU0064"
 QEMU_CAMERA = f"USB-46f4-0004-{QEMU_SERIAL}"
 """What dockd calls QEMU's own MTP device: vendor, product and serial are all that it says of itself."""
 
+STOPPED_CAMERA = "VOL-CA3D-0066"
+"""A DCIM card, named by its volume."""
+
 SLOW_BYTES_PER_S = 2_000_000
 """A card that is read in some seconds, so that it can be pulled out in the middle."""
 
 GPHOTO_STORE = "/store_00010001"
 """What gphoto2 calls the camera's one storage."""
+
+MARKED = 20
+"""A stretch of 32 bytes with more different ones than this stands nowhere by chance."""
 
 HELD_S = 60.0
 """How long the first half of a camera's footage may take."""
@@ -45,6 +54,9 @@ class Stage:
     cable: Cable
     """The first camera's way to the guest, until it is torn out."""
     cameras: dict[str, Worn]
+    clock: Clock
+    stopped: dict[str, bytes] = field(default_factory=dict)
+    """What stood on the card whose taking in was stopped."""
     footage: dict[str, bytes] = field(default_factory=dict)
     """What stood on QEMU's device, by path."""
 
@@ -154,11 +166,100 @@ def dockd_takes_in_a_card(stage: Stage) -> str:
     attach_file(machine, "card", image)
     insert_stick(machine, "card")
     station.wait_phase(CARD, "safe to take", 90)
+    mounts = machine.must("grep /run/dock-vault/ /proc/mounts")
+    assert len(mounts.splitlines()) == 1, f"the card is still shown for its erase: {mounts}"
+    assert " ro," in mounts, f"the card is mounted for writing: {mounts}"
     pull_stick(machine, "card")
     assert vfat_files(image) == ["DEVICE/device.json"], vfat_files(image)
     assert machine.must("systemctl show -P MainPID dockd") == before, "dockd was started anew"
     assert not stage.complaints(), stage.complaints()
     return f"pulled out at {torn_in['bytes_done']} of {torn_in['bytes_total']} bytes"
+
+
+def a_stop_in_mid_pull_loses_nothing(stage: Stage) -> str:
+    """`systemctl stop` and then `kill -9` of the reader while a card is read: nothing is lost, and it is taken in at the end."""
+    machine, station = stage.machine, stage.station
+    root = stage.folder / "stopped"
+    (root / "DCIM" / "100TEST").mkdir(parents=True)
+    content = b"".join(stage.cameras[CARD].card.values())
+    stage.stopped = {f"CLIP{number:04d}.MP4": content[number:] + content for number in range(3)}
+    for name, clip in stage.stopped.items():
+        (root / "DCIM" / "100TEST" / name).write_bytes(clip)
+    image = stage.folder / "stopped.img"
+    vfat_card(root, image, "CA3D0066", 64)
+    attach_file(machine, "stopped", image)
+    slow = {"driver": "throttle", "throttle-group": "slow", "node-name": "slow-stopped", "file": "stopped"}
+    machine.qmp("blockdev-add", **slow)
+    insert_stick(machine, "slow-stopped")
+    reading = station.wait_bay(in_mid_pull)
+    began_s = stage.clock.monotonic_s()
+    machine.must("systemctl stop dockd", 60)
+    stopped_s = stage.clock.monotonic_s() - began_s
+    assert machine.must("systemctl show -P Result dockd") == "success"
+    machine.must(until("! systemctl list-units --no-legend 'dock-reader@*' | grep -q ."))
+    assert sorted(vfat_files(image)) == sorted(f"DCIM/100TEST/{name}" for name in stage.stopped), vfat_files(image)
+    station.start()
+    station.wait_bay(in_mid_pull)
+    before = machine.must("systemctl show -P MainPID dockd")
+    machine.must("systemctl kill --signal=KILL 'dock-reader@*'")
+    station.wait_phase(STOPPED_CAMERA, "safe to take", 120)
+    assert machine.must("systemctl show -P MainPID dockd") == before, "dockd was started anew"
+    pull_stick(machine, "slow-stopped", "stopped")
+    assert vfat_files(image) == [], vfat_files(image)
+    return f"stopped at {reading['bytes_done']} of {reading['bytes_total']} bytes within {stopped_s:.1f} s"
+
+
+def nobody_reaches_what_is_not_theirs(stage: Stage) -> str:
+    """Ruling 13: what is stored the dock can read and not delete; a reader sees cards and no vault; the keys are root's."""
+    machine = stage.machine
+    machine.must(until("! find /var/lib/dock-vault/vault/footage -name record.json -user dockd | grep -q ."))
+    stored = machine.must("find /var/lib/dock-vault/vault/footage -name record.json | head -n1").rpartition("/")[0]
+    refusals = {
+        "dockd": (
+            f"rm {stored}/record.json",
+            f"rm {stored}/0000.sealed",
+            f"mv {stored} {stored}-away",
+            f"sh -c 'echo >{stored}/0000.sealed'",
+            f"touch {stored}/another",
+            "sh -c 'echo >>/etc/dock-vault/keys/pins.json'",
+            "cat /etc/dock-vault/keys/log.key",
+        ),
+        "dock-reader": (f"cat {stored}/record.json", "ls /var/lib/dock-vault/vault", "cat /etc/dock-vault/keys/pins.json"),
+        "vault": ("sh -c 'echo >>/etc/dock-vault/keys/pins.json'", "cat /run/dock-vault/reader.sock"),
+    }
+    for user, commands in refusals.items():
+        for command in commands:
+            done = machine.run(f"runuser -u {user} -- {command}")
+            assert done.code, f"{user} may {command}: {done.output}"
+            assert "denied" in done.output or "not permitted" in done.output or "No such device" in done.output, done.output
+    machine.must(f"runuser -u dockd -- cat {stored}/record.json >/dev/null")
+    machine.must(f"runuser -u vault -- cat {stored}/record.json >/dev/null")
+    return f"{sum(map(len, refusals.values()))} attempts refused"
+
+
+def no_plaintext_lies_anywhere(stage: Stage) -> str:
+    """I5, on the raw disks: the footage that was taken in is in no block of the system's or the vault's, journal included."""
+    stage.machine.must("journalctl --sync; sync")
+    clips = [content for path, content in stage.cameras[FIRST].card.items() if path.endswith(".mp4")]
+    clips += [*stage.cameras[CARD].card.values(), *stage.footage.values(), *stage.stopped.values()]
+    markers = [marker for clip in clips if len(set(marker := clip[len(clip) // 2 :][:32])) > MARKED]
+    assert len(markers) > 10, "hardly any footage could be known again"
+    disks = [stage.folder / name for name in ("vault.img", "disk.qcow2")]
+    assert found_on(disks[0], b"dock-vault/vault/1"), "the vault's disk does not show what lies on it"
+    for disk in disks:
+        for marker in markers:
+            assert not found_on(disk, marker), f"plaintext lies on {disk.name}: {marker.hex()}"
+    assert not stage.machine.must("swapon --show"), "the guest swaps"
+    return f"{len(markers)} markers in {sum(disk.stat().st_size for disk in disks) >> 20} MiB"
+
+
+def found_on(disk: Path, marker: bytes) -> bool:
+    with disk.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content:
+        return content.find(marker) >= 0
+
+
+def in_mid_pull(bay: dict[str, Any]) -> bool:
+    return bool(bay["camera"] == STOPPED_CAMERA and bay["phase"] == "pulling" and bay["bytes_done"] > 0)
 
 
 def insert_stick(machine: Machine, node: str) -> None:
@@ -260,6 +361,8 @@ def the_vault_holds_it_all(stage: Stage) -> str:
         assert opened(held, serial) == stage.cameras[serial].segments(), f"{serial} is not held as it was recorded"
     clips = sorted(content for files in opened(held, QEMU_CAMERA).values() for content in files.values())
     assert clips == sorted(stage.footage.values()), "QEMU's files are not held as they were"
+    clips = sorted(content for files in opened(held, STOPPED_CAMERA).values() for content in files.values())
+    assert clips == sorted(stage.stopped.values()), "the card whose taking in was stopped is not held as it was"
     return said
 
 
@@ -279,6 +382,9 @@ SCENARIOS: tuple[Callable[[Stage], str], ...] = (
     dockd_takes_in_over_usb,
     dockd_takes_in_from_qemu,
     dockd_takes_in_a_card,
+    a_stop_in_mid_pull_loses_nothing,
+    nobody_reaches_what_is_not_theirs,
+    no_plaintext_lies_anywhere,
     dockd_refuses_a_keyboard,
     libmtp_reads_the_same,
     gphoto2_reads_the_same,
