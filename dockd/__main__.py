@@ -14,6 +14,7 @@ import click
 import structlog
 from rich.console import Console
 
+from dockd import doctor
 from dockd.approach import Approach
 from dockd.bay import Bay, Board
 from dockd.config import DockSettings, load_dock_settings
@@ -143,6 +144,18 @@ def page(config_path: Path) -> int:
     click.echo(f"The dock's page is at http://{settings.page}/")
     serve_page(settings.page, settings.status_socket, settings.back_office)
     return 0
+
+
+@cli.command("doctor")
+@config_option
+def show_doctor(config_path: Path) -> int:
+    """Look at all that the dock stands on, line by line, with what to do. Ends with 70 where something is not well."""
+    log_to_journal("error")
+    well = True
+    for line in doctor.examine(load_dock_settings(config_path)):
+        click.echo(f"{'look' if line.advice else 'good'}  {line.what}: {line.sentence}{' ' + line.advice if line.advice else ''}")
+        well = well and not line.advice
+    return 0 if well else Reaction.ALARM.value
 
 
 @cli.command()

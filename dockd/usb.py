@@ -132,6 +132,11 @@ class UsbWatcher:
         with self._lock:
             return tuple(sorted((device for device in self._known.values() if device is not None), key=lambda device: device.bay))
 
+    @property
+    def absent(self) -> str:
+        """Why there is no USB to be asked, at the last look; empty where there is one."""
+        return self._absent
+
     def find(self, key: Hashable) -> UsbDevice | None:
         """The one device with this key, if it stands there now. No other one is asked anything."""
         device = next((device for device in self._bus() if _key(device) == key), None)

@@ -23,7 +23,7 @@ VAULT_ROWS = (
     ("cases", "reports", "drill", "keyholders", "witness", "confirmation"),
     ("founding", "viewing", "retention", "securitykeys"),
     ("handover", "figures", "backup", "search", "health", "fleet"),
-    ("intake", "verify"),
+    ("intake", "verify", "doctor"),
     (
         "web.sessions",
         "web.slowdown",

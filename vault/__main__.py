@@ -42,6 +42,7 @@ for command in (
     custody.clock,
     custody.show_log,
     custody.checkpoint,
+    custody.show_doctor,
     custody.run_drill,
     custody.back_up,
     custody.restore,

@@ -24,6 +24,7 @@ from vault.errors import StorageFailed, VaultFull
 BLOCK_BYTES = 4096
 """Alignment that O_DIRECT asks of memory, offset and length."""
 
+_SAMPLE_BLOCK_BYTES = 1 << 20
 _NEVER_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -179,6 +180,20 @@ def make_empty(path: Path) -> None:
     """A new empty file, for who writes it by other means: it has the vault's mode from the start. One that exists stays."""
     with storage_errors(f"making {path.name}"):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | _NEVER_FOLLOW, file_mode(path.parent)))
+
+
+def measure_disk(path: Path, size_bytes: int) -> None:
+    """Write so many bytes, flush them, and remove them again: the caller looks at its clock. Raises StorageFailed, VaultFull."""
+    block = os.urandom(_SAMPLE_BLOCK_BYTES)
+    with storage_errors(f"writing {path.name}"):
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NEVER_FOLLOW, file_mode(path.parent))
+        try:
+            for _ in range(size_bytes // len(block)):
+                os.write(fd, block)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+            _drop(path)
 
 
 def make_folder(folder: Path, within: Path | None = None) -> None:

@@ -34,6 +34,7 @@ class ReaderBus:
         self._lock = threading.Lock()
         self._known: dict[Hashable, UsbDevice] = {}
         self._process: Process | None = None
+        self._absent = ""
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -56,6 +57,12 @@ class ReaderBus:
         """Cameras, and what is refused, sorted by bay."""
         with self._lock:
             return tuple(sorted(self._known.values(), key=lambda device: device.bay))
+
+    @property
+    def absent(self) -> str:
+        """Why there is no USB, as it was told last; empty where there is one."""
+        with self._lock:
+            return self._absent
 
     def look(self) -> None:
         """One look. Its reader stays for whoever opens what it saw, until `stop`. Raises CardStuck."""
@@ -118,9 +125,11 @@ class ReaderBus:
             raise Broken("descriptors that nobody asked for")
         try:
             told = [self._told(words) for words in message["devices"]]
+            absent = str(message["absent"])
         except (KeyError, TypeError, ValueError) as error:
             raise Broken("devices that are none") from error
         with self._lock:
+            self._absent = absent
             # Who stands there still keeps the reader that it has.
             self._known = {device.key: self._known.get(device.key, device) for device in told}
 

@@ -220,7 +220,8 @@ class Bus:
         self._watcher.start(changed.set)
         while changed.wait():
             changed.clear()
-            self._line.send({"devices": [device_words(device) for device in self._watcher.devices()]})
+            devices = [device_words(device) for device in self._watcher.devices()]
+            self._line.send({"devices": devices, "absent": self._watcher.absent})
 
     def _lodge(self) -> None:
         while True:

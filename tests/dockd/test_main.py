@@ -172,3 +172,30 @@ def test_a_device_with_a_keyboard_is_refused_in_words(pier: Pier, hub: Hub, tmp_
     assert done.returncode == 65
     first = done.stderr.splitlines()[0]
     assert first == "The device at usb 1-1 offers a keyboard or another input device beside its camera interface."
+
+
+def test_the_doctor_says_what_is_missing_and_what_to_do(pier: Pier, hub: Hub, tmp_path: Path) -> None:
+    """Without a daemon, with a keyboard on the bus, without the folder for cards and without the door."""
+    hub.plug(UsbCamera.of_folder(tmp_path, "CAM7", ManualClock(0)), 3)
+    hub.plug(UsbCamera.of_folder(tmp_path, "EVIL", ManualClock(0), beside=[(3, 1, 1)]), 1)
+    done = pier.call("doctor")
+    assert done.returncode == 70, done.stderr
+    lines = {line[6:].partition(":")[0]: line for line in done.stdout.splitlines()}
+    assert lines["reader"] == "good  reader: One can be started."
+    assert lines["usb"].startswith("look  usb: 1 cameras stand there. The device at usb 1-1 offers a keyboard")
+    assert lines["cards"].startswith("good  cards: 0 cards")
+    assert lines["dockd"].endswith("Look with `systemctl status dockd`.")
+    pier.config.write_text(pier.config.read_text() + f'erase_socket = "{tmp_path}/none"\n')
+    pier.bays.rmdir()
+    lines = {line[6:].partition(":")[0]: line for line in pier.call("doctor").stdout.splitlines()}
+    assert "systemctl start dock-erase.socket" in lines["erase"]
+    assert "Make it" in lines["cards"]
+
+
+def test_the_doctor_is_content_with_a_dock_that_runs(pier: Pier) -> None:
+    with Service(pier) as service:
+        service.until("READY=1")
+        done = pier.call("doctor")
+        assert service.stop() == 0
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stdout.splitlines()[-1] == "good  dockd: It serves 0 bays."

@@ -18,11 +18,12 @@ EXPOSURE_MAX = {
     "dockd": 0.8,
     "dock-reader@": 1.2,
     "dock-page": 1.0,
+    "dock-clock": 0.8,
     "vault-web": 1.0,
     "vault-ceremony": 1.0,
     "vault-sweep": 0.5,
     "vault-verify": 0.5,
-    "vault-checkpoint": 0.5,
+    "vault-checkpoint": 1.0,
     "vault-backup": 0.5,
     "vault-custody": 1.5,
     "dock-mount@": 5.0,
@@ -118,8 +119,11 @@ def test_hotplug_reaches_the_reader() -> None:
 
 
 @pytest.mark.parametrize("script", sorted((SYSTEMD / "libexec").iterdir()), ids=lambda script: script.name)
-def test_each_script_is_one_that_a_shell_reads(script: Path) -> None:
+def test_each_script_is_one_that_its_program_reads(script: Path) -> None:
     assert script.stat().st_mode & 0o111
+    if "python" in script.read_text().splitlines()[0]:
+        compile(script.read_text(), script.name, "exec")
+        return
     done = subprocess.run(["sh", "-n", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -153,3 +157,10 @@ def test_the_door_opens_for_cards_alone(tmp_path: Path, bay: str) -> None:
     done = subprocess.run(["sh", script], input=bay + "\n", capture_output=True, text=True, check=True)
     assert done.stdout in (f"{bay} is no bay of a card\n", "no card stands there\n")
     assert "open" not in done.stdout.split()
+
+
+@pytest.mark.parametrize("unit", [unit for unit in SERVICES if "bin/vault " in unit.read_text()], ids=lambda unit: unit.stem)
+def test_a_service_that_sees_no_kernel_settings_is_told_the_boot(unit: Path) -> None:
+    """The clock guard asks for it, and ProcSubset=pid hides it."""
+    assert settings(unit, "ProcSubset") == ["pid"]
+    assert settings(unit, "Environment") == ["BOOT_ID=%b"]

@@ -237,6 +237,27 @@ def nobody_reaches_what_is_not_theirs(stage: Stage) -> str:
     return f"{sum(map(len, refusals.values()))} attempts refused"
 
 
+def the_services_do_their_work(stage: Stage) -> str:
+    """Sweep, signing and verifying by their units; the back office answers; the doctor looks; no unit complains."""
+    machine = stage.machine
+    for unit in ("vault-checkpoint", "vault-sweep", "vault-verify"):
+        machine.must(f"systemctl start {unit}", 120)
+        assert machine.must(f"systemctl show -P Result {unit}") == "success"
+    machine.must("systemctl start vault-web dock-page dock-clock")
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:{port}/').status)"
+    for port in (8480, 8470):
+        machine.must(until(f'test "$(python3 -c "{ask.format(port=port)}" 2>/dev/null)" = 200', 60), 90)
+    machine.must(until("test -S /run/vault-web/metrics.sock"))
+    said = machine.run("vault doctor", 60)
+    lines = said.output.splitlines()
+    assert any(line.startswith("good  keyring:") for line in lines), said.output
+    assert any(line.startswith("good  head of the log:") for line in lines), said.output
+    machine.must("systemctl stop vault-web dock-page", 60)
+    complaints = machine.run("journalctl -b --no-pager -o short-monotonic -p err -u 'vault-*' -u 'dock*'").output
+    assert complaints in ("", "-- No entries --"), complaints
+    return f"{len(lines)} lines of the doctor"
+
+
 def no_plaintext_lies_anywhere(stage: Stage) -> str:
     """I5, on the raw disks: the footage that was taken in is in no block of the system's or the vault's, journal included."""
     stage.machine.must("journalctl --sync; sync")
@@ -384,6 +405,7 @@ SCENARIOS: tuple[Callable[[Stage], str], ...] = (
     dockd_takes_in_a_card,
     a_stop_in_mid_pull_loses_nothing,
     nobody_reaches_what_is_not_theirs,
+    the_services_do_their_work,
     no_plaintext_lies_anywhere,
     dockd_refuses_a_keyboard,
     libmtp_reads_the_same,

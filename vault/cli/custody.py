@@ -7,8 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 import click
+from rich.text import Text
 
-from vault import backup, figures, handover, registers, retention, viewing
+from vault import backup, doctor, figures, handover, registers, retention, viewing
 from vault.audit import read_leaves, read_tree
 from vault.cases import archive, find_case
 from vault.cli.base import (
@@ -35,6 +36,7 @@ from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.drill import drill
 from vault.durable import make_folder, write_new
+from vault.errors import Reaction
 from vault.escrow import read_code
 from vault.handover import Order, hand_over
 from vault.jsonform import Json, parse_object
@@ -309,12 +311,14 @@ def delete(config: Path, acting: tuple[str, ...], recording: str, reason: str) -
 
 @click.command("sweep")
 @config_option
+@click.option("--head-elsewhere", is_flag=True, help="Leave it to `vault checkpoint` to sign the log's head after this.")
 @json_option
-def sweep_vault(config: Path, as_json: bool) -> None:
+def sweep_vault(config: Path, head_elsewhere: bool, as_json: bool) -> None:
     """Mark what falls due, destroy what is due. The hourly timer calls this."""
     with opened(config) as vault:
         swept = retention.sweep(vault, SystemClock())
-        sign_head(vault)
+        if not head_elsewhere:
+            sign_head(vault)
     if as_json:
         show_json([swept])
     out.print(f"{len(swept.marked)} marked, {len(swept.unmarked)} unmarked, {len(swept.destroyed)} destroyed.")
@@ -422,6 +426,25 @@ def checkpoint(config: Path, only_key: bool) -> None:
     with opened(config) as vault:
         text = log_key(vault).verifier.text() if only_key else sign_head(vault).decode()
     click.echo(text.rstrip("\n"))
+
+
+@click.command("doctor")
+@config_option
+def show_doctor(config: Path) -> None:
+    """Look at all that the vault stands on, line by line, with what to do. Ends with 70 where something is bad."""
+    bad = False
+    marks = {doctor.Verdict.GOOD: "green", doctor.Verdict.LOOK: "yellow", doctor.Verdict.BAD: "red"}
+    with opened(config) as vault:
+        for line in doctor.examine(vault, SystemClock()):
+            advice = f" {line.advice}" if line.advice else ""
+            out.print(
+                Text(f"{line.verdict.value:<5}", marks[line.verdict]),
+                Text(f"{line.what}: {line.sentence}{advice}"),
+                soft_wrap=True,
+            )
+            bad |= line.verdict is doctor.Verdict.BAD
+    if bad:
+        raise SystemExit(Reaction.ALARM.value)
 
 
 @click.command("drill")

@@ -1,0 +1,92 @@
+"""What an administrator looks at when a camera is not taken in, and what to do about each. Nothing is opened or changed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dockd.card import CardError
+from dockd.config import DockSettings
+from dockd.reader.bus import ReaderBus
+from dockd.reader.processes import Readers
+from dockd.status import StatusRefused, ask_status
+from dockd.volumes import MountWatcher
+
+RULES = "72-dock-vault-cameras.rules"
+RULE_FOLDERS = (Path("/etc/udev/rules.d"), Path("/usr/lib/udev/rules.d"), Path("/lib/udev/rules.d"))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that was looked at. `advice` is empty where all is well."""
+
+    what: str
+    sentence: str
+    advice: str = ""
+
+
+def examine(settings: DockSettings, rule_folders: tuple[Path, ...] = RULE_FOLDERS) -> Iterator[Line]:
+    """Every line, as it is found."""
+    readers = Readers(settings.reader_socket, log_level="error")
+    yield _reader(readers)
+    yield from _usb(settings, readers, rule_folders)
+    yield _cards(settings)
+    yield _door(settings)
+    yield _daemon(settings)
+
+
+def _reader(readers: Readers) -> Line:
+    try:
+        readers.start({"place": "volume", "roots": []}).end()
+    except CardError as failure:
+        return Line("reader", failure.sentence, failure.hint)
+    return Line("reader", "One can be started.")
+
+
+def _usb(settings: DockSettings, readers: Readers, rule_folders: tuple[Path, ...]) -> Iterator[Line]:
+    if settings.usb_backend == "off":
+        yield Line("usb", "It is left alone (`usb_backend`).")
+        return
+    bus = ReaderBus(readers, settings.usb_backend)
+    try:
+        bus.look()
+    except CardError as failure:
+        yield Line("usb", failure.sentence, failure.hint)
+        return
+    finally:
+        bus.stop()
+    if bus.absent:
+        yield Line(
+            "usb", f"There is none: {bus.absent}.", "Install libusb-1.0-0, and look with `lsusb` whether the machine has a USB."
+        )
+        return
+    refused = [device for device in bus.devices() if device.refusal is not None]
+    cameras = len(bus.devices()) - len(refused)
+    advice = "Take out what is no camera." if refused else ""
+    yield Line("usb", " ".join([f"{cameras} cameras stand there.", *(str(device.refusal) for device in refused)]), advice)
+    if settings.usb_backend == "libusb" and not any((folder / RULES).exists() for folder in rule_folders):
+        yield Line("udev", f"{RULES} is not installed.", "Install the package anew: without it nobody but root may open cameras.")
+
+
+def _cards(settings: DockSettings) -> Line:
+    watcher = MountWatcher(settings.mount_roots, filesystems=settings.filesystems, watched_folder=settings.watched_folder)
+    if settings.watched_folder is not None and not settings.watched_folder.is_dir():
+        return Line("cards", f"There is no folder {settings.watched_folder}.", "Make it, or name another one (`watched_folder`).")
+    return Line("cards", f"{len(watcher.volumes())} cards stand there.")
+
+
+def _door(settings: DockSettings) -> Line:
+    if settings.erase_socket is None:
+        return Line("erase", "Cards are erased where they are mounted.")
+    if not settings.erase_socket.is_socket():
+        return Line(
+            "erase", f"{settings.erase_socket} is not there: no card can be erased.", "Run `systemctl start dock-erase.socket`."
+        )
+    return Line("erase", "Cards are shown for writing only while they are erased.")
+
+
+def _daemon(settings: DockSettings) -> Line:
+    try:
+        bays = ask_status(settings.status_socket)["bays"]
+    except StatusRefused as failure:
+        return Line("dockd", failure.sentence, "Look with `systemctl status dockd`.")
+    return Line("dockd", f"It serves {len(bays)} bays.")

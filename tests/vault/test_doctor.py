@@ -1,0 +1,124 @@
+"""The doctor: each line says how it stands, and what to do where it is not well."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.vault.world import HandClock, founded
+from vault import doctor
+from vault.__main__ import commands
+from vault.clock import told_synced
+from vault.doctor import Line, Verdict
+from vault.vault import Vault
+from vault.witness import sign_head
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Iterator[Vault]:
+    clock = HandClock()
+    with Vault.open(founded(tmp_path, clock), clock) as opened:
+        yield opened
+
+
+def lines(vault: Vault) -> dict[str, Line]:
+    return {line.what: line for line in doctor.examine(vault, vault.clock)}
+
+
+def test_every_line_that_is_not_good_says_what_to_do(vault: Vault) -> None:
+    found = lines(vault)
+    assert {
+        "keyring",
+        "space",
+        "disk",
+        "clock",
+        "catalogue",
+        "pins",
+        "log key",
+        "head of the log",
+        "witness",
+        "sweep",
+        "backup",
+        "drill",
+    } <= set(found)
+    for line in found.values():
+        assert (line.advice == "") == (line.verdict is Verdict.GOOD), line
+    assert found["keyring"].verdict is Verdict.GOOD
+    assert found["log key"].verdict is Verdict.GOOD
+    assert found["drill"].verdict is Verdict.LOOK
+    assert list((vault.settings.root / "incoming").iterdir()) == []
+
+
+def test_a_head_grows_old(vault: Vault) -> None:
+    assert lines(vault)["head of the log"].verdict is Verdict.LOOK
+    sign_head(vault)
+    when = vault.settings.root / "checkpoints"
+    assert lines(vault)["head of the log"].sentence.startswith("Last on ")
+    assert len(list(when.glob("*.note"))) == 1
+
+
+def test_a_log_key_that_others_may_read_is_bad(vault: Vault) -> None:
+    key = vault.settings.log_key_path
+    key.chmod(0o644)
+    assert lines(vault)["log key"].verdict is Verdict.BAD
+    key.unlink()
+    assert "put it back" in lines(vault)["log key"].advice
+
+
+def test_a_full_disk_is_bad(tmp_path: Path) -> None:
+    clock = HandClock()
+    settings = founded(tmp_path, clock)
+    with Vault.open(settings.model_copy(update={"reserve_mb": 1 << 30}), clock) as opened:
+        assert lines(opened)["space"].verdict is Verdict.BAD
+
+
+@pytest.mark.parametrize(
+    ("swaps", "uuid", "verdict"),
+    [
+        ([], None, Verdict.GOOD),
+        (["/dev/sda2"], None, Verdict.BAD),
+        (["/dev/zram0"], None, Verdict.GOOD),
+        (["/dev/dm-0"], "CRYPT-PLAIN-swap", Verdict.GOOD),
+        (["/dev/dm-0"], "LVM-abc", Verdict.BAD),
+        (["/swapfile"], None, Verdict.BAD),
+    ],
+)
+def test_swap_is_none_or_encrypted(tmp_path: Path, swaps: list[str], uuid: str | None, verdict: Verdict) -> None:
+    table = tmp_path / "swaps"
+    table.write_text("Filename Type Size Used Priority\n" + "".join(f"{name} partition 1 0 -2\n" for name in swaps))
+    if uuid is not None:
+        (tmp_path / "block" / "dm-0" / "dm").mkdir(parents=True)
+        (tmp_path / "block" / "dm-0" / "dm" / "uuid").write_text(uuid)
+    assert [line.verdict for line in doctor._swap(table, tmp_path / "block")] == [verdict]
+
+
+def test_the_command_ends_badly_only_for_what_is_bad(tmp_path: Path) -> None:
+    clock = HandClock()
+    settings = founded(tmp_path, clock)
+    config = tmp_path / "vault.toml"
+    config.write_text(f'root = "{settings.root}"\npins = "{settings.pins}"\nreserve_mb = 1\n')
+    settings.log_key_path.chmod(0o644)
+    done = CliRunner().invoke(commands, ["doctor", "--config", str(config)])
+    assert done.exit_code == 70
+    assert "bad   log key:" in done.output
+    assert "chmod 640" in done.output
+
+
+@pytest.mark.parametrize(
+    ("text", "synced"),
+    [
+        ("1000 synced\n", True),
+        ("1000 unsynced\n", False),
+        ("800 synced\n", False),
+        ("1100 synced\n", False),
+        ("", False),
+        ("x synced", False),
+    ],
+)
+def test_the_clocks_watch_is_believed_while_it_is_fresh(tmp_path: Path, text: str, synced: bool) -> None:
+    """A service that may not ask the kernel: what is stale, from the future or no word at all is no vouching."""
+    told = tmp_path / "synced"
+    told.write_text(text)
+    assert told_synced(told, 1030.0) is synced
+    assert not told_synced(tmp_path / "nothing", 1030.0)

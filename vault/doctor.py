@@ -1,0 +1,200 @@
+"""What an administrator looks at when something seems wrong, and what to do about each: the machine as the vault finds it.
+
+Nothing is changed; one file is written, flushed and removed to see how fast the disk is. No person's name, no recording's.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from vault.checkpoint import Checkpoints
+from vault.clock import MachineClock, utc_moment
+from vault.durable import measure_disk
+from vault.health import Health, measure
+from vault.vault import Vault
+
+MIB = 1 << 20
+SAMPLE_BYTES = 32 * MIB
+SLOW_BYTES_PER_S = 20 * MIB
+"""Slower than this, ten cameras of a shift are not in before the next one begins."""
+SPACE_DAYS = 28
+HEAD_HOURS, SWEEP_HOURS, BACKUP_HOURS = 1, 3, 48
+DRILL_DAYS = 200
+"""Twice a year, and a little."""
+
+SWAPS = Path("/proc/swaps")
+BLOCK = Path("/sys/class/block")
+
+
+class Verdict(Enum):
+    """How a line ends."""
+
+    GOOD = "good"
+    LOOK = "look"
+    """Nothing is lost; somebody should look at it."""
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that was looked at. `advice` is empty where all is well."""
+
+    what: str
+    verdict: Verdict
+    sentence: str
+    advice: str = ""
+
+
+def examine(vault: Vault, clock: MachineClock) -> Iterator[Line]:
+    """Every line, as it is found. The vault was opened, so its keyring bears the pinned signatures."""
+    found = measure(vault)
+    yield Line("keyring", Verdict.GOOD, f"Version {found.keyring_version} bears the two pinned signatures.")
+    yield _space(found)
+    yield _speed(vault.settings.root, clock.monotonic_s)
+    yield _clock(found, synced=clock.is_synced())
+    yield _catalogue(found)
+    yield _pins(vault.settings.pins)
+    yield _log_key(vault.settings.log_key_path)
+    yield _head(vault)
+    yield _witness(found)
+    yield _since("sweep", vault, found.last_sweep_utc, SWEEP_HOURS, "Look with `systemctl status vault-sweep.timer`.")
+    if found.sweep_waits_because:
+        yield Line(
+            "sweep", Verdict.LOOK, f"The sweep waits: {found.sweep_waits_because}.", "Two persons decide with `vault approve`."
+        )
+    yield _since(
+        "backup",
+        vault,
+        found.last_backup_utc,
+        BACKUP_HOURS,
+        "Mount a medium at /srv/dock-vault-backup, or run `vault backup --to`.",
+    )
+    yield _since("drill", vault, found.last_drill_utc, DRILL_DAYS * 24, "Ask both escrow holders to come, and run `vault drill`.")
+    yield from _swap(SWAPS, BLOCK)
+
+
+def _space(found: Health) -> Line:
+    free = (
+        f"{found.free_bytes / 1e9:.1f} GB are free, {found.reserve_bytes / 1e9:.1f} GB of them kept for the log and for viewing."
+    )
+    if not found.room:
+        return Line(
+            "space",
+            Verdict.BAD,
+            f"{free} Cameras are not taken in any more, and keep their recordings.",
+            "Give it a larger disk.",
+        )
+    if found.free_bytes - found.reserve_bytes < found.bytes / SPACE_DAYS:
+        return Line(
+            "space", Verdict.LOOK, f"{free} That is less than an average day's recordings.", "Give it a larger disk soon."
+        )
+    return Line("space", Verdict.GOOD, free)
+
+
+def _speed(root: Path, monotonic_s: Callable[[], float]) -> Line:
+    began_s = monotonic_s()
+    measure_disk(root / "incoming" / "doctor.part", SAMPLE_BYTES)
+    speed = SAMPLE_BYTES / max(monotonic_s() - began_s, 1e-6)
+    sentence = f"{speed / 1e6:.0f} MB/s, written and flushed."
+    if speed < SLOW_BYTES_PER_S:
+        return Line("disk", Verdict.LOOK, sentence, "Look whether something else is busy on it, and at its SMART values.")
+    return Line("disk", Verdict.GOOD, sentence)
+
+
+def _clock(found: Health, *, synced: bool) -> Line:
+    source = "Network time keeps it." if synced else "No network time keeps it."
+    if not found.clock_trusted:
+        return Line(
+            "clock",
+            Verdict.BAD,
+            f"The clock is not believed, so nothing is deleted. {source}",
+            "See `vault clock show`; two persons confirm it.",
+        )
+    if not synced:
+        return Line("clock", Verdict.LOOK, source, "Without network, two persons run `vault clock confirm` each week.")
+    return Line("clock", Verdict.GOOD, source)
+
+
+def _catalogue(found: Health) -> Line:
+    if found.unconfirmed_utc:
+        return Line(
+            "catalogue",
+            Verdict.BAD,
+            f"It was made anew on {found.unconfirmed_utc}: nothing is erased or expires.",
+            "Two persons run `vault confirm`.",
+        )
+    if found.unproven:
+        return Line(
+            "catalogue",
+            Verdict.LOOK,
+            f"{found.unproven} recordings are unproven.",
+            "Run `vault verify`, and dock their cameras if they still have them.",
+        )
+    return Line("catalogue", Verdict.GOOD, f"{found.recordings} recordings, {found.log_entries} entries in the log.")
+
+
+def _pins(pins: Path) -> Line:
+    if os.access(pins, os.W_OK) or os.access(pins.parent, os.W_OK):
+        return Line("pins", Verdict.LOOK, f"Who runs the vault can change {pins}.", f"Run `chown root {pins.parent} {pins}`.")
+    return Line("pins", Verdict.GOOD, f"{pins} can't be changed by who runs the vault.")
+
+
+def _log_key(key: Path) -> Line:
+    try:
+        mode = key.stat().st_mode
+    except OSError as error:
+        return Line(
+            "log key",
+            Verdict.BAD,
+            f"{key} can't be read: {error.strerror}.",
+            "Without it no head is signed and nothing shown: put it back.",
+        )
+    if mode & (stat.S_IRWXO | stat.S_IWGRP):
+        return Line("log key", Verdict.BAD, f"{key} is open to others.", f"Run `chmod 640 {key}`.")
+    return Line("log key", Verdict.GOOD, f"{key} is its owner's and group's alone.")
+
+
+def _head(vault: Vault) -> Line:
+    signed = Checkpoints(vault.settings.root / "checkpoints").newest_utc()
+    return _since("head of the log", vault, signed, HEAD_HOURS, "Look with `systemctl status vault-checkpoint.timer`.")
+
+
+def _witness(found: Health) -> Line:
+    if not found.witness_named:
+        return Line(
+            "witness",
+            Verdict.LOOK,
+            "None is named: nobody outside could show a log that was written anew.",
+            "Name one in vault.toml (`witness`).",
+        )
+    return Line("witness", Verdict.GOOD, "One is named; each signed head is handed to it.")
+
+
+def _since(what: str, vault: Vault, last_utc: str | None, hours_max: float, advice: str) -> Line:
+    if last_utc is None:
+        return Line(what, Verdict.LOOK, "Not done yet, as far as the log tells.", advice)
+    hours = (vault.clock.now() - utc_moment(last_utc)).total_seconds() / 3600
+    sentence = f"Last on {last_utc}."
+    return Line(what, Verdict.LOOK, sentence, advice) if hours > hours_max else Line(what, Verdict.GOOD, sentence)
+
+
+def _swap(swaps: Path, block: Path) -> Iterator[Line]:
+    """Swap keeps what was in memory: keys and footage, were they not held out of it. The services are; other programs are not."""
+    used = [line.split()[0] for line in swaps.read_text().splitlines()[1:]]
+    if not used:
+        yield Line("swap", Verdict.GOOD, "There is none.")
+    for name in used:
+        identity = block / Path(name).resolve().name / "dm" / "uuid"
+        encrypted = identity.exists() and identity.read_text().startswith("CRYPT-")
+        if encrypted or Path(name).name.startswith("zram"):
+            yield Line("swap", Verdict.GOOD, f"{name} is encrypted or in memory.")
+        else:
+            yield Line(
+                "swap",
+                Verdict.BAD,
+                f"{name} is not encrypted.",
+                f"Run `swapoff {name}`, and take it out of /etc/fstab or encrypt it.",
+            )
