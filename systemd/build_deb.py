@@ -135,6 +135,8 @@ def units(tree: Path) -> None:
 
 def papers(place: Path) -> None:
     place.mkdir(parents=True)
+    for name in ("alerts.yml", "dashboard.json"):
+        shutil.copy(REPOSITORY / "config" / name, place)
     for path in (REPOSITORY / "vault" / "FORMAT.md", REPOSITORY / "vault" / "DESIGN.md", REPOSITORY / "dockd" / "CAMERA.md"):
         (place / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
 

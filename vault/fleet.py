@@ -73,28 +73,43 @@ def remove_camera(vault: Vault, by: Actor, serial: str) -> None:
         cameras.remove(tx, vault.log, vault.clock, serial, acting.person)
 
 
-def fleet(vault: Vault, by: Actor, overdue_after: timedelta) -> list[Fleet]:
+def fleet(vault: Vault, by: Actor) -> list[Fleet]:
     """Every registered camera. Raises NotAllowed."""
     demand(Action.ADD_CAMERA, by)
-    now = vault.clock.now()
     with vault.reading() as tx:
         rows = [row for row in catalogue.all_cameras(tx) if row.removed_utc is None]
         docked = {row.serial: _last_docking(tx, row.serial) for row in rows}
-        carriers = {one.camera_serial: one.person for one in registers.assignments(tx) if one.until_utc is None}
+        carried = _carried(tx)
         newest = {row.serial: catalogue.newest_counter(tx, row.serial) for row in rows}
-        since = {one.camera_serial: one.from_utc for one in registers.assignments(tx) if one.until_utc is None}
         remarks = _remarks(tx)
     found = []
     for row in rows:
         last, offset_ms = docked[row.serial]
-        started = max(filter(None, (last, since.get(row.serial))), default=None)
-        overdue = row.serial in carriers and started is not None and now - utc_moment(started) > overdue_after
+        carrier = carried.get(row.serial)
         recorded = newest[row.serial]
         firmware = _firmware(vault, recorded.folder) if recorded is not None and recorded.destroyed_utc is None else None
-        found.append(
-            Fleet(row, carriers.get(row.serial), last, offset_ms, firmware, overdue, tuple(remarks.get(row.serial, ())[:10]))
-        )
+        said = tuple(remarks.get(row.serial, ())[:10])
+        overdue = _overdue(vault, carrier, last)
+        found.append(Fleet(row, carrier.person if carrier else None, last, offset_ms, firmware, overdue, said))
     return found
+
+
+def overdue_count(vault: Vault) -> int:
+    """How many cameras are overdue: a figure, for the metrics."""
+    with vault.reading() as tx:
+        carried = {serial: (carrier, _last_docking(tx, serial)[0]) for serial, carrier in _carried(tx).items()}
+    return sum(_overdue(vault, carrier, last) for carrier, last in carried.values())
+
+
+def _carried(tx: sa.Connection) -> dict[str, registers.AssignmentRow]:
+    """Who has which camera now, by its serial."""
+    return {one.camera_serial: one for one in registers.assignments(tx) if one.until_utc is None}
+
+
+def _overdue(vault: Vault, carrier: registers.AssignmentRow | None, docked_utc: str | None) -> bool:
+    if carrier is None:
+        return False
+    return vault.clock.now() - utc_moment(max(filter(None, (docked_utc, carrier.from_utc)))) > OVERDUE
 
 
 def _last_docking(tx: sa.Connection, serial: str) -> tuple[str | None, int | None]:

@@ -6,7 +6,7 @@ import json
 from starlette.responses import Response
 
 from vault import registers
-from vault.fleet import OVERDUE, Fleet, add_camera, fingerprint, fleet, remove_camera
+from vault.fleet import Fleet, add_camera, fingerprint, fleet, remove_camera
 from vault.policy import Action
 from vault.reports import assign, take_back
 from vault.web.visit import FormWrong, NotFound, Routes, Visit
@@ -20,7 +20,7 @@ def listed(visit: Visit) -> Response:
 
 
 def _fleet(visit: Visit) -> list[Fleet]:
-    return fleet(visit.vault, visit.by, OVERDUE)
+    return fleet(visit.vault, visit.by)
 
 
 @routes.page("/cameras/new", Action.ADD_CAMERA)

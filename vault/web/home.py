@@ -8,7 +8,7 @@ from vault import registers
 from vault.clock import utc_moment, utc_text
 from vault.confirmation import unconfirmed_since
 from vault.errors import UnknownPerson
-from vault.fleet import OVERDUE, fleet
+from vault.fleet import fleet
 from vault.policy import Action, Purpose, Role
 from vault.reports import addressee, missing_reports
 from vault.retention import last_sweep, soon_due
@@ -99,7 +99,7 @@ def home(visit: Visit) -> Response:
         seats=[row for row in viewings if row.opened_utc is None and row.refused_utc is None and may_take_seat(row, by)],
         recorded=recorded,
         cases=[(row, utc_moment(row.received_utc)) for row in cases],
-        away=[one for one in fleet(vault, by, OVERDUE) if one.overdue] if visit.may(Action.ADD_CAMERA) else [],
+        away=[one for one in fleet(vault, by) if one.overdue] if visit.may(Action.ADD_CAMERA) else [],
         due=soon_due(vault, by)[:5] if visit.may(Action.ASK_WHY) else [],
         awaiting=last if (last := last_sweep(vault)) is not None and manages and last.awaiting else None,
         unconfirmed=unconfirmed_since(vault) if manages else None,

@@ -11,10 +11,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from vault.clock import utc_text
+from vault.checkpoint import Checkpoints
+from vault.clock import utc_moment, utc_text
 from vault.errors import VaultError
+from vault.fleet import overdue_count
 from vault.health import Health, measure
 from vault.reports import missing_reports
+from vault.web.dock import ask_dock
 from vault.web.visit import Office
 
 
@@ -30,6 +33,9 @@ class _Figures(Collector):
         now = utc_text(vault.clock.now())
         hours = found.hours_since_sweep(now)
         missing = missing_reports(vault)
+        signed = Checkpoints(vault.settings.root / "checkpoints").newest_utc()
+        dock = ask_dock(vault.settings.web.dock_status)
+        bays = dock["bays"] if dock is not None else []
         return [
             _gauge("recordings", "Recordings that stand in the vault.", found.recordings),
             _gauge("bytes", "Bytes of plaintext that they hold.", found.bytes),
@@ -44,8 +50,20 @@ class _Figures(Collector):
             _gauge("sweep_blocked", "1 while a sweep waits for persons or for the clock.", int(bool(found.sweep_waits_because))),
             _gauge("reports_missing", "Recordings that no report of use speaks of.", len(missing)),
             _gauge("reports_overdue", "Those whose report is overdue.", sum(one.overdue for one in missing)),
+            _gauge("cameras_overdue", "Cameras that are with somebody and were not docked for two shifts.", overdue_count(vault)),
+            _gauge("backup_age_hours", "Hours since the last backup; -1 where none was made.", _age(found.last_backup_utc, now)),
+            _gauge("drill_age_hours", "Hours since the last escrow drill; -1 where none was.", _age(found.last_drill_utc, now)),
+            _gauge("head_age_hours", "Hours since the log's head was signed; -1 where it never was.", _age(signed, now)),
+            _gauge("witness_named", "1 where signed heads are handed to a witness.", int(found.witness_named)),
+            _gauge("dock_answers", "1 while dockd answers on its status socket.", int(dock is not None)),
+            _gauge("bays_faulty", "Bays whose lamp is red.", sum(bay.get("lamp") == "red" for bay in bays)),
             _gauge("viewings_open", "Viewings that are open now.", len(self._office.rooms.open_ids())),
         ]
+
+
+def _age(utc: str | None, now_utc: str) -> float:
+    """In hours; -1 where it never was."""
+    return -1 if utc is None else (utc_moment(now_utc) - utc_moment(utc)).total_seconds() / 3600
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
