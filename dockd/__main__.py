@@ -225,7 +225,7 @@ def _docked_at(place: str, settings: DockSettings) -> Docked:
     volumes = _watcher(settings, path.parent).volumes()
     folder = Volume(path, path.name, path.name, "folder", read_only=False)
     volume = next((volume for volume in volumes if volume.mountpoint == path), folder)
-    return Approach(settings, Readers(settings.reader_socket, log_level="error")).volume(volume)
+    return Approach(settings, _readers(settings)).volume(volume)
 
 
 def _watcher(settings: DockSettings, *roots: Path) -> MountWatcher:
@@ -234,11 +234,16 @@ def _watcher(settings: DockSettings, *roots: Path) -> MountWatcher:
     )
 
 
+def _readers(settings: DockSettings) -> Readers:
+    """For a command in a terminal, which tells of failures itself."""
+    return Readers(settings.reader_socket, log_level="error")
+
+
 def _usb(settings: DockSettings) -> ReaderBus | None:
     """One look at the bus, if the settings name one. Raises CardStuck."""
     if settings.usb_backend == "off":
         return None
-    bus = ReaderBus(Readers(settings.reader_socket, log_level="error"), settings.usb_backend)
+    bus = ReaderBus(_readers(settings), settings.usb_backend)
     bus.look()
     return bus
 

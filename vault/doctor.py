@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vault.checkpoint import Checkpoints
 from vault.clock import MachineClock, utc_moment
-from vault.durable import measure_disk
+from vault.durable import try_disk
 from vault.health import Health, measure
 from vault.vault import Vault
 
@@ -95,8 +95,9 @@ def _space(found: Health) -> Line:
 
 
 def _speed(root: Path, monotonic_s: Callable[[], float]) -> Line:
+    content = os.urandom(SAMPLE_BYTES)
     began_s = monotonic_s()
-    measure_disk(root / "incoming" / "doctor.part", SAMPLE_BYTES)
+    try_disk(root / "incoming" / "doctor.part", content)
     speed = SAMPLE_BYTES / max(monotonic_s() - began_s, 1e-6)
     sentence = f"{speed / 1e6:.0f} MB/s, written and flushed."
     if speed < SLOW_BYTES_PER_S:

@@ -24,7 +24,6 @@ from vault.errors import StorageFailed, VaultFull
 BLOCK_BYTES = 4096
 """Alignment that O_DIRECT asks of memory, offset and length."""
 
-_SAMPLE_BLOCK_BYTES = 1 << 20
 _NEVER_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -169,11 +168,15 @@ def flush_folder(folder: Path) -> None:
 
 def file_mode(folder: Path) -> int:
     """For a new file here. A vault whose folders are set-group-id is shared by one group's services; any other is its owner's."""
-    return 0o660 if folder.stat().st_mode & stat.S_ISGID else 0o600
+    return 0o660 if _shared(folder) else 0o600
 
 
 def _folder_mode(parent: Path) -> int:
-    return 0o770 if parent.stat().st_mode & stat.S_ISGID else 0o700
+    return 0o770 if _shared(parent) else 0o700
+
+
+def _shared(folder: Path) -> bool:
+    return bool(folder.stat().st_mode & stat.S_ISGID)
 
 
 def make_empty(path: Path) -> None:
@@ -182,18 +185,11 @@ def make_empty(path: Path) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | _NEVER_FOLLOW, file_mode(path.parent)))
 
 
-def measure_disk(path: Path, size_bytes: int) -> None:
-    """Write so many bytes, flush them, and remove them again: the caller looks at its clock. Raises StorageFailed, VaultFull."""
-    block = os.urandom(_SAMPLE_BLOCK_BYTES)
-    with storage_errors(f"writing {path.name}"):
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NEVER_FOLLOW, file_mode(path.parent))
-        try:
-            for _ in range(size_bytes // len(block)):
-                os.write(fd, block)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-            _drop(path)
+def try_disk(path: Path, content: bytes) -> None:
+    """Write a file, flush it, and remove it again: the caller looks at its clock. Raises StorageFailed, VaultFull."""
+    _drop(path)
+    _write_flushed(path, content)
+    _drop(path)
 
 
 def make_folder(folder: Path, within: Path | None = None) -> None:

@@ -11,12 +11,16 @@ LOCK_NAME = "intake.lock"
 KEYRING_LOCK_NAME = "keyring.lock"
 
 
+def _opened(root: Path, name: str) -> int:
+    return os.open(root / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, file_mode(root))
+
+
 class IntakeLock:
     """Held from construction to `close`, or to the death of the process. Raises VaultBusy, StorageFailed, VaultFull."""
 
     def __init__(self, root: Path) -> None:
         with storage_errors(f"opening {LOCK_NAME}"):
-            self._fd = os.open(root / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, file_mode(root))
+            self._fd = _opened(root, LOCK_NAME)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -43,7 +47,7 @@ class KeyringLock:
 
     def __init__(self, root: Path) -> None:
         with storage_errors(f"opening {KEYRING_LOCK_NAME}"):
-            self._fd = os.open(root / KEYRING_LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, file_mode(root))
+            self._fd = _opened(root, KEYRING_LOCK_NAME)
         fcntl.flock(self._fd, fcntl.LOCK_EX)
 
     def __enter__(self) -> "KeyringLock":

@@ -20,13 +20,14 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from dockd.card import CardFile, CardFileChanged, CardStuck, CardTrouble
 from dockd.reader.processes import Process, ReaderDied
 from dockd.reader.wire import (
     BYTES,
     END,
+    FACTS,
     FAILED,
     GIVEN,
     MESSAGE_MAX,
@@ -45,7 +46,6 @@ log = structlog.get_logger()
 
 ANSWER_S = 110.0
 """How long a reader may take for one answer. Less than systemd's watchdog gives the dock, and more than a listing is given."""
-FACTS = TypeAdapter(SegmentFacts)
 
 
 class Starts(Protocol):
@@ -61,7 +61,7 @@ class CameraReader:
     def __init__(self, readers: Starts, greeting: dict[str, Any], *, answer_s: float = ANSWER_S) -> None:
         self._readers = readers
         self._greeting = greeting
-        self._answer_s = answer_s
+        self.answer_s = answer_s
         self._lock = threading.Lock()
         self._process: Process | None = None
 
@@ -70,7 +70,7 @@ class CameraReader:
         with self._lock:
             if self._process is None:
                 self._process = self._readers.start(self._greeting)
-                self._process.line.socket.settimeout(self._answer_s)
+                self._process.line.socket.settimeout(self.answer_s)
             process = self._process
         answer = self.ask(process, {"do": "card", **question})
         match answer:
@@ -98,17 +98,13 @@ class CameraReader:
                 failure = failure_of(answer["failure"]) if "failure" in answer else None
             except TimeoutError as error:
                 self._forget(process)
-                raise CardStuck(f"The camera's reader has not answered for {self._answer_s:.0f} s.") from error
+                raise CardStuck(f"The camera's reader has not answered for {self.answer_s:.0f} s.") from error
             except Broken as error:
                 self._forget(process)
                 raise _died(str(error)) from error
         if failure is not None:
             raise failure
         return answer.get("ok")
-
-    @property
-    def answer_s(self) -> float:
-        return self._answer_s
 
     def died(self, process: Process, why: str) -> ReaderDied:
         """Forget a process that died or speaks nonsense, so that the next opening starts another one; what to raise."""

@@ -22,7 +22,6 @@ from types import TracebackType
 from typing import Any
 
 import structlog
-from pydantic import TypeAdapter
 
 from dockd.card import Card, CardError, CardGone, FileReader
 from dockd.journal import log_to_journal
@@ -31,6 +30,7 @@ from dockd.reader.landlock import Rights, restrict
 from dockd.reader.wire import (
     BYTES,
     END,
+    FACTS,
     FAILED,
     GIVEN,
     STREAM_BYTES,
@@ -45,7 +45,7 @@ from dockd.reader.wire import (
     frozen,
     path_of,
 )
-from dockd.timeline import SegmentFacts, SegmentTimeline
+from dockd.timeline import SegmentTimeline
 from dockd.usb import UsbDevice, UsbWatcher, bus_of, load_libraries
 from vault.clock import Clock, SystemClock
 
@@ -53,7 +53,6 @@ log = structlog.get_logger()
 
 OpenVolume = Callable[[Path], Card]
 
-FACTS = TypeAdapter(SegmentFacts)
 MEMORY_MAX = 2 << 30
 """Address space, thread stacks included. A card that asks for more kills its reader."""
 DIED = 70
@@ -75,10 +74,9 @@ class Reader:
         self._open_volume = open_volume
         self._cards: dict[int, Card] = {}
         self._numbers = iter(range(1 << 62))
-        self._answers: dict[str, Callable[[dict[str, Any], list[int]], Any]] = {
+        self._answers: dict[str, Callable[[dict[str, Any]], Any]] = {
             "card": self._card,
             "files": self._files,
-            "open": self._open,
             "delete": self._delete,
             "delete_folder": self._delete_folder,
             "offset": self._offset,
@@ -93,7 +91,8 @@ class Reader:
         elif greeting["place"] == "volume":
             self.answer(lambda question: self._open_volume(Path(question["root"])))
         else:
-            self.answer(self._device_opener(greeting))
+            # As this process's own look at the bus finds it; it must be the very docking that the dock means.
+            self.answer(opener_of(UsbWatcher(_bus(greeting), self._clock).find(frozen(greeting["key"]))))
 
     def answer(self, opener: Callable[[dict[str, Any]], Card]) -> None:
         """Questions about the cards that `opener` opens, until the dock hangs up."""
@@ -101,32 +100,22 @@ class Reader:
         while True:
             question, descriptors = self._line.receive()
             try:
-                answer = {"ok": self._answers[question["do"]](question, descriptors)}
+                verb = question["do"]
+                said = self._open(question, descriptors) if verb == "open" else self._answers[verb](question)
+                answer = {"ok": said}
             except CardError as failure:
-                close_all(descriptors)
                 answer = {"failure": failure_words(failure)}
+            finally:
+                close_all(descriptors)
             self._line.send(answer)
 
-    def _device_opener(self, greeting: dict[str, Any]) -> Callable[[dict[str, Any]], Card]:
-        """The device as this process's own look at the bus finds it; it must be the very docking that the dock means."""
-        device = UsbWatcher(_bus(greeting), self._clock).find(frozen(greeting["key"]))
-
-        def opened(question: dict[str, Any]) -> Card:  # noqa: ARG001
-            if device is None:
-                raise CardGone("The camera is no longer there.")
-            return device.open()
-
-        return opened
-
-    def _card(self, question: dict[str, Any], descriptors: list[int]) -> Any:
-        close_all(descriptors)
+    def _card(self, question: dict[str, Any]) -> Any:
         card = self._opener(question)
         number = next(self._numbers)
         self._cards[number] = card
         return {"card": number, "where": card.where, "lanes": card.lanes}
 
-    def _files(self, question: dict[str, Any], descriptors: list[int]) -> Any:
-        close_all(descriptors)
+    def _files(self, question: dict[str, Any]) -> Any:
         card = self._cards[question["card"]]
         files = card.files(path_of(question["below"]))
         trouble = [[list(entry.path), entry.code, entry.sentence] for entry in card.trouble]
@@ -136,29 +125,25 @@ class Reader:
         file, offset = file_of(question["file"]), int(question["offset"])
         reader = self._cards[question["card"]].open(file, offset)
         channel, memory = descriptors
+        descriptors.clear()
         stream = Stream(socket.socket(fileno=channel), memory, reader, watched=offset == 0)
         threading.Thread(target=stream.serve, name="stream", daemon=True).start()
         return True
 
-    def _delete(self, question: dict[str, Any], descriptors: list[int]) -> Any:
-        close_all(descriptors)
+    def _delete(self, question: dict[str, Any]) -> Any:
         self._cards[question["card"]].delete(file_of(question["file"]))
         return True
 
-    def _delete_folder(self, question: dict[str, Any], descriptors: list[int]) -> Any:
-        close_all(descriptors)
+    def _delete_folder(self, question: dict[str, Any]) -> Any:
         return self._cards[question["card"]].delete_folder(path_of(question["path"]))
 
-    def _offset(self, question: dict[str, Any], descriptors: list[int]) -> Any:
-        close_all(descriptors)
+    def _offset(self, question: dict[str, Any]) -> Any:
         return self._cards[question["card"]].clock_offset_ms()
 
-    def _set_clock(self, question: dict[str, Any], descriptors: list[int]) -> Any:
-        close_all(descriptors)
+    def _set_clock(self, question: dict[str, Any]) -> Any:
         return self._cards[question["card"]].set_clock(datetime.fromisoformat(question["moment"]))
 
-    def _close(self, question: dict[str, Any], descriptors: list[int]) -> Any:
-        close_all(descriptors)
+    def _close(self, question: dict[str, Any]) -> Any:
         self._cards.pop(question["card"]).close()
         return True
 
@@ -231,15 +216,20 @@ class Bus:
 
     def _answer(self, line: Line, key: Hashable) -> None:
         device = next((device for device in self._watcher.devices() if device.key == key), None)
-
-        def opened(question: dict[str, Any]) -> Card:  # noqa: ARG001
-            if device is None:
-                raise CardGone("The camera is no longer there.")
-            return device.open()
-
         with contextlib.suppress(Broken):
-            Reader(line, self._clock, _no_volume).answer(opened)
+            Reader(line, self._clock, _no_volume).answer(opener_of(device))
         line.close()
+
+
+def opener_of(device: UsbDevice | None) -> Callable[[dict[str, Any]], Card]:
+    """What opens the card of this device, where it still stands there."""
+
+    def opened(question: dict[str, Any]) -> Card:  # noqa: ARG001
+        if device is None:
+            raise CardGone("The camera is no longer there.")
+        return device.open()
+
+    return opened
 
 
 def _no_volume(root: Path) -> Card:

@@ -12,6 +12,8 @@ import struct
 from collections.abc import Hashable
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from dockd.card import (
     CardDeleteFailed,
     CardError,
@@ -24,6 +26,7 @@ from dockd.card import (
     CardStuck,
 )
 from dockd.pipes import CardBusy, CardForbidden, DeviceRefused
+from dockd.timeline import SegmentFacts
 
 MESSAGE_MAX = 64 << 20
 """A listing of the most objects that a card may have, with the longest names, fits."""
@@ -35,6 +38,8 @@ WANTED = struct.Struct("!I")
 GIVEN = struct.Struct("!BI")
 """A stream's answer: its kind, and bytes in the shared memory or, for END and FAILED, the length of a JSON text that follows."""
 BYTES, END, FAILED = range(3)
+FACTS = TypeAdapter(SegmentFacts)
+"""What a reader saw of the footage, as JSON."""
 
 _LENGTH = struct.Struct("!I")
 _DESCRIPTOR_BYTES = array.array("i").itemsize
