@@ -27,6 +27,9 @@ QEMU_CAMERA = f"USB-46f4-0004-{QEMU_SERIAL}"
 STOPPED_CAMERA = "VOL-CA3D-0066"
 """A DCIM card, named by its volume."""
 
+SWAPPED = ("VOL-CA3D-0067", "VOL-CA3D-0068", "VOL-CA3D-0069")
+"""DCIM cards that are put one after the other into a reader that stays where it is."""
+
 SLOW_BYTES_PER_S = 2_000_000
 """A card that is read in some seconds, so that it can be pulled out in the middle."""
 
@@ -57,6 +60,8 @@ class Stage:
     clock: Clock
     stopped: dict[str, bytes] = field(default_factory=dict)
     """What stood on the card whose taking in was stopped."""
+    swapped: dict[str, bytes] = field(default_factory=dict)
+    """What stood on each card that was put into a reader in another's place."""
     footage: dict[str, bytes] = field(default_factory=dict)
     """What stood on QEMU's device, by path."""
 
@@ -207,6 +212,62 @@ def a_stop_in_mid_pull_loses_nothing(stage: Stage) -> str:
     pull_stick(machine, "slow-stopped", "stopped")
     assert vfat_files(image) == [], vfat_files(image)
     return f"stopped at {reading['bytes_done']} of {reading['bytes_total']} bytes within {stopped_s:.1f} s"
+
+
+def another_card_in_the_same_reader(stage: Stage) -> str:
+    """The medium alone is changed. The new card is read, and nothing of the old one's is ever written over it."""
+    machine, station = stage.machine, stage.station
+    station.start()
+    images = [dcim_card(stage, serial, number) for number, serial in enumerate(SWAPPED)]
+    for image in images:
+        attach_file(machine, image.stem, image)
+    insert_stick(machine, images[0].stem)
+    bay = station.wait_phase(SWAPPED[0], "safe to take", 180)["bay"]
+    change_medium(machine, images[1].stem)
+    assert station.wait_phase(SWAPPED[1], "safe to take", 180)["bay"] == bay, "the bay has another name"
+    assert vfat_files(images[1]) == [], vfat_files(images[1])
+    # Before anybody has noticed, somebody asks for the erase.
+    machine.must("udevadm control --stop-exec-queue")
+    before = images[2].read_bytes()
+    change_medium(machine, images[2].stem)
+    refused = machine.must(f"echo {bay} | runuser -u dockd -- python3 -c '{ASK_THE_DOOR}'")
+    assert "another card" in refused, refused
+    machine.must("sync")
+    assert images[2].read_bytes() == before, "the new card was written to"
+    machine.must("udevadm control --start-exec-queue")
+    station.wait_phase(SWAPPED[2], "safe to take", 180)
+    machine.unplug("stick")
+    machine.wait_unplugged("stick")
+    for image in images:
+        machine.qmp("blockdev-del", **{"node-name": image.stem})
+    return f"{bay}: {refused}"
+
+
+ASK_THE_DOOR = (
+    'import socket, sys; door = socket.socket(socket.AF_UNIX); door.connect("/run/dock-vault/erase.sock"); '
+    "door.sendall(sys.stdin.buffer.read()); print(door.recv(4096).decode())"
+)
+STICK_DRIVE = "/machine/peripheral/stick/stick.0/legacy[0]"
+
+
+def dcim_card(stage: Stage, serial: str, number: int) -> Path:
+    """The image of a DCIM card with one clip of its own."""
+    root = stage.folder / f"swapped-{number}"
+    (root / "DCIM" / "100TEST").mkdir(parents=True)
+    clip = hashlib.sha256(serial.encode()).digest() * 4096
+    (root / "DCIM" / "100TEST" / f"CLIP{number:04d}.MP4").write_bytes(clip)
+    stage.swapped[serial] = clip
+    image = stage.folder / f"swapped-{number}.img"
+    vfat_card(root, image, serial.removeprefix("VOL-").replace("-", ""), 16)
+    return image
+
+
+def change_medium(machine: Machine, node: str) -> None:
+    """Open the tray of the reader that stands there, take out what is in it, put another in."""
+    machine.qmp("blockdev-open-tray", id=STICK_DRIVE, force=True)
+    machine.qmp("blockdev-remove-medium", id=STICK_DRIVE)
+    machine.qmp("blockdev-insert-medium", **{"id": STICK_DRIVE, "node-name": node})
+    machine.qmp("blockdev-close-tray", id=STICK_DRIVE)
 
 
 def nobody_reaches_what_is_not_theirs(stage: Stage) -> str:
@@ -384,6 +445,9 @@ def the_vault_holds_it_all(stage: Stage) -> str:
     assert clips == sorted(stage.footage.values()), "QEMU's files are not held as they were"
     clips = sorted(content for files in opened(held, STOPPED_CAMERA).values() for content in files.values())
     assert clips == sorted(stage.stopped.values()), "the card whose taking in was stopped is not held as it was"
+    for serial, clip in stage.swapped.items():
+        held_clips = [content for files in opened(held, serial).values() for content in files.values()]
+        assert held_clips == [clip], f"{serial} is not held as it was"
     return said
 
 
@@ -404,6 +468,7 @@ SCENARIOS: tuple[Callable[[Stage], str], ...] = (
     dockd_takes_in_from_qemu,
     dockd_takes_in_a_card,
     a_stop_in_mid_pull_loses_nothing,
+    another_card_in_the_same_reader,
     nobody_reaches_what_is_not_theirs,
     the_services_do_their_work,
     no_plaintext_lies_anywhere,
