@@ -236,7 +236,9 @@ class Catalogue:
                 source.backup(target)
                 said = target.execute("PRAGMA quick_check(1)").fetchone()[0]
         if said != "ok":
-            raise CatalogueFailed(f"The catalogue is damaged: {said}.", hint="Run `vault rebuild`: it makes one from the folders.")
+            raise CatalogueFailed(
+                f"The catalogue is damaged: {said}.", hint="Run `vault rebuild`: it makes one from the folders."
+            )
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

@@ -65,7 +65,19 @@ def upgraded(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """`upgrade` in a process of its own under strace, which sees the catalogue's paths alone."""
     watched = [word for name in NAMES for word in ("-P", str(root / name))]
     return subprocess.run(
-        ["strace", "-f", "-qq", "-o", str(root.with_suffix(".trace")), *watched, *options, sys.executable, "-c", PROGRAM, str(root)],
+        [
+            "strace",
+            "-f",
+            "-qq",
+            "-o",
+            str(root.with_suffix(".trace")),
+            *watched,
+            *options,
+            sys.executable,
+            "-c",
+            PROGRAM,
+            str(root),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -149,7 +161,9 @@ def main() -> int:
         wanted = found if options.points == "all" else chosen(found, int(options.points))
         with ThreadPoolExecutor(2) as pool:
             stood = Counter(pool.map(lambda point: killed_at(folder, folder / "old", point), wanted))
-    print(f"{len(wanted)} kills of {len(found)} calls: the old schema stood {stood[OLD]} times, the new one {stood[SCHEMA_VERSION]}")
+    print(
+        f"{len(wanted)} kills of {len(found)} calls: the old schema stood {stood[OLD]} times, the new one {stood[SCHEMA_VERSION]}"
+    )
     return 0
 
 
