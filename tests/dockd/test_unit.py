@@ -26,6 +26,7 @@ EXPOSURE_MAX = {
     "vault-checkpoint": 1.0,
     "vault-backup": 0.5,
     "vault-custody": 1.5,
+    "vault-migrate": 0.5,
     "dock-mount@": 5.0,
     "dock-erase@": 5.0,
 }
