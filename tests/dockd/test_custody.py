@@ -1,4 +1,4 @@
-"""What is stored is taken out of the dock's hands, however it came there. As root, with users of this machine in the dock's place."""
+"""What is stored is taken out of the dock's hands, however it came there. As root, with users of this machine."""
 
 import os
 import pwd
