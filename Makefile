@@ -40,6 +40,7 @@ crash: $(READY) tools
 	$(BIN)/python -m tests.crash.syscalls --kills all --pairs $(PAIRS) --errors all
 	$(BIN)/python -m tests.crash.explorer --images $(IMAGES) --processes $(PROCESSES)
 	$(BIN)/python -m tests.crash.unplug --points $(POINTS)
+	$(BIN)/python -m tests.crash.migration --points $(POINTS)
 
 # Planted mistakes, each of which some test has to catch.
 mutants: $(READY) tools

@@ -1,7 +1,9 @@
 """Builds the Debian package: `python systemd/build_deb.py FOLDER [VERSION]`. What it wrote is its last line.
 
 The programs stand in a virtual environment of their own under /opt, made of exactly the locked packages, each by its hash, for
-Debian 12's Python 3.11. The same sources make the same package, byte for byte.
+Debian 12's Python 3.11. Each version has a folder of its own there, and /opt/dock-vault is a link to one of them that changes in
+one step (debian/postrm): a power cut in an upgrade leaves the old programs or the new ones, never some of each. The same sources
+make the same package, byte for byte.
 """
 
 import compileall
@@ -24,7 +26,7 @@ EPOCH = 1_700_000_000
 """The time that all files bear where SOURCE_DATE_EPOCH says no other."""
 
 PROGRAM = """\
-#!/opt/dock-vault/bin/python -I
+#!/opt/dock-vault-{version}/bin/python -I
 from {package}.__main__ import main
 
 main()
@@ -34,8 +36,12 @@ COMMAND = """\
 #!/bin/sh
 # What an administrator types. The vault's files are its services', so root becomes the user that they belong to.
 umask 0007
-if [ "$(id -u)" = 0 ]; then exec runuser -u {user} -- /opt/dock-vault/bin/{name} "$@"; fi
+{before}if [ "$(id -u)" = 0 ]; then exec runuser -u {user} -- /opt/dock-vault/bin/{name} "$@"; fi
 exec /opt/dock-vault/bin/{name} "$@"
+"""
+
+RESTORE = """\
+if [ "$(id -u)" = 0 ] && [ "${1-}" = restore ]; then exec /usr/lib/dock-vault/restore-vault "$@"; fi
 """
 
 DOCKD_SETTINGS = {
@@ -57,7 +63,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as made:
         tree = Path(made) / "tree"
-        environment(tree / "opt" / "dock-vault")
+        environment(tree / "opt" / f"dock-vault-{version}", version)
         commands(tree)
         settings(tree / "etc" / "dock-vault")
         units(tree)
@@ -71,7 +77,13 @@ def project_version() -> str:
         return str(tomllib.load(file)["project"]["version"])
 
 
-def environment(root: Path) -> None:
+def schema_version() -> str:
+    """The catalogue's schema that these programs work with, which migrate-catalogue looks up without starting them."""
+    (found,) = re.findall(r'^SCHEMA_VERSION = "(\d{4})"$', (REPOSITORY / "vault" / "catalogue.py").read_text(), re.MULTILINE)
+    return str(found)
+
+
+def environment(root: Path, version: str) -> None:
     """A virtual environment for the place where it will stand."""
     site = root / "lib" / f"python{PYTHON}" / "site-packages"
     (root / "bin").mkdir(parents=True)
@@ -84,16 +96,17 @@ def environment(root: Path) -> None:
     for package in ("dockd", "vault"):
         shutil.copytree(REPOSITORY / package, site / package, ignore=shutil.ignore_patterns("__pycache__"))
         program = root / "bin" / package
-        program.write_text(PROGRAM.format(package=package))
+        program.write_text(PROGRAM.format(package=package, version=version))
         program.chmod(0o755)
+    (root / "schema").write_text(f"{schema_version()}\n")
     compileall.compile_dir(site, quiet=1, stripdir=str(root.parents[1]), invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
 
 
 def commands(tree: Path) -> None:
     place = tree / "usr" / "bin"
     place.mkdir(parents=True)
-    for name, user in (("vault", "vault"), ("dockd", "dockd")):
-        (place / name).write_text(COMMAND.format(name=name, user=user))
+    for name, before in (("vault", RESTORE), ("dockd", "")):
+        (place / name).write_text(COMMAND.format(name=name, user=name, before=before))
         (place / name).chmod(0o755)
 
 

@@ -17,7 +17,7 @@ VAULT_ROWS = (
     ("registers", "tombstone", "reel"),
     ("audit", "keyring", "migration", "migrations.env"),
     ("ledger", "checkpoint"),
-    ("cameras", "ceremony"),
+    ("cameras", "ceremony", "outside"),
     ("vault",),
     ("release", "rebuild", "people", "papers"),
     ("cases", "reports", "drill", "keyholders", "witness", "confirmation"),
@@ -194,7 +194,7 @@ def test_every_route_to_a_key_that_opens_is_known() -> None:
     """I6: who builds an Unwrapper, who is handed one, who opens a recording with it, and who reads what was opened."""
     assert set(_callers("vault", ("Unwrapper",))) == {"vault.keyring"}
     assert set(_callers("vault", (".unwrapper",))) == {"vault.viewing", "vault.keyring"}
-    assert set(_callers("vault", (".unlock",))) == {"vault.drill", "vault.cli.ground"}
+    assert set(_callers("vault", (".unlock",))) == {"vault.drill", "vault.cli.ground", "vault.cli.custody"}
     assert set(_callers("vault", ("open_recording",))) == {"vault.viewing", "vault.drill", "vault.cli.ground"}
     assert set(_callers("vault", ("open_viewing",))) == {"vault.cli.custody", "vault.web.rooms"}
     assert set(_callers("vault", ("session.show", ".session.show"))) == {"vault.cli.custody", "vault.web.rooms"}

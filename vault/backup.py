@@ -5,8 +5,9 @@ flushed and read back against its digest; the signed heads, the register of the 
 moment a vault that can be restored, and after a run nothing there opens what was destroyed before it.
 
 Restore, into an empty place: copy and read back; what a tombstone names, the backup's own or the witness's, is not copied; then
-the catalogue is made anew, and nothing expires or is erased until two persons have confirmed. A copy carried away by hand is
-reached by nobody: its keyring and passphrases are then all that stands between.
+the catalogue is made anew, and nothing expires or is erased until two persons have confirmed. What the lost machine kept outside
+its vault is made anew too (`outside.py`); `vault.json` is written last, and until then the same restore can be begun again and
+goes on. A copy carried away by hand is reached by nobody: its keyring and passphrases are then all that stands between.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -20,6 +21,9 @@ from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
 from vault.durable import make_folder, remove_file, replace_new, write_new
 from vault.errors import CannotOpen, ReadBackDiffers, StorageFailed, VaultExists, VaultFull
+from vault.jsonform import parse_object, readable
+from vault.keyring import Pins
+from vault.outside import demand_pinned, is_key_lost, keyring_in, new_log_key, next_former, write_pins
 from vault.rebuild import Rebuilt, rebuild
 from vault.record import LIMIT_BYTES, parse_record
 from vault.store import LATER_KEYS, RECORD_NAME, Store, copy_file, read_small
@@ -159,21 +163,37 @@ def _copy_whole(source: Path, target: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore brought back, and what it left out because a tombstone names it."""
+    """What a restore brought back, and what it left out because a tombstone names it.
+
+    `log_key`: the public key of a new log key, where the old one was lost with its machine.
+    """
 
     rebuilt: Rebuilt
     left_out: tuple[str, ...]
+    log_key: str | None
 
 
-def restore(settings: VaultSettings, backup: Path, clock: Clock, witnessed: Collection[str], progress: Progress) -> Restored:
-    """Make a vault of a backup, in an empty place. `witnessed`: recordings that the witness's notes name as destroyed.
+BEGUN = ".restore.json"
+"""Says of a place that a restore is under way in it, of which vault, and whether the log's key was found lost."""
 
-    Raises NotAVault, VaultExists, StorageFailed, ReadBackDiffers.
+
+def restore(
+    settings: VaultSettings,
+    backup: Path,
+    clock: Clock,
+    witnessed: Collection[str],
+    progress: Progress,
+    pins: Pins | None = None,
+) -> Restored:
+    """Make a vault of a backup, in an empty place or where the same restore was cut off.
+
+    `witnessed`: recordings that the witness's notes name as destroyed. `pins`: for a machine that has none.
+    Raises NotAVault, VaultExists, KeyringRefused, CheckpointRefused, StorageFailed, ReadBackDiffers.
     """
     root = settings.root
     vault_id = read_vault_id(backup)
-    if root.exists() and any(path.name != "intake.lock" for path in root.iterdir()):
-        raise VaultExists(f"{root} is not empty.", hint="Move the old vault away first: it may hold what the backup lacks.")
+    demand_pinned(settings, keyring_in(backup), pins)
+    key_lost = _begin(settings, backup, vault_id)
     for name in ("incoming", "footage", "register", "checkpoints"):
         make_folder(root / name)
     gone = set(witnessed) | set(read_tombstones(backup / "register"))
@@ -188,13 +208,46 @@ def restore(settings: VaultSettings, backup: Path, clock: Clock, witnessed: Coll
         except (CannotOpen, StorageFailed, VaultFull) as error:
             raise StorageFailed(f"{folder.name} can't be restored: {error.sentence}", hint=error.hint) from error
         progress(folder.name)
-    _copy_small(backup, root, ("register", "checkpoints"))
+    _copy_small(backup, root, ("register",))
+    former = _copy_heads(backup / "checkpoints", root / "checkpoints", key_lost)
     _copy_whole(backup / "keyring.json", root / "keyring.json")
     rebuilt = rebuild(settings, clock, gone, vault_id)
+    write_pins(settings, pins)
+    public_key = new_log_key(settings, vault_id).verifier.text() if key_lost else None
     restored = Catalogue.opened(root / "catalogue.db")
+    log = Log(root / "register", clock)
     with restored.writing() as tx:
         details = {"recordings": rebuilt.recordings, "left_out": left_out, "restored_utc": utc_text(clock.now())}
-        Log(root / "register", clock).append(tx, Entry("vault.restored", "vault restore", vault_id, details))
+        log.append(tx, Entry("vault.restored", "vault restore", vault_id, details))
+        if public_key is not None:
+            log.append(tx, Entry("log.key_changed", "vault restore", vault_id, {"key": public_key, "former": former}))
     restored.dispose()
     write_new(root / ".vault.json.part", root / "vault.json", read_small(backup / "vault.json", SMALL_BYTES))
-    return Restored(rebuilt, tuple(left_out))
+    remove_file(root / BEGUN)
+    return Restored(rebuilt, tuple(left_out), public_key)
+
+
+def _begin(settings: VaultSettings, backup: Path, vault_id: str) -> bool:
+    """Claim the place for this restore, or take up one that was cut off; whether the log's key is lost."""
+    root = settings.root
+    begun = root / BEGUN
+    if begun.is_file() and not (root / "vault.json").exists():
+        said = parse_object(read_small(begun, SMALL_BYTES))
+        if said.get("vault") == vault_id:
+            remove_file(root / ".vault.json.part")
+            return bool(said.get("key_lost"))
+    if root.exists() and any(path.name != "intake.lock" for path in root.iterdir()):
+        raise VaultExists(f"{root} is not empty.", hint="Move the old vault away first: it may hold what the backup lacks.")
+    key_lost = is_key_lost(settings, backup)
+    make_folder(root)
+    replace_new(root / f"{BEGUN}.part", begun, readable({"vault": vault_id, "key_lost": key_lost}))
+    return key_lost
+
+
+def _copy_heads(source: Path, target: Path, key_lost: bool) -> str | None:
+    """Copy the signed heads; those of a key that is lost go into a folder of their own, whose name is returned."""
+    former = next_former(source) if key_lost else None
+    for path in _files(source):
+        relative = path.relative_to(source)
+        _copy_whole(path, target / former / relative if former and len(relative.parts) == 1 else target / relative)
+    return former

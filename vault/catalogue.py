@@ -224,13 +224,21 @@ class Catalogue:
         return found
 
     def copy_to(self, path: Path) -> None:
-        """A whole copy at `path`, as of one moment, flushed. `path` is an empty file."""
+        """A whole copy at `path`, as of one moment, flushed. `path` is an empty file.
+
+        Raises CatalogueFailed where what was copied is damaged, VaultFull.
+        """
         with self.reading() as tx:
             source = tx.connection.driver_connection
             assert isinstance(source, sqlite3.Connection)
             with closing(sqlite3.connect(path)) as target:
                 target.execute(f"PRAGMA synchronous={_SYNCHRONOUS_EXTRA}")
                 source.backup(target)
+                said = target.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if said != "ok":
+            raise CatalogueFailed(
+                f"The catalogue is damaged: {said}.", hint="Run `vault rebuild`: it makes one from the folders."
+            )
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -288,8 +296,8 @@ def _in_transaction(connection: sa.Connection) -> bool:
 def _catalogue_errors() -> Iterator[None]:
     try:
         yield
-    except sa.exc.DatabaseError as error:
-        said = str(error.orig)
+    except (sa.exc.DatabaseError, sqlite3.Error) as error:
+        said = str(error.orig if isinstance(error, sa.exc.DatabaseError) else error)
         if "disk is full" in said:
             raise VaultFull("The vault's disk is full (catalogue).") from error
         raise CatalogueFailed(f"The catalogue refused a transaction: {said}.") from error

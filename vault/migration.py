@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 
 from vault.catalogue import SCHEMA_VERSION, Catalogue, SchemaNewer
-from vault.durable import flush_folder, make_empty, remove_file
+from vault.durable import make_empty, remove_file, replace_file
 from vault.errors import CatalogueFailed
 
 
@@ -23,8 +23,9 @@ def migrate(path: Path, to: str = SCHEMA_VERSION) -> None:
 def upgrade(root: Path) -> Path | None:
     """Bring a vault's catalogue to the schema of this program, keeping a copy of it as it was; the copy, where one was needed.
 
-    Everything happens in one transaction of SQLite's: a power cut leaves the old schema or the new one. The caller holds the
-    intake lock. Raises SchemaNewer, CatalogueFailed, StorageFailed.
+    The copy is whole and sound before it gets its name, and takes the place of an earlier attempt's in one step. Then all
+    migrations happen in one transaction of SQLite's: a power cut leaves the old schema or the new one, and this can be run
+    again. The caller holds the intake lock. Raises SchemaNewer, CatalogueFailed, StorageFailed, VaultFull.
     """
     path = root / "catalogue.db"
     if not path.is_file():
@@ -36,10 +37,13 @@ def upgrade(root: Path) -> Path | None:
     if found == SCHEMA_VERSION:
         return None
     kept = root / f"catalogue-{found}.db"
-    remove_file(kept)
-    make_empty(kept)
-    catalogue.copy_to(kept)
+    part = root / f".{kept.name}.part"
+    # With the part that a power cut left goes its journal, which SQLite would otherwise play into the new one.
+    for leftover in (root / f"{part.name}-journal", part):
+        remove_file(leftover)
+    make_empty(part)
+    catalogue.copy_to(part)
     catalogue.dispose()
-    flush_folder(root)
+    replace_file(part, kept)
     migrate(path)
     return kept

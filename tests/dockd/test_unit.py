@@ -27,6 +27,7 @@ EXPOSURE_MAX = {
     "vault-backup": 0.5,
     "vault-custody": 1.5,
     "dock-card-changed@": 2.2,
+    "vault-migrate": 0.5,
     "dock-mount@": 5.0,
     "dock-erase@": 5.0,
 }

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from datetime import datetime
 from pathlib import Path
 from random import Random
 
@@ -9,18 +10,21 @@ import pytest
 
 from tests.vault import second_reader
 from tests.vault.office import ESCROW, Office
+from tests.vault.world import HandClock
 from vault import backup, cases, retention
 from vault.backup import BackedUp, Restored
 from vault.cases import NewCase
+from vault.checkpoint import CheckpointRefused, LogKey, parse_checkpoint, verify_since
 from vault.config import VaultSettings
 from vault.confirmation import confirm
 from vault.drill import drill
 from vault.errors import CannotOpen, Failure, UnknownRecording, VaultExists, WrongPassphrase
+from vault.jsonform import parse_object
 from vault.people import actor
 from vault.policy import CaseKind
 from vault.vault import Vault
 from vault.verify import verify
-from vault.witness import read_witnessed, sign_head
+from vault.witness import log_key, read_witnessed, sign_head
 
 
 def quiet(_: str) -> None:
@@ -180,3 +184,103 @@ def test_no_key_stands_in_the_catalogue_even_before_a_destruction(here: Office) 
     dump = "\n".join(connection.iterdump())
     connection.close()
     assert "halves" not in dump
+
+
+def new_machine(here: Office, folder: Path) -> VaultSettings:
+    """A machine that has the settings alone."""
+    return here.settings.model_copy(update={"root": folder / "new" / "vault", "pins": folder / "new" / "keys" / "pins.json"})
+
+
+def test_a_machine_that_lost_pins_and_log_key_gets_both_anew(here: Office, tmp_path: Path) -> None:
+    """The log goes on under a new key, and says so; the old key's heads are kept, and its public half still checks them."""
+    here.record(contents=(b"kept",))
+    old_note = sign_head(here.vault)
+    old_key = log_key(here.vault).verifier
+    back_up(here, tmp_path / "b")
+    settings = new_machine(here, tmp_path)
+    with pytest.raises(Failure):
+        backup.restore(settings, tmp_path / "b", here.clock, frozenset(), quiet)
+    done = backup.restore(settings, tmp_path / "b", here.clock, frozenset(), quiet, here.vault.keyring.next_pins())
+    with Vault.open(settings, here.clock) as vault:
+        sign_head(vault)
+        new_key = log_key(vault).verifier
+        assert done.log_key == new_key.text() != old_key.text()
+        assert verify(vault, quiet_progress).findings == ()
+        assert verify_since([parse_checkpoint(old_note, old_key)], vault.leaves()) == []
+        changed = [entry for entry in map(parse_object, vault.leaves()) if entry["action"] == "log.key_changed"]
+        assert [entry["details"] for entry in changed] == [{"key": new_key.text(), "former": "former-1"}]
+        backup.back_up(vault, tmp_path / "b", quiet)
+    for root in (settings.root, tmp_path / "b"):
+        (kept,) = (root / "checkpoints" / "former-1").glob("*.note")
+        assert kept.read_bytes() == old_note
+    again = new_machine(here, tmp_path / "second")
+    backup.restore(again, tmp_path / "b", here.clock, frozenset(), quiet, here.vault.keyring.next_pins())
+    assert sorted(path.name for path in (again.root / "checkpoints").iterdir()) == ["former-1", "former-2"]
+
+
+def test_another_vaults_log_key_is_refused_before_anything_is_copied(here: Office, tmp_path: Path) -> None:
+    here.record()
+    sign_head(here.vault)
+    back_up(here, tmp_path / "b")
+    settings = new_machine(here, tmp_path)
+    settings.pins.parent.mkdir(parents=True)
+    settings.log_key_path.write_bytes(LogKey.generate(f"dock-vault/{here.vault.id}").content())
+    with pytest.raises(CheckpointRefused):
+        backup.restore(settings, tmp_path / "b", here.clock, frozenset(), quiet, here.vault.keyring.next_pins())
+    assert not settings.root.exists()
+
+
+class CutClock(HandClock):
+    """Power goes at the nth look at the clock, from wherever it is looked at."""
+
+    def __init__(self, moment: datetime, looks: int) -> None:
+        super().__init__(moment)
+        self.looks = looks
+
+    def now(self) -> datetime:
+        self.looks -= 1
+        if self.looks < 0:
+            raise KeyboardInterrupt
+        return super().now()
+
+
+def cut_off(here: Office, target: Path, settings: VaultSettings, cut: tuple[str, int]) -> None:
+    """A restore that ends at a recording, at a look at the clock, or where the place of the keys can't be written."""
+    what, at = cut
+    copied: list[str] = []
+
+    def tell(recording: str) -> None:
+        copied.append(recording)
+        if what == "recording" and len(copied) == at:
+            raise KeyboardInterrupt
+
+    clock = CutClock(here.clock.moment, at if what == "look" else 1000)
+    if what == "keys":
+        settings.pins.parent.parent.mkdir()
+        settings.pins.parent.write_text("no folder")
+    with pytest.raises((KeyboardInterrupt, Failure, NotADirectoryError)):
+        backup.restore(settings, target, clock, frozenset(), tell, here.vault.keyring.next_pins())
+    if what == "keys":
+        settings.pins.parent.unlink()
+
+
+@pytest.mark.parametrize("cut", [("recording", 1), ("recording", 2), *(("look", at) for at in range(5)), ("keys", 0)])
+def test_a_restore_that_was_cut_off_goes_on(here: Office, tmp_path: Path, cut: tuple[str, int]) -> None:
+    """And ends as one that was not: whole, and with one entry of each thing that was done."""
+    recordings = {here.record(contents=(b"kept",)), here.record()}
+    sign_head(here.vault)
+    back_up(here, tmp_path / "b")
+    settings = new_machine(here, tmp_path)
+    pins = here.vault.keyring.next_pins()
+    cut_off(here, tmp_path / "b", settings, cut)
+    done = backup.restore(settings, tmp_path / "b", here.clock, frozenset(), quiet, pins)
+    assert (done.rebuilt.recordings, done.left_out) == (2, ())
+    with Vault.open(settings, here.clock) as vault:
+        assert verify(vault, quiet_progress).findings == ()
+        assert {folder.name for folder in vault.store.folders()} == recordings
+        actions = [parse_object(leaf)["action"] for leaf in vault.leaves()]
+        assert [actions.count(action) for action in ("vault.restored", "log.key_changed", "vault.rebuilt")] == [1, 1, 1]
+        assert log_key(vault).verifier.text() == done.log_key
+        sign_head(vault)
+    with pytest.raises(VaultExists):
+        backup.restore(settings, tmp_path / "b", here.clock, frozenset(), quiet, pins)

@@ -1,6 +1,9 @@
 """The catalogue: durable settings read back, transactions whole or not at all, one schema."""
 
 import os
+import resource
+import shutil
+import signal
 import sqlite3
 import stat
 from pathlib import Path
@@ -12,7 +15,7 @@ from alembic.migration import MigrationContext
 from vault import catalogue
 from vault.catalogue import Catalogue, SchemaNewer, get_meta, set_meta
 from vault.durable import make_folder, write_new
-from vault.errors import CatalogueFailed
+from vault.errors import CatalogueFailed, Failure
 from vault.migration import migrate, upgrade
 
 
@@ -95,6 +98,47 @@ def test_an_older_catalogue_is_brought_up_and_kept_as_it_was(tmp_path: Path) -> 
         assert get_meta(tx, "kept") == "yes"
     assert path.read_bytes() != before
     assert upgrade(tmp_path) is None
+
+
+def test_what_a_power_cut_left_of_an_upgrade_spoils_neither_the_copy_nor_the_next_try(tmp_path: Path) -> None:
+    """A part and its hot journal from the first attempt; the copy that has its name already gives way to a whole one alone."""
+    older(tmp_path)
+    for name in (".catalogue-0001.db.part", ".catalogue-0001.db.part-journal", "catalogue-0001.db"):
+        (tmp_path / name).write_bytes(b"half of it" * 1000)
+    kept = upgrade(tmp_path)
+    assert kept is not None
+    assert Catalogue(kept).schema() == "0001"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["catalogue-0001.db", "catalogue.db"]
+
+
+def test_a_damaged_catalogue_is_neither_migrated_nor_put_over_its_good_copy(tmp_path: Path) -> None:
+    path = older(tmp_path)
+    with sqlite3.connect(path) as connection:
+        connection.executemany("INSERT INTO meta VALUES (?, ?)", ((str(at), "x" * 900) for at in range(200)))
+    shutil.copy(path, tmp_path / "catalogue-0001.db")
+    good = path.read_bytes()
+    # The second half of the rows' pages: the schema's own are at the front.
+    path.write_bytes(good[: len(good) // 2] + bytes(4096) * 4 + good[len(good) // 2 + 4 * 4096 :])
+    with pytest.raises(CatalogueFailed, match="damaged") as refused:
+        upgrade(tmp_path)
+    assert "vault rebuild" in refused.value.hint
+    assert (tmp_path / "catalogue-0001.db").read_bytes() == good
+
+
+def test_an_upgrade_without_room_says_so(tmp_path: Path) -> None:
+    """The copy is made past SQLAlchemy, whose errors alone were told in the vault's words before."""
+    older(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    told = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+    try:
+        with pytest.raises(Failure):
+            upgrade(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, told)
+    assert Catalogue(tmp_path / "catalogue.db").schema() == "0001"
+    assert not (tmp_path / "catalogue-0001.db").exists()
 
 
 def test_a_newer_catalogue_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -165,7 +165,16 @@ def test_checkpoints_backup_restore_and_the_drill(desk: Desk, tmp_path: Path) ->
     desk.here.intake.close()
     desk.here.vault.close()
     desk.here.settings.root.rename(tmp_path / "lost")
-    assert "1 recordings stand again" in desk.done("restore", "--from", tmp_path / "b")
+    for outside in (desk.here.settings.pins, desk.here.settings.log_key_path):
+        outside.rename(tmp_path / f"lost-{outside.name}")
+    wrong = desk.type("restore", "--from", tmp_path / "b", "--yes", typed=("not the code of A", ESCROW["ESCROW-B"]))
+    assert isinstance(wrong.exception, Failure)
+    assert not desk.here.settings.root.exists(), "something was copied for who has not both codes"
+    assert desk.type("restore", "--from", tmp_path / "b", typed=("n",)).exit_code == 1
+    told = desk.done("restore", "--from", tmp_path / "b", typed=("y", *ESCROW.values()))
+    assert "1 recordings stand again" in told
+    assert "opened with the escrow alone" in told
+    assert desk.done("checkpoint", "--key").strip() in told
     desk.done("confirm", by=("Carel", "Petra"))
     assert "All is well" in desk.done("verify")
     desk.here.reopen()

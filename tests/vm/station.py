@@ -40,11 +40,11 @@ apt-get install -y /mnt/program/dock-vault.deb
 systemctl stop vault-ceremony dock-vault.target
 sed -i -e '1i reserve_mb = 1' -e '1i lanes = 2' /etc/dock-vault/vault.toml
 echo 'log_level = "debug"' >>/etc/dock-vault/dockd.toml
-cp /mnt/program/keys/* /etc/dock-vault/keys/
-/usr/lib/dock-vault/after-ceremony
-systemctl stop dockd vault-web
 chown -R vault:dock-vault /var/lib/dock-vault/vault
 find /var/lib/dock-vault/vault -type d -exec chmod 2770 {{}} + -o -type f -exec chmod 660 {{}} +
+cp /mnt/program/keys/* /etc/dock-vault/keys/
+/usr/lib/dock-vault/after-ceremony
+systemctl stop dock-vault.target dockd vault-web
 systemctl start dock-reader.socket dock-erase.socket vault-custody.path
 """
 

@@ -20,12 +20,16 @@ from vault.ceremony import LEAST_PASSPHRASE
 from vault.clock import SystemClock, utc_text
 from vault.config import load_vault_settings
 from vault.errors import ConfigurationError, UnknownRecording
+from vault.escrow import read_code
 from vault.people import Signed, sign_in
+from vault.policy import ESCROW_HOLDERS
 from vault.vault import Vault
 
 DEFAULT_CONFIG = "/etc/dock-vault/vault.toml"
 SHORT_ID = 8
 """How much of an id a table shows; every command takes any unambiguous start of it."""
+CODE_DASHES = 8
+"""A code as it is printed has so many; an escrow that was founded with passphrases has those."""
 ZONE = ZoneInfo("Europe/Amsterdam")
 
 out = Console(highlight=False, markup=False)
@@ -88,6 +92,15 @@ def ask(prompt: str) -> str:
     if not line:
         raise ConfigurationError(f"{prompt} is asked, and standard input has no further line.", hint="Type it at a terminal.")
     return line.rstrip("\n")
+
+
+def ask_codes() -> dict[str, str]:
+    """Both escrow codes, as they are printed. One that was founded as a passphrase is taken as it is typed. Raises BadCode."""
+    codes = {}
+    for holder in ESCROW_HOLDERS:
+        typed = ask(f"Code of {holder}")
+        codes[holder] = read_code(typed) if typed.count("-") >= CODE_DASHES else typed
+    return codes
 
 
 def ask_new(prompt: str, taken: Collection[str] = ()) -> str:

@@ -15,7 +15,7 @@ from vault.cases import archive, find_case
 from vault.cli.base import (
     SHORT_ID,
     as_option,
-    ask,
+    ask_codes,
     config_option,
     err,
     json_option,
@@ -37,13 +37,16 @@ from vault.config import load_vault_settings
 from vault.drill import drill
 from vault.durable import make_folder, write_new
 from vault.errors import Reaction
-from vault.escrow import read_code
 from vault.handover import Order, hand_over
 from vault.jsonform import Json, parse_object
+from vault.keyholders import fingerprint_lines
+from vault.keyring import Keyring, Pins
 from vault.lock import IntakeLock
+from vault.outside import keyring_in
 from vault.people import entry
-from vault.policy import ESCROW_HOLDERS, PURPOSES, Action, Purpose, demand
+from vault.policy import PURPOSES, Action, Purpose, demand
 from vault.store import read_small
+from vault.vault import Vault
 from vault.viewing import Span, find_viewing, open_viewing
 from vault.witness import log_key, read_witnessed, sign_head
 
@@ -452,11 +455,11 @@ def show_doctor(config: Path) -> None:
 def run_drill(config: Path) -> None:
     """Open a random recording with both escrow codes, in memory, and write down how it went. Twice a year."""
     with opened(config) as vault:
-        codes = {}
-        for holder in ESCROW_HOLDERS:
-            typed = ask(f"Code of {holder}")
-            codes[holder] = read_code(typed) if typed.count("-") >= 8 else typed
-        drilled = drill(vault, codes, random.SystemRandom())
+        _drill(vault, ask_codes())
+
+
+def _drill(vault: Vault, codes: dict[str, str]) -> None:
+    drilled = drill(vault, codes, random.SystemRandom())
     out.print(
         f"{drilled.recording} opened with the escrow alone: "
         f"{drilled.files} files, {drilled.plain_bytes / 1e6:.1f} MB, every digest right."
@@ -477,20 +480,53 @@ def back_up(config: Path, target: Path) -> None:
 
 @click.command("restore")
 @config_option
-@click.option("--from", "source", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.option(
+    "--from",
+    "source",
+    # Whether it can be read is seen by reading: root's `vault restore` reads with a right that access(2) does not count.
+    type=click.Path(exists=True, file_okay=False, readable=False, path_type=Path),
+    required=True,
+    help="The backup: the folder with vault.json.",
+)
 @click.option(
     "--witnessed", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True, help="A note of the witness."
 )
-def restore(config: Path, source: Path, witnessed: tuple[Path, ...]) -> None:
-    """Make the vault anew from a backup. What a tombstone or the witness names stays destroyed."""
+@click.option("--yes", is_flag=True, help="The two lines were compared with the paper.")
+@click.option("--without-escrow", is_flag=True, help="The two codes are not here: nothing is opened to see whether it opens.")
+def restore(config: Path, source: Path, witnessed: tuple[Path, ...], yes: bool, without_escrow: bool) -> None:
+    """Make the vault anew from a backup. What a tombstone or the witness names stays destroyed.
+
+    On a new machine the two signers are compared with the paper of the ceremony and pinned. Both escrow codes are asked before
+    anything is copied; at the end they open one recording, in memory. A restore that was cut off goes on when it is begun again.
+    """
     settings = load_vault_settings(config)
     gone: set[str] = set()
     for path in witnessed:
         gone |= read_witnessed(read_small(path, NOTE_LIMIT_BYTES))[1]
+    keyring = keyring_in(source)
+    pins = None if settings.pins.exists() else _compared(keyring, yes)
+    codes = {} if without_escrow else ask_codes()
+    for holder, code in codes.items():
+        keyring.unlock(holder, code)
     make_folder(settings.root)
     with IntakeLock(settings.root):
-        done = backup.restore(settings, source, SystemClock(), gone, lambda _: None)
+        done = backup.restore(settings, source, SystemClock(), gone, lambda _: None, pins)
     out.print(f"{done.rebuilt.recordings} recordings stand again, {done.rebuilt.log_entries} log entries.")
     if done.left_out:
         out.print(f"{len(done.left_out)} were left out: they were destroyed.")
-    out.print("Nothing is erased or expires until two persons have run `vault confirm`.")
+    if done.log_key is not None:
+        out.print("The log's key was lost with the old machine. The new one's public key, for the witness and the paper:")
+        out.print(done.log_key, soft_wrap=True)
+    if codes and done.rebuilt.recordings:
+        with opened(config) as vault:
+            _drill(vault, codes)
+    out.print("Nothing is erased or expires until two persons have run `vault confirm`, and then `vault clock confirm`.")
+
+
+def _compared(keyring: Keyring, yes: bool) -> Pins:
+    """The pins of the two signers whom the keyring names, once persons held them against the paper."""
+    for line in fingerprint_lines(keyring):
+        out.print(f"  {line}", soft_wrap=True)
+    if not yes:
+        click.confirm("Are these the two of the ceremony's paper?", abort=True)
+    return keyring.next_pins()
