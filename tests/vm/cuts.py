@@ -111,7 +111,7 @@ class Life:
         secrets = self._on.archive.secrets
         for viewing in self._on.archive.viewings:
             words = ["watch", viewing, self._on.archive.watched, str(SEGMENTS), FIRST, secrets[FIRST], SECOND, secrets[SECOND]]
-            self._say(machine, f"/opt/dock-vault/bin/python /root/viewer.py {shlex.join([*words, *CONDITIONS])}")
+            self._say(machine, f"/opt/dock-vault/bin/python /usr/local/sbin/viewer.py {shlex.join([*words, *CONDITIONS])}")
 
     def _say(self, machine: Machine, command: str) -> None:
         done = machine.run(command, LIFE_S)

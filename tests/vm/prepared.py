@@ -49,7 +49,7 @@ install -m 755 /dev/stdin /usr/local/bin/witness <<'END'
 {witness}END
 install -m 755 /dev/stdin /usr/local/sbin/vouch <<'END'
 {vouch}END
-install -m 644 /dev/stdin /root/viewer.py <<'END'
+install -m 644 /dev/stdin /usr/local/sbin/viewer.py <<'END'
 {viewer}END
 sed -i '1i witness = ["/usr/local/bin/witness"]' /etc/dock-vault/vault.toml
 for unit in vault-web vault-checkpoint; do
@@ -68,7 +68,7 @@ systemctl start {services}
 READY = """\
 set -e
 for i in $(seq 600); do test -S /run/vault-web/metrics.sock && break; sleep 0.1; done
-/opt/dock-vault/bin/python /root/viewer.py sign-in {name} {passphrase}
+/opt/dock-vault/bin/python /usr/local/sbin/viewer.py sign-in {name} {passphrase}
 systemctl is-active {services}
 sync; echo 3 >/proc/sys/vm/drop_caches; sync
 """

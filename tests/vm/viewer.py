@@ -14,7 +14,7 @@ from pathlib import Path
 
 OFFICE = ("127.0.0.1", 8480)
 ORIGIN = "http://localhost:8480"
-COOKIE = Path("/root/viewer.cookie")
+COOKIE = Path("/run/viewer.cookie")
 HOST, PORT = "10.0.2.2", Path("/run/outside")
 
 
