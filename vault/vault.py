@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from vault import catalogue
 from vault.audit import Entry, Log, read_leaves, read_tree
-from vault.catalogue import Catalogue
+from vault.catalogue import Catalogue, catalogue_of
 from vault.checkpoint import Checkpoints
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
@@ -52,7 +52,7 @@ class Vault:
 
         Raises NotAVault, CatalogueFailed, KeyringRefused. Writes nothing but the entry of a keyring that is new to it.
         """
-        return cls._open(settings, clock, Catalogue.opened(_demand_vault(settings.root) / "catalogue.db"))
+        return cls._open(settings, clock, Catalogue.opened(catalogue_of(_demand_vault(settings.root))))
 
     @classmethod
     def _open(cls, settings: VaultSettings, clock: Clock, opened: Catalogue) -> "Vault":

@@ -4,6 +4,7 @@ import os
 import pwd
 import stat
 import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files
 def recording(footage: Path, name: str, owner: pwd.struct_passwd, names: tuple[str, ...]) -> Path:
     folder = footage / "2026" / "11" / str(uuid.uuid5(uuid.NAMESPACE_URL, name))
     folder.mkdir(parents=True)
-    for shelf in (footage, folder.parents[1], folder.parent):
+    for shelf in (footage.parent, footage, folder.parents[1], folder.parent):
         os.chown(shelf, DOCK.pw_uid, DOCK.pw_gid)
     for file in names:
         (folder / file).write_bytes(b"sealed")
@@ -30,7 +31,7 @@ def recording(footage: Path, name: str, owner: pwd.struct_passwd, names: tuple[s
 
 
 def taken(footage: Path) -> subprocess.CompletedProcess[str]:
-    words = [SCRIPT, footage, DOCK.pw_name, VAULT.pw_name]
+    words = [SCRIPT, footage.parent, DOCK.pw_name, VAULT.pw_name]
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
@@ -42,7 +43,7 @@ def held(path: Path) -> tuple[int, int]:
 @pytest.mark.parametrize("owner", [DOCK, VAULT], ids=["taken in", "restored"])
 def test_a_stored_recording_is_the_vaults_and_nobody_elses_to_change(tmp_path: Path, owner: pwd.struct_passwd) -> None:
     """A restore makes everything as the vault's user, and in the group's modes: without this, the dock could delete all of it."""
-    footage = tmp_path / "footage"
+    footage = tmp_path / "vault" / "footage"
     stored = recording(footage, "a", owner, ("0000.sealed", "record.json"))
     unfinished = recording(footage, "b", DOCK, ("0000.sealed",))
     assert taken(footage).returncode == 0
@@ -53,17 +54,49 @@ def test_a_stored_recording_is_the_vaults_and_nobody_elses_to_change(tmp_path: P
 
 
 def test_the_shelves_are_sticky_and_the_vaults(tmp_path: Path) -> None:
-    footage = tmp_path / "footage"
+    footage = tmp_path / "vault" / "footage"
     recording(footage, "a", DOCK, ("0000.sealed", "record.json"))
     assert taken(footage).returncode == 0
-    for shelf in (footage, footage / "2026", footage / "2026" / "11"):
+    for shelf in (footage.parent, footage, footage / "2026", footage / "2026" / "11"):
         assert held(shelf) == (VAULT.pw_uid, 0o3770)
+
+
+TRICKS = (
+    "os.rename('footage', 'gone')",
+    "os.remove('keyring.json')",
+    "open('keyring.json', 'w')",
+    "os.rename('register', 'gone')",
+    "os.rename('footage/2026', 'footage/2027')",
+)
+
+
+def test_the_vaults_papers_are_the_vaults(tmp_path: Path) -> None:
+    """Who deletes keyring.json takes every key; who renames footage hides every recording."""
+    footage = tmp_path / "vault" / "footage"
+    recording(footage, "a", DOCK, ("0000.sealed", "record.json"))
+    root = footage.parent
+    (root / "register" / "log").mkdir(parents=True)
+    for path in (root / "register", root / "register" / "log"):
+        os.chown(path, VAULT.pw_uid, DOCK.pw_gid)
+    for name in ("vault.json", "keyring.json"):
+        (root / name).write_bytes(b"{}")
+        (root / name).chmod(0o660)
+        os.chown(root / name, VAULT.pw_uid, DOCK.pw_gid)
+    assert taken(footage).returncode == 0
+    assert held(root / "register") == held(root / "register" / "log") == (VAULT.pw_uid, 0o3770)
+    assert held(root / "keyring.json") == held(root / "vault.json") == (VAULT.pw_uid, 0o640)
+    for trick in TRICKS:
+        program = (
+            f"import os; os.chdir({str(root)!r}); os.setgroups([]); os.setgid({DOCK.pw_gid}); os.setuid({DOCK.pw_uid}); {trick}"
+        )
+        tried = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert "PermissionError" in tried.stderr, trick
 
 
 @pytest.mark.parametrize("trick", ["link to a file", "link to a folder", "hard link", "fifo", "another's", "year"])
 def test_nothing_outside_is_ever_changed(tmp_path: Path, trick: str) -> None:
     """A dock in wrong hands puts something else where its files would be: that is left alone and told, the others are taken."""
-    footage = tmp_path / "footage"
+    footage = tmp_path / "vault" / "footage"
     outside = tmp_path / "outside"
     outside.mkdir(mode=0o700)
     secret = outside / "secret"
@@ -95,7 +128,7 @@ def test_nothing_outside_is_ever_changed(tmp_path: Path, trick: str) -> None:
 
 def test_a_name_is_only_a_name(tmp_path: Path) -> None:
     """Folders are called after their recordings; what has another name is looked at by nobody."""
-    footage = tmp_path / "footage"
+    footage = tmp_path / "vault" / "footage"
     crooked = footage / "2026" / "11" / "x\n-delete"
     recording(footage, "a", DOCK, ("0000.sealed", "record.json")).rename(crooked)
     assert taken(footage).returncode == 0

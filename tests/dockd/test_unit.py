@@ -81,7 +81,7 @@ def test_it_is_told_and_watched_and_never_given_up() -> None:
     assert setting("Type") == "notify"
     assert setting("NotifyAccess") == "main"
     assert int(setting("WatchdogSec")) > ANSWER_S
-    assert setting("Restart") == "on-failure"
+    assert setting("Restart") == "always"
     for unit in ("dockd.service", "vault-web.service", "dock-page.service"):
         assert setting("StartLimitIntervalSec", unit) == "0"
 

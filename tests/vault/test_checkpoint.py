@@ -11,6 +11,7 @@ from tests.vault.note_reader import NotANote, read_note, tree_root
 from tests.vault.office import Office, office
 from vault import catalogue
 from vault.audit import Entry, Head, Tree, leaf_hash
+from vault.catalogue import catalogue_of
 from vault.checkpoint import (
     Checkpoint,
     CheckpointRefused,
@@ -120,10 +121,10 @@ def test_a_head_that_does_not_go_on_from_the_last_is_not_signed(tmp_path: Path, 
 def test_a_catalogue_older_than_a_signed_head_is_refused_even_by_one_entry(tmp_path: Path) -> None:
     """One entry back looks like a process that died before its commit; the signed head tells them apart."""
     with office(tmp_path) as here:
-        kept = (here.settings.root / "catalogue.db").read_bytes()
+        kept = catalogue_of(here.settings.root).read_bytes()
         entries(here, 1)
         sign_head(here.vault)
-        (here.settings.root / "catalogue.db").write_bytes(kept)
+        catalogue_of(here.settings.root).write_bytes(kept)
         with pytest.raises(Failure, match="were signed"):
             Vault.open(here.settings, here.clock)
 

@@ -128,7 +128,7 @@ def test_damage_is_named_and_the_exit_code_tells(config: Path) -> None:
 
 def test_a_lost_catalogue_is_rebuilt_and_confirmed(config: Path) -> None:
     take_in(config)
-    (config.parent / "vault/catalogue.db").unlink()
+    (config.parent / "vault/catalogue/catalogue.db").unlink()
     lost = refused(run("list", "--config", config))
     assert (lost.code, "vault rebuild" in lost.hint) == ("vault.catalogue_failed", True)
     assert run("rebuild", "--config", config).exit_code == 0

@@ -12,6 +12,7 @@ import pytest
 from tests.vault.world import PASSPHRASES, SERIAL, HandClock, claim_of, files_below, plaintexts, stored
 from vault import cameras, catalogue
 from vault.audit import read_leaves
+from vault.catalogue import catalogue_of
 from vault.config import VaultSettings
 from vault.confirmation import confirm, unconfirmed_since
 from vault.errors import (
@@ -47,7 +48,7 @@ def folder_of(vault: Vault, receipt: Receipt) -> Path:
 
 
 def sql(vault: Vault, statement: str) -> None:
-    with sqlite3.connect(vault.settings.root / "catalogue.db") as raw:
+    with sqlite3.connect(catalogue_of(vault.settings.root)) as raw:
         raw.execute(statement)
 
 
@@ -125,7 +126,7 @@ def test_a_rebuilt_catalogue_is_the_one_that_was_lost(settings: VaultSettings, c
             intake.erased(intake.intend_erase(first))
         with vault.reading() as tx:
             rows, known = catalogue.all_recordings(tx), catalogue.all_cameras(tx)
-    (settings.root / "catalogue.db").unlink()
+    catalogue_of(settings.root).unlink()
     assert rebuild(settings, clock).recordings == 2
     with Vault.open(settings, clock) as vault, Intake(vault) as intake:
         with vault.reading() as tx:
@@ -154,10 +155,10 @@ def test_a_rebuild_with_a_hole_in_the_register_is_refused(settings: VaultSetting
         stored(intake, claim_of(CONTENTS), CONTENTS, clock)
     path = settings.root / "register/log/000000.jsonl"
     path.write_bytes(path.read_bytes().split(b"\n", 1)[1])
-    before = (settings.root / "catalogue.db").read_bytes()
+    before = catalogue_of(settings.root).read_bytes()
     with pytest.raises(StorageFailed, match="entry 0"):
         rebuild(settings, clock)
-    assert (settings.root / "catalogue.db").read_bytes() == before
+    assert catalogue_of(settings.root).read_bytes() == before
 
 
 def unlocked(vault: Vault, *names: str) -> list[Unwrapper]:
