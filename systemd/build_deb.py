@@ -65,7 +65,7 @@ def main() -> None:
         tree = Path(made) / "tree"
         environment(tree / "opt" / f"dock-vault-{version}", version)
         commands(tree)
-        settings(tree / "etc" / "dock-vault")
+        settings(tree / "usr" / "share" / "dock-vault" / "settings")
         units(tree)
         papers(tree / "usr" / "share" / "doc" / "dock-vault")
         control(tree, version)
@@ -111,7 +111,11 @@ def commands(tree: Path) -> None:
 
 
 def settings(place: Path) -> None:
-    """The documented settings files, with what this package puts elsewhere than the programs' own defaults."""
+    """The documented settings files, with what this package puts elsewhere than the programs' own defaults.
+
+    They are no conffiles: dpkg would ask about those that the administrator changed, and where nobody answers leave the PC with
+    its services stopped. debian/postinst puts them in place, and keeps what was changed.
+    """
     place.mkdir(parents=True)
     (place / "dockd.toml").write_text(with_settings((REPOSITORY / "config" / "dockd.toml").read_text(), DOCKD_SETTINGS))
     vault, web = (REPOSITORY / "config" / "vault.toml").read_text().split("# [web]\n")
@@ -161,8 +165,6 @@ def control(tree: Path, version: str) -> None:
     architecture = subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True, text=True).stdout.strip()
     text = (SYSTEMD / "debian" / "control").read_text()
     (place / "control").write_text(text.format(version=version, architecture=architecture, size_kib=size_kib))
-    kept = sorted("/" + path.relative_to(tree).as_posix() for path in (tree / "etc").rglob("*") if path.is_file())
-    (place / "conffiles").write_text("\n".join(kept) + "\n")
     for name in ("preinst", "postinst", "prerm", "postrm"):
         (place / name).write_text((SYSTEMD / "debian" / name).read_text().replace("@VERSION@", version))
         (place / name).chmod(0o755)

@@ -10,7 +10,7 @@ from vault.checkpoint import LogKey
 from vault.clock import MachineClock, utc_text
 from vault.clockguard import SEEN, confirm, look_at, seen_text
 from vault.config import VaultSettings
-from vault.durable import make_folder, write_new
+from vault.durable import make_folder, remove_file, replace_file, write_new
 from vault.errors import VaultExists
 from vault.jsonform import readable
 from vault.keyring import read_keyring
@@ -27,7 +27,7 @@ def found(settings: VaultSettings, clock: MachineClock, founders: Founders, cost
     Raises VaultExists, PairRefused, StorageFailed.
     """
     root = settings.root
-    if root.exists() and any(root.iterdir()):
+    if root.exists() and any(path.is_file() for path in root.rglob("*")):
         raise VaultExists(f"{root} is not empty.")
     if settings.pins.exists():
         raise VaultExists(
@@ -66,6 +66,44 @@ def found(settings: VaultSettings, clock: MachineClock, founders: Founders, cost
     _write(key_path.parent, key_path, LogKey.generate(f"dock-vault/{vault_id}").content())
     _write(root, root / "vault.json", readable({"format": FORMAT, "vault": vault_id, "made_utc": made_utc}))
     return vault_id
+
+
+# --- a ceremony whose papers are not printed yet ------------------------------------------------------------------------
+
+UNPRINTED = "unprinted-pins.json"
+
+
+def unprinted(settings: VaultSettings) -> VaultSettings:
+    """The settings of a vault whose escrow papers are not printed yet: its pins have another name, and nothing starts with it."""
+    return settings.model_copy(update={"pins": settings.pins.with_name(UNPRINTED), "log_key": settings.log_key_path})
+
+
+def papers_are_printed(settings: VaultSettings) -> None:
+    """From now on it is a vault: its pins get their name."""
+    replace_file(unprinted(settings).pins, settings.pins)
+
+
+def discard_unfinished(settings: VaultSettings) -> bool:
+    """Remove what a ceremony made that ended before its papers were printed; whether there was any.
+
+    Nobody has that vault's escrow codes, and nothing was ever taken in under keys whose pins have no name. What has footage, or
+    pins, or is no such ceremony's, is left alone.
+    """
+    root, pins = settings.root, unprinted(settings).pins
+    if settings.pins.exists() or any(path.is_file() for path in (root / "footage").rglob("*")):
+        return False
+    if not pins.exists() and ((root / "vault.json").exists() or not _begun(root)):
+        return False
+    # The pins last: as long as they are there, all of this is done again.
+    for path in (root / "vault.json", *(path for path in root.rglob("*") if path.is_file()), settings.log_key_path, pins):
+        if path.parent.is_dir():
+            remove_file(path)
+    return True
+
+
+def _begun(root: Path) -> bool:
+    """Whether `found` stopped on its way: what it makes first is there, and no restore's mark."""
+    return (root / "catalogue.db").exists() and not (root / ".restore.json").exists()
 
 
 def _write(folder: Path, path: Path, content: bytes) -> None:

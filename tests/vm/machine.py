@@ -92,6 +92,13 @@ class Machine:
         self._until(lambda: self.qmp("query-status")["status"] != "inmigrate", "the incoming memory")
         self.qmp("cont")
 
+    def wait_ended(self, timeout_s: float) -> None:
+        """Until the guest has switched itself off."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise MachineFailed(f"the guest did not switch itself off within {timeout_s:.0f} s") from error
+
     def wait_for_agent(self, timeout_s: float) -> None:
         """Until the guest's agent has started."""
         self._wait(lambda: self._answers.pop(GREETING, None), timeout_s, "the guest's agent")

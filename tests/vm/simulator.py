@@ -40,6 +40,10 @@ class Worn:
         shift.play(camera, lambda step, camera: None)
         camera.power_off()
 
+    def remember(self) -> None:
+        """What stands on the card now is what stood on it when it was docked."""
+        self.card = files_below(self.folder / "card")
+
     def left(self) -> set[str]:
         """What stands on the card now, beside what says who the camera is."""
         return {path for path in files_below(self.folder / "card") if not path.startswith("DEVICE/")}
@@ -71,7 +75,7 @@ class Simulator:
         threading.Thread(target=self._listen, daemon=True).start()
         self.bus_ids = {camera.serial: self._bus_id(camera.serial) for camera in cameras}
         for camera in cameras:
-            camera.card = files_below(camera.folder / "card")
+            camera.remember()
 
     def __enter__(self) -> Self:
         return self

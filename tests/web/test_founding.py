@@ -7,9 +7,11 @@ from starlette.testclient import TestClient
 
 from tests.vault.world import CHEAP, HandClock, settings_in
 from vault.escrow import read_code
+from vault.founding import discard_unfinished, unprinted
 from vault.policy import ESCROW_HOLDERS, Function
 from vault.vault import Vault
 from vault.web.founding import Ceremony, build_ceremony
+from vault.witness import log_key
 
 ORIGIN = "http://localhost:8480"
 
@@ -75,6 +77,59 @@ def test_what_is_wrong_is_named_and_nothing_is_made(ceremony: Ceremony, changes:
     assert told in answer.text
     assert "words of PO alone" not in answer.text
     assert not (ceremony.settings.root / "vault.json").exists()
+
+
+def test_a_vault_whose_papers_were_never_printed_is_none(ceremony: Ceremony) -> None:
+    """Power goes while the papers are on the screen: nobody has the codes, so nothing may start with that vault.
+
+    The next start removes it, and the ceremony is held anew.
+    """
+    settings = ceremony.settings
+    assert client(ceremony).post("/", data=typed(word=ceremony.word)).status_code == 303
+    assert not settings.pins.exists(), "services start where the pins are"
+    assert discard_unfinished(settings)
+    assert not discard_unfinished(settings)
+    again = Ceremony(settings, ceremony.clock, CHEAP, lambda: None)
+    screen = client(again)
+    assert screen.post("/", data=typed(word=again.word)).status_code == 303
+    assert screen.post("/papers", data={"word": again.word}).status_code == 200
+    assert screen.post("/papers", data={"word": again.word}).status_code == 200
+    assert not discard_unfinished(settings)
+    with Vault.open(settings, ceremony.clock) as vault:
+        assert log_key(vault).verifier.text() == again.facts["log_key"]
+
+
+@pytest.mark.parametrize("gone", ["vault.json", "pins"])
+def test_a_ceremony_that_was_cut_off_is_not_in_the_way_of_the_next(ceremony: Ceremony, gone: str) -> None:
+    """Power goes while the vault is being made: its parts stand, and the last of them do not."""
+    settings = ceremony.settings
+    assert client(ceremony).post("/", data=typed(word=ceremony.word)).status_code == 303
+    (settings.root / "vault.json").unlink()
+    if gone == "pins":
+        unprinted(settings).pins.unlink()
+        settings.log_key_path.unlink()
+    assert discard_unfinished(settings)
+    again = Ceremony(settings, ceremony.clock, CHEAP, lambda: None)
+    assert client(again).post("/", data=typed(word=again.word)).status_code == 303
+
+
+@pytest.mark.parametrize("why", ["footage", "pins", "a vault that lost its pins", "a restore under way"])
+def test_nothing_else_is_taken_for_an_unfinished_ceremony(ceremony: Ceremony, why: str) -> None:
+    settings = ceremony.settings
+    assert client(ceremony).post("/", data=typed(word=ceremony.word)).status_code == 303
+    match why:
+        case "footage":
+            (settings.root / "footage" / "0000.sealed").write_bytes(b"sealed")
+        case "pins":
+            settings.pins.write_bytes(b"pins")
+        case "a vault that lost its pins":
+            unprinted(settings).pins.unlink()
+        case _:
+            unprinted(settings).pins.unlink()
+            (settings.root / "vault.json").rename(settings.root / ".restore.json")
+    before = {path: path.read_bytes() for path in settings.root.rglob("*") if path.is_file()}
+    assert not discard_unfinished(settings)
+    assert {path: path.read_bytes() for path in settings.root.rglob("*") if path.is_file()} == before
 
 
 def test_another_site_cannot_hold_it(ceremony: Ceremony) -> None:

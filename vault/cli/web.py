@@ -10,6 +10,7 @@ from vault.cli.ground import DEMO_NAME
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.errors import Reaction, VaultError
+from vault.founding import discard_unfinished
 from vault.store import read_small
 from vault.web.server import hold_ceremony, serve
 
@@ -19,7 +20,7 @@ class CeremonyBroken(VaultError):
 
     code = "web.ceremony_broken"
     reaction = Reaction.ALARM
-    hint = "Remove what was made, and hold the ceremony again: no recording is in it yet."
+    hint = "Hold the ceremony again: what was made is removed then, and no recording is in it yet."
 
 
 @click.command("web")
@@ -32,14 +33,13 @@ def web(config: Path, ceremony: bool, demo: bool) -> None:
     While there is no vault yet, it is the key ceremony that is served.
     """
     settings = load_vault_settings(config)
+    if discard_unfinished(settings):
+        out.print("A ceremony ended before its two escrow papers were printed. What it made is removed; it has to be held again.")
     if not (settings.root / "vault.json").exists():
         out.print(f"There is no vault in {settings.root} yet: the key ceremony is at {settings.web.origin}")
         held = hold_ceremony(settings, SystemClock(), lambda word: out.print(f"The word that lets it begin: {word}"))
         if held.facts and not held.finished:
-            raise CeremonyBroken(
-                "The vault was made, and its two escrow papers were not printed: nobody has them any more.",
-                hint=f"Remove {settings.root}, {settings.pins} and {settings.log_key_path}, and hold the ceremony again.",
-            )
+            raise CeremonyBroken("The vault was made, and its two escrow papers were not printed: nobody has them any more.")
         if not held.finished:
             return
     if ceremony:

@@ -28,7 +28,7 @@ from vault.clock import MachineClock, utc_text
 from vault.config import VaultSettings
 from vault.errors import Failure, Reaction, VaultError, VaultExists
 from vault.escrow import new_code, picture_svg
-from vault.founding import found
+from vault.founding import found, papers_are_printed, unprinted
 from vault.keyholders import fingerprint_lines
 from vault.keys import PassphraseCost
 from vault.policy import ESCROW_HOLDERS, Function
@@ -63,14 +63,15 @@ class Ceremony:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def make(self, founders: Founders) -> None:
-        """Make the vault; the papers wait to be printed. Raises what `found` raises."""
+        """Make the vault; the papers wait to be printed, and until then its pins have no name. Raises what `found` raises."""
         with self.lock:
-            if self.facts:
+            if self.facts or self.settings.pins.exists():
                 raise VaultExists("The ceremony was held already.")
-            vault_id = found(self.settings, self.clock, founders, self.cost)
+            waiting = unprinted(self.settings)
+            vault_id = found(waiting, self.clock, founders, self.cost)
             self.papers = dict(founders.escrow)
             self.made_utc = utc_text(self.clock.now())
-            with Vault.open(self.settings, self.clock) as vault:
+            with Vault.open(waiting, self.clock) as vault:
                 self.facts = {
                     "vault": vault_id,
                     "signers": fingerprint_lines(vault.keyring),
@@ -81,6 +82,8 @@ class Ceremony:
     def finish(self) -> None:
         """The papers are printed: forget the codes and let the back office begin."""
         with self.lock:
+            if not self.finished:
+                papers_are_printed(self.settings)
             self.papers.clear()
             self.finished = True
         self.done()
