@@ -9,8 +9,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 VAULT_ROWS = (
-    ("errors", "clock", "recording", "jsonform", "protocol"),
-    ("durable", "sealed", "policy", "config", "memory", "due", "clockguard", "custody_report", "escrow"),
+    ("errors", "clock", "recording", "jsonform", "protocol", "units"),
+    ("durable", "sealed", "policy", "config", "memory", "due", "clockguard", "custody_report", "escrow", "dock"),
     ("keys", "lane", "lock", "sweep_plan", "package"),
     ("keyring_form",),
     ("record", "catalogue", "store", "migrations.versions.0001_first", "migrations.versions.0002_custody"),
@@ -23,14 +23,13 @@ VAULT_ROWS = (
     ("cases", "reports", "drill", "keyholders", "witness", "confirmation"),
     ("founding", "viewing", "retention", "securitykeys"),
     ("handover", "figures", "backup", "search", "health", "fleet"),
-    ("intake", "verify", "doctor"),
+    ("intake", "verify", "doctor", "gauges"),
     (
         "web.sessions",
         "web.slowdown",
         "web.challenges",
         "web.said",
         "web.words",
-        "web.dock",
         "web.rooms",
         "web.packages",
     ),
