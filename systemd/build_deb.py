@@ -49,6 +49,7 @@ WEB_SETTINGS = {
     "dock_status": '"/run/dockd/status.sock"',
     "metrics_socket": '"/run/vault-web/metrics.sock"',
 }
+ALERT_SETTINGS = {"state": '"/var/lib/dock-vault/alerts/alerts.json"'}
 
 
 def main() -> None:
@@ -101,8 +102,11 @@ def settings(place: Path) -> None:
     """The documented settings files, with what this package puts elsewhere than the programs' own defaults."""
     place.mkdir(parents=True)
     (place / "dockd.toml").write_text(with_settings((REPOSITORY / "config" / "dockd.toml").read_text(), DOCKD_SETTINGS))
-    vault, web = (REPOSITORY / "config" / "vault.toml").read_text().split("# [web]\n")
+    vault, web, alerts = re.split(
+        r"^# \[(?:web|alerts)\]\n", (REPOSITORY / "config" / "vault.toml").read_text(), flags=re.MULTILINE
+    )
     text = with_settings(vault, VAULT_SETTINGS) + "[web]\n" + with_settings(web, WEB_SETTINGS)
+    text += "[alerts]\n" + with_settings(alerts, ALERT_SETTINGS)
     (place / "vault.toml").write_text(text)
     shutil.copy(REPOSITORY / "config" / "devices", place / "devices")
 

@@ -6,8 +6,10 @@ No person, no recording's name.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vault.clock import utc_moment
+from vault.clock import Clock, utc_moment
+from vault.config import VaultSettings
 from vault.dock import ask_dock
+from vault.errors import VaultError
 from vault.fleet import overdue_count
 from vault.health import Health, measure
 from vault.reports import missing_reports
@@ -35,6 +37,16 @@ def read_gauges(vault: Vault) -> tuple[Gauge, ...]:
     """Every figure, as it is now. Raises VaultError."""
     found = measure(vault)
     return (Gauge("opens", _OPENS, 1), *_kept(vault, found), *_done(vault, found), *_around(vault))
+
+
+def figures_of(settings: VaultSettings, clock: Clock) -> dict[str, float]:
+    """Every figure by its name; of a vault that does not open, only that."""
+    try:
+        with Vault.open(settings, clock) as vault:
+            gauges = read_gauges(vault)
+    except VaultError:
+        gauges = CLOSED
+    return {gauge.name: gauge.value for gauge in gauges}
 
 
 def _kept(vault: Vault, found: Health) -> Iterator[Gauge]:

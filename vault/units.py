@@ -20,6 +20,7 @@ RUNNING = (
     "vault-checkpoint.timer",
     "vault-verify.timer",
     "vault-backup.timer",
+    "vault-alert.timer",
 )
 """The vault's units that run for as long as the machine does."""
 CALLED = (
@@ -29,6 +30,7 @@ CALLED = (
     "vault-checkpoint.service",
     "vault-verify.service",
     "vault-backup.service",
+    "vault-alert.service",
 )
 """The vault's units that come, do their work, and go."""
 DOCK = ("dock-vault.target", "dockd.service", "dock-page.service", "dock-reader.socket", "dock-erase.socket")
