@@ -141,8 +141,9 @@ def papers(place: Path) -> None:
     place.mkdir(parents=True)
     for name in ("alerts.yml", "dashboard.json"):
         shutil.copy(REPOSITORY / "config" / name, place)
-    for path in (REPOSITORY / "vault" / "FORMAT.md", REPOSITORY / "vault" / "DESIGN.md", REPOSITORY / "dockd" / "CAMERA.md"):
-        (place / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+    for path in ("vault/FORMAT.md", "vault/DESIGN.md", "dockd/CAMERA.md", "dockd/EVENTS.md"):
+        text = (REPOSITORY / path).read_bytes()
+        (place / f"{Path(path).name}.gz").write_bytes(gzip.compress(text, mtime=0))
 
 
 def control(tree: Path, version: str) -> None:
