@@ -25,6 +25,7 @@ EXPOSURE_MAX = {
     "vault-verify": 0.5,
     "vault-checkpoint": 1.0,
     "vault-backup": 0.5,
+    "vault-alert": 1.0,
     "vault-custody": 1.5,
     "dock-card-changed@": 2.2,
     "vault-migrate": 0.5,
@@ -166,3 +167,12 @@ def test_a_service_that_sees_no_kernel_settings_is_told_the_boot(unit: Path) -> 
     """The clock guard asks for it, and ProcSubset=pid hides it."""
     assert settings(unit, "ProcSubset") == ["pid"]
     assert settings(unit, "Environment") == ["BOOT_ID=%b"]
+
+
+def test_the_target_wants_all_that_is_enabled() -> None:
+    """What the package enables, and what starting the target starts after a stop, is the same."""
+    wanted = {name for line in settings(SYSTEMD / "dock-vault.target", "Wants") for name in line.split()}
+    enabled = {
+        unit.name for unit in UNITS if "[Install]" in unit.read_text() and unit.suffix != ".target" and "@" not in unit.name
+    }
+    assert enabled <= wanted

@@ -102,6 +102,7 @@ _ACTIONS = {
     "retention.marked": ("gemerkt voor vernietiging", "marked for destruction"),
     "retention.unmarked": ("merk ingetrokken", "mark withdrawn"),
     "vault.founded": ("kluis gesticht", "vault founded"),
+    "vault.verified": ("kluis nagelezen", "vault checked"),
     "viewing.approved": ("terugkijken goedgekeurd", "looking back approved"),
     "viewing.denied": ("bekijken geweigerd", "viewing denied"),
     "viewing.ended": ("bekijken beëindigd", "viewing ended"),
