@@ -16,6 +16,7 @@ RUNNING = (
     "dock-clock.service",
     "vault-web.service",
     "vault-custody.path",
+    "vault-custody.timer",
     "vault-sweep.timer",
     "vault-checkpoint.timer",
     "vault-verify.timer",
@@ -26,6 +27,7 @@ RUNNING = (
 CALLED = (
     "vault-ceremony.service",
     "vault-custody.service",
+    "vault-migrate.service",
     "vault-sweep.service",
     "vault-checkpoint.service",
     "vault-verify.service",

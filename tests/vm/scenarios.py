@@ -30,6 +30,9 @@ STOPPED_CAMERA = "VOL-CA3D-0066"
 SWAPPED = ("VOL-CA3D-0067", "VOL-CA3D-0068", "VOL-CA3D-0069")
 """DCIM cards that are put one after the other into a reader that stays where it is."""
 
+WAITING = "VOL-CA3D-006A"
+"""A DCIM card that is docked while the vault's disk is full."""
+
 SLOW_BYTES_PER_S = 2_000_000
 """A card that is read in some seconds, so that it can be pulled out in the middle."""
 
@@ -270,6 +273,30 @@ def change_medium(machine: Machine, node: str) -> None:
     machine.qmp("blockdev-close-tray", id=STICK_DRIVE)
 
 
+def a_full_disk_keeps_cameras_waiting(stage: Stage) -> str:
+    """Fault C5. Intake stops with the camera untouched and says so; log, sweep and check go on; with room it is taken in."""
+    machine, station = stage.machine, stage.station
+    image = dcim_card(stage, WAITING, len(SWAPPED))
+    before = image.read_bytes()
+    free_bytes = int(machine.must("stat -f -c '%a %S' /var/lib/dock-vault | awk '{print $1 * $2}'"))
+    machine.must(f"fallocate -l {free_bytes - RESERVE_BYTES} /var/lib/dock-vault/ballast")
+    attach_file(machine, image.stem, image)
+    insert_stick(machine, image.stem)
+    full = station.wait_bay(lambda bay: bay["camera"] == WAITING and bay["phase"] == "vault full", 120)
+    for unit in ("vault-checkpoint", "vault-sweep", "vault-verify"):
+        machine.must(f"systemctl start {unit}", 120)
+    machine.must("sync")
+    assert image.read_bytes() == before, "the card was written to"
+    machine.must("rm /var/lib/dock-vault/ballast")
+    station.wait_phase(WAITING, "safe to take", 180)
+    pull_stick(machine, image.stem)
+    return str(full["message"])
+
+
+RESERVE_BYTES = 1 << 20
+"""What the guest's settings keep for the log and for viewing."""
+
+
 def nobody_reaches_what_is_not_theirs(stage: Stage) -> str:
     """Ruling 13: what is stored the dock can read and not delete; a reader sees cards and no vault; the keys are root's."""
     machine = stage.machine
@@ -469,6 +496,7 @@ SCENARIOS: tuple[Callable[[Stage], str], ...] = (
     dockd_takes_in_a_card,
     a_stop_in_mid_pull_loses_nothing,
     another_card_in_the_same_reader,
+    a_full_disk_keeps_cameras_waiting,
     nobody_reaches_what_is_not_theirs,
     the_services_do_their_work,
     no_plaintext_lies_anywhere,
