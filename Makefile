@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROCESSES ?= $(shell nproc)
 
-.PHONY: run screenshots test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test deb lock setup clean
+.PHONY: run screenshots test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test vm-life upgrade-cuts deb lock setup clean
 
 run: $(READY)
 	HEADLESS=$(HEADLESS) $(BIN)/python -m tests.demo
@@ -80,6 +80,15 @@ usb-big: $(READY)
 # the first run takes two minutes, any other one.
 vm-test: $(READY) vm-tools
 	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm
+
+# The life of a docking PC in that machine: first start, ceremony, backup, restore on another PC, upgrade, downgrade, removal; and
+# power cuts in the middle of the upgrade. The count of them is an argument.
+vm-life: $(READY) vm-tools
+	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.life
+	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.upgrade --cuts $(or $(CUTS),2)
+
+upgrade-cuts: $(READY) vm-tools
+	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.upgrade --cuts $(or $(CUTS),10) undisturbed cuts
 
 # The Debian package, in run/. VERSION is an argument; by default it is the project's.
 deb: $(READY)
