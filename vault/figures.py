@@ -66,6 +66,7 @@ EXCEPTIONS_NL = {
     "drill.failed": "oefening mislukt",
     "vault.rebuilt": "catalogus opnieuw opgebouwd",
     "vault.restored": "kluis teruggezet",
+    "log.key_renewed": "nieuwe sleutel van het logboek",
 }
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
@@ -73,6 +74,15 @@ def _exactly_two(_: click.Context, __: click.Parameter, value: tuple[str, ...]) 
     if len(value) != 2:
         raise click.BadParameter("It takes two persons: give --as twice.")
     return value
+
+
+def demand_key_folder(folder: Path) -> None:
+    """The folder of the pins and the log's key is root's, and opened for one step. Raises ConfigurationError."""
+    if not os.access(folder, os.W_OK):
+        raise ConfigurationError(
+            f"Who runs the vault can't write to {folder}, as it should be.",
+            hint=f"Open it for this step: `chown vault {folder}`. Then `/usr/lib/dock-vault/after-ceremony` closes it.",
+        )
 
 
 def opened(config: Path) -> Vault:

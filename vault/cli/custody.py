@@ -17,6 +17,7 @@ from vault.cli.base import (
     as_option,
     ask,
     config_option,
+    demand_key_folder,
     err,
     json_option,
     local,
@@ -45,7 +46,7 @@ from vault.people import entry
 from vault.policy import ESCROW_HOLDERS, PURPOSES, Action, Purpose, demand
 from vault.store import read_small
 from vault.viewing import Span, find_viewing, open_viewing
-from vault.witness import log_key, read_witnessed, sign_head
+from vault.witness import log_key, new_log_key, read_witnessed, sign_head
 
 PURPOSE = click.Choice([purpose.value for purpose in Purpose])
 NOTE_LIMIT_BYTES = 64 << 20
@@ -421,10 +422,15 @@ def _about(row: Json, called: dict[str, str]) -> str:
 @click.command("checkpoint")
 @config_option
 @click.option("--key", "only_key", is_flag=True, help="Show the log's public key, for the witness and the paper.")
-def checkpoint(config: Path, only_key: bool) -> None:
+@click.option("--new-key", is_flag=True, help="The log's key is lost: make another one and show its public half.")
+def checkpoint(config: Path, only_key: bool, new_key: bool) -> None:
     """Sign the log's head, hand it to the witness, and show it."""
     with opened(config) as vault:
-        text = log_key(vault).verifier.text() if only_key else sign_head(vault).decode()
+        if new_key:
+            demand_key_folder(vault.settings.log_key_path.parent)
+            text = new_log_key(vault).text()
+        else:
+            text = log_key(vault).verifier.text() if only_key else sign_head(vault).decode()
     click.echo(text.rstrip("\n"))
 
 
@@ -493,4 +499,9 @@ def restore(config: Path, source: Path, witnessed: tuple[Path, ...]) -> None:
     out.print(f"{done.rebuilt.recordings} recordings stand again, {done.rebuilt.log_entries} log entries.")
     if done.left_out:
         out.print(f"{len(done.left_out)} were left out: they were destroyed.")
+    if done.rebuilt.unproven:
+        out.print(f"{done.rebuilt.unproven} are unproven: the log has no entry that they were stored so.", style="yellow")
+    for lacking, command in ((settings.pins, "vault ceremony pin"), (settings.log_key_path, "vault checkpoint --new-key")):
+        if not lacking.exists():
+            out.print(f"{lacking} is not there: put it back, or run `{command}`.", style="yellow")
     out.print("Nothing is erased or expires until two persons have run `vault confirm`.")
