@@ -63,7 +63,10 @@ def examine(vault: Vault, clock: MachineClock) -> Iterator[Line]:
     yield _since("sweep", vault, found.last_sweep_utc, SWEEP_HOURS, "Look with `systemctl status vault-sweep.timer`.")
     if found.sweep_waits_because:
         yield Line(
-            "sweep", Verdict.LOOK, f"The sweep waits: {found.sweep_waits_because}.", "Two persons decide with `vault approve`."
+            "sweep",
+            Verdict.LOOK,
+            f"The sweep waits. {found.sweep_waits_because}",
+            "Two persons decide: `vault confirm` (catalogue), `vault clock confirm` (clock) or `vault approve` (list).",
         )
     yield _since(
         "backup",
