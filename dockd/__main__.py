@@ -195,7 +195,7 @@ def _workplace(settings: DockSettings, clock: Clock) -> Iterator[Workplace]:
             adopted=list(recovery.adopted),
         )
         if recovery.damaged:
-            log.error("recordings in the vault are damaged: run `vault verify`", recordings=list(recovery.damaged))
+            log.error("recordings damaged", recordings=list(recovery.damaged), sentence="Run `vault verify`.")
         yield Workplace(
             intake=intake,
             clock=clock,

@@ -4,6 +4,8 @@ A bay is a bus and a path of ports: the third socket of a dock is the third bay,
 leaving are seen by looking at the bus once a second, and at once where udev says that something happened.
 """
 
+import ctypes
+import ctypes.util
 import os
 import re
 import select
@@ -89,6 +91,30 @@ def _libusb() -> Iterable[usb.core.Device]:
         raise UsbAbsent("libusb finds no USB on this machine, or is not installed (Debian: libusb-1.0-0)")
     devices: Iterable[usb.core.Device] = usb.core.find(find_all=True, backend=backend)
     return devices
+
+
+class _Version(ctypes.Structure):
+    """libusb.h, `struct libusb_version`."""
+
+    _fields_ = (
+        ("major", ctypes.c_uint16),
+        ("minor", ctypes.c_uint16),
+        ("micro", ctypes.c_uint16),
+        ("nano", ctypes.c_uint16),
+        ("rc", ctypes.c_char_p),
+        ("describe", ctypes.c_char_p),
+    )
+
+
+def libusb_version() -> str | None:
+    """Of the libusb that is found, without asking it for a bus; None where none is found."""
+    name = ctypes.util.find_library("usb-1.0")
+    if name is None:
+        return None
+    ask = ctypes.CDLL(name).libusb_get_version
+    ask.restype = ctypes.POINTER(_Version)
+    found = ask().contents
+    return f"{found.major}.{found.minor}.{found.micro}"
 
 
 def load_libraries() -> None:

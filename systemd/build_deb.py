@@ -49,6 +49,7 @@ WEB_SETTINGS = {
     "dock_status": '"/run/dockd/status.sock"',
     "metrics_socket": '"/run/vault-web/metrics.sock"',
 }
+ALERT_SETTINGS = {"state": '"/var/lib/dock-vault/alerts/alerts.json"'}
 
 
 def main() -> None:
@@ -101,8 +102,11 @@ def settings(place: Path) -> None:
     """The documented settings files, with what this package puts elsewhere than the programs' own defaults."""
     place.mkdir(parents=True)
     (place / "dockd.toml").write_text(with_settings((REPOSITORY / "config" / "dockd.toml").read_text(), DOCKD_SETTINGS))
-    vault, web = (REPOSITORY / "config" / "vault.toml").read_text().split("# [web]\n")
+    vault, web, alerts = re.split(
+        r"^# \[(?:web|alerts)\]\n", (REPOSITORY / "config" / "vault.toml").read_text(), flags=re.MULTILINE
+    )
     text = with_settings(vault, VAULT_SETTINGS) + "[web]\n" + with_settings(web, WEB_SETTINGS)
+    text += "[alerts]\n" + with_settings(alerts, ALERT_SETTINGS)
     (place / "vault.toml").write_text(text)
     shutil.copy(REPOSITORY / "config" / "devices", place / "devices")
 
@@ -137,8 +141,9 @@ def papers(place: Path) -> None:
     place.mkdir(parents=True)
     for name in ("alerts.yml", "dashboard.json"):
         shutil.copy(REPOSITORY / "config" / name, place)
-    for path in (REPOSITORY / "vault" / "FORMAT.md", REPOSITORY / "vault" / "DESIGN.md", REPOSITORY / "dockd" / "CAMERA.md"):
-        (place / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+    for path in ("vault/FORMAT.md", "vault/DESIGN.md", "dockd/CAMERA.md", "dockd/EVENTS.md"):
+        text = (REPOSITORY / path).read_bytes()
+        (place / f"{Path(path).name}.gz").write_bytes(gzip.compress(text, mtime=0))
 
 
 def control(tree: Path, version: str) -> None:

@@ -11,7 +11,6 @@ import re
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -215,11 +214,6 @@ class Checkpoints:
     def newest_size(self) -> int:
         """How many entries were signed for, by the notes' names; 0 where none was signed."""
         return max((int(path.stem) for path in self._folder.glob("*.note") if path.stem.isdigit()), default=0)
-
-    def newest_utc(self) -> str | None:
-        """When the newest head was signed, as its file tells; None where none was."""
-        size = self.newest_size()
-        return utc_text(datetime.fromtimestamp(self._path(size).stat().st_mtime, UTC)) if size else None
 
     def newest(self, verifier: LogVerifier) -> Checkpoint | None:
         """Raises CheckpointRefused."""

@@ -8,9 +8,10 @@ the vault, and `vault verify` says that nobody outside could show a log that was
 import subprocess
 from collections.abc import Sequence
 
-from vault import registers
+from vault import catalogue, registers
 from vault.audit import Entry
 from vault.checkpoint import CheckpointRefused, Checkpoints, LogKey, LogVerifier
+from vault.clock import utc_text
 from vault.durable import remove_file, write_new
 from vault.errors import Reaction, StorageFailed, VaultError, VaultExists
 from vault.store import read_small
@@ -18,6 +19,8 @@ from vault.vault import Vault
 
 LIMIT_S = 30
 ACTOR = "vault checkpoint"
+HEAD_SIGNED, HEAD_WITNESSED = "head_signed_utc", "head_witnessed_utc"
+"""When a head was last signed, and last taken by the witness. Facts of the catalogue: an entry each would ask for a new head."""
 TOMBSTONE = "tombstone "
 
 
@@ -63,7 +66,7 @@ def new_log_key(vault: Vault) -> LogVerifier:
 
 
 def sign_head(vault: Vault) -> bytes:
-    """Sign the log's head and hand it to the witness; returns the note.
+    """Sign the log's head and hand it to the witness; returns the note. When each was done last is remembered.
 
     Raises LogForked, CheckpointRefused, StorageFailed, WitnessFailed.
     """
@@ -73,9 +76,16 @@ def sign_head(vault: Vault) -> bytes:
         destroyed = [row.recording_id for row in registers.destructions(tx)]
         tree = checkpoints.head_to_sign(tx, key.verifier)
     note = checkpoints.publish(tree, key, vault.clock, destroyed)
+    _remember(vault, HEAD_SIGNED)
     if vault.settings.witness:
         hand_to(vault.settings.witness, note, destroyed)
+        _remember(vault, HEAD_WITNESSED)
     return note
+
+
+def _remember(vault: Vault, fact: str) -> None:
+    with vault.writing() as tx:
+        catalogue.set_meta(tx, fact, utc_text(vault.clock.now()))
 
 
 def hand_to(command: Sequence[str], note: bytes, destroyed: Sequence[str]) -> None:

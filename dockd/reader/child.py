@@ -254,7 +254,7 @@ def confine(greeting: dict[str, Any]) -> None:
     devices = [Path("/dev")] if greeting["place"] != "volume" else [Path("/dev/null"), Path("/dev/urandom")]
     reading = {Path(path): Rights.READING for path in SYSTEM if path}
     if not restrict(reading | dict.fromkeys(devices, Rights.DEVICES) | dict.fromkeys(roots, Rights.CARD)):
-        log.warning("this kernel has no Landlock: only the unit's own walls stand around this reader")
+        log.warning("no Landlock", sentence="Only the unit's own walls stand around this reader: this kernel has no others.")
 
 
 def main(open_volume: OpenVolume | None = None) -> None:

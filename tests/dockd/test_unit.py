@@ -25,6 +25,7 @@ EXPOSURE_MAX = {
     "vault-verify": 0.5,
     "vault-checkpoint": 1.0,
     "vault-backup": 0.5,
+    "vault-alert": 1.0,
     "vault-custody": 1.5,
     "dock-mount@": 5.0,
     "dock-erase@": 5.0,

@@ -46,7 +46,7 @@ from vault.policy import ESCROW_HOLDERS, FUNCTION_NAMES_NL, Action, Function, de
 from vault.rebuild import rebuild
 from vault.release import extract, open_recording
 from vault.store import read_small
-from vault.verify import part_of_day, total_bytes, verify
+from vault.verify import part_of_day, total_bytes, verify, verify_daily
 from vault.witness import log_key, read_witnessed
 
 DEMO_NAME = "demo-passphrases.json"
@@ -288,18 +288,29 @@ def _preroll_text(row: catalogue.RecordingRow) -> str:
     help="A checkpoint as the witness has it: the log is held against it. May be given again.",
 )
 @click.option("--key", help="The log's public key, from the paper; else that of the configured credential.")
-@click.option("--daily", is_flag=True, help="Read one 28th of the recordings, another one each day; all of the log.")
+@click.option(
+    "--daily",
+    is_flag=True,
+    help="Read one 28th of the recordings, another one each day; all of the log. The log then says how it went.",
+)
 def verify_vault(config: Path, notes: tuple[Path, ...], key: str | None, daily: bool) -> None:
-    """Check every sealed file, row and log entry; with --since the log against what a witness holds. Changes nothing."""
+    """Check every sealed file, row and log entry; with --since the log against what a witness holds.
+
+    Changes nothing; the daily check alone enters into the log how it went.
+    """
     with opened(config) as vault:
-        today = vault.clock.now().toordinal()
-        wanted = (lambda recording: part_of_day(recording, today)) if daily else (lambda _: True)
-        with _Bar(total_bytes(vault, wanted)) as (progress, task):
-            verdict = verify(vault, lambda count: progress.advance(task, count), wanted)
-        waiting = unconfirmed_since(vault)
         verifier = LogVerifier.read(key) if key else log_key(vault).verifier if notes else None
         known = [_witnessed(path, verifier) for path in notes] if verifier else []
         altered = verify_since(known, vault.leaves()) if known else []
+        today = vault.clock.now().toordinal()
+        wanted = (lambda recording: part_of_day(recording, today)) if daily else (lambda _: True)
+        with _Bar(total_bytes(vault, wanted)) as (progress, task):
+
+            def advance(count: int) -> None:
+                progress.advance(task, count)
+
+            verdict = verify_daily(vault, advance, [one.code for one in altered]) if daily else verify(vault, advance)
+        waiting = unconfirmed_since(vault)
     for finding in verdict.findings:
         err.print(f"{finding.sentence} [{finding.code}]", style="red")
     for discrepancy in altered:

@@ -107,6 +107,7 @@ _ACTIONS = {
     "vault.founded": ("kluis gesticht", "vault founded"),
     "vault.rebuilt": ("lijst van opnamen hersteld", "list of recordings rebuilt"),
     "vault.restored": ("kluis teruggezet uit een back-up", "vault restored from a backup"),
+    "vault.verified": ("kluis nagelezen", "vault checked"),
     "viewing.approved": ("terugkijken goedgekeurd", "looking back approved"),
     "viewing.denied": ("bekijken geweigerd", "viewing denied"),
     "viewing.ended": ("bekijken beëindigd", "viewing ended"),
