@@ -503,5 +503,5 @@ def restore(config: Path, source: Path, witnessed: tuple[Path, ...]) -> None:
         out.print(f"{done.rebuilt.unproven} are unproven: the log has no entry that they were stored so.", style="yellow")
     for lacking, command in ((settings.pins, "vault ceremony pin"), (settings.log_key_path, "vault checkpoint --new-key")):
         if not lacking.exists():
-            out.print(f"{lacking} is not there: put it back, or run `{command}`.", style="yellow")
+            out.print(f"{lacking} is not there: put it back, or run `{command}`.", style="yellow", soft_wrap=True)
     out.print("Nothing is erased or expires until two persons have run `vault confirm`.")
