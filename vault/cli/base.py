@@ -21,6 +21,7 @@ from vault.ceremony import LEAST_PASSPHRASE
 from vault.clock import SystemClock, utc_text
 from vault.config import load_vault_settings
 from vault.errors import ConfigurationError, UnknownRecording
+from vault.escrow import as_typed
 from vault.people import Signed, sign_in
 from vault.vault import Vault
 
@@ -98,6 +99,11 @@ def ask(prompt: str) -> str:
     if not line:
         raise ConfigurationError(f"{prompt} is asked, and standard input has no further line.", hint="Type it at a terminal.")
     return line.rstrip("\n")
+
+
+def ask_code(holder: str) -> str:
+    """An escrow holder's code. Raises BadCode."""
+    return as_typed(ask(f"Code of {holder}"))
 
 
 def ask_new(prompt: str, taken: Collection[str] = ()) -> str:

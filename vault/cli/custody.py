@@ -15,7 +15,7 @@ from vault.cases import archive, find_case
 from vault.cli.base import (
     SHORT_ID,
     as_option,
-    ask,
+    ask_code,
     config_option,
     demand_key_folder,
     err,
@@ -38,7 +38,6 @@ from vault.config import load_vault_settings
 from vault.drill import drill
 from vault.durable import make_folder, write_new
 from vault.errors import Reaction
-from vault.escrow import read_code
 from vault.handover import Order, hand_over
 from vault.jsonform import Json, parse_object
 from vault.lock import IntakeLock
@@ -458,10 +457,7 @@ def show_doctor(config: Path) -> None:
 def run_drill(config: Path) -> None:
     """Open a random recording with both escrow codes, in memory, and write down how it went. Twice a year."""
     with opened(config) as vault:
-        codes = {}
-        for holder in ESCROW_HOLDERS:
-            typed = ask(f"Code of {holder}")
-            codes[holder] = read_code(typed) if typed.count("-") >= 8 else typed
+        codes = {holder: ask_code(holder) for holder in ESCROW_HOLDERS}
         drilled = drill(vault, codes, random.SystemRandom())
     out.print(
         f"{drilled.recording} opened with the escrow alone: "

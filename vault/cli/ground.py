@@ -18,6 +18,7 @@ from vault.cli.base import (
     SHORT_ID,
     as_option,
     ask,
+    ask_code,
     ask_new,
     config_option,
     err,
@@ -37,7 +38,7 @@ from vault.config import load_vault_settings
 from vault.confirmation import confirm, unconfirmed_since
 from vault.durable import make_folder, remove_file, replace_new, write_new
 from vault.errors import ConfigurationError, VaultExists
-from vault.escrow import new_code, paper, read_code
+from vault.escrow import new_code, paper
 from vault.founding import found
 from vault.keys import PassphraseCost
 from vault.lock import IntakeLock
@@ -387,7 +388,7 @@ def open_files(config: Path, recording: str, folder: Path) -> None:
     """Open a recording to files with both escrow codes: for disaster only. The log tells of it first."""
     with opened(config) as vault:
         found = recording_id(vault, recording)
-        first, second = (vault.keyring.unlock(holder, _code(holder)) for holder in ESCROW_HOLDERS)
+        first, second = (vault.keyring.unlock(holder, ask_code(holder)) for holder in ESCROW_HOLDERS)
         if folder.exists():
             raise VaultExists(f"{folder} exists.", hint="Name a folder that does not exist yet.")
         released = open_recording(vault, found, first, second, "vault open")
@@ -397,15 +398,6 @@ def open_files(config: Path, recording: str, folder: Path) -> None:
     out.print(
         f"{len(released.record.files)} files of {found} stand opened in {folder}. Remove them when they are no longer needed."
     )
-
-
-def _code(holder: str) -> str:
-    typed = ask(f"Code of {holder}")
-    return read_code(typed) if typed.count("-") >= CODE_DASHES else typed
-
-
-CODE_DASHES = 8
-"""A code as it is printed has so many; an escrow that was founded with passphrases has those."""
 
 
 @click.command("migrate")

@@ -8,7 +8,7 @@ from vault import keyholders, people, registers
 from vault.ceremony import Appoint, Dismiss, Edit, Enrol, Founder, Leave, NameSigner, SetOfficer, roles_text
 from vault.cli.base import (
     as_option,
-    ask,
+    ask_code,
     ask_new,
     config_option,
     demand_key_folder,
@@ -26,7 +26,6 @@ from vault.cli.base import (
 )
 from vault.config import load_vault_settings
 from vault.durable import remove_file, replace_new
-from vault.escrow import read_code
 from vault.keyring import read_keyring, read_pins
 from vault.keys import PassphraseCost
 from vault.policy import ESCROW_HOLDERS, Function, Role
@@ -46,16 +45,11 @@ def _change(config: Path, acting: tuple[str, ...], helpers: tuple[str, ...], esc
         resolved = [_by_id(vault, edit) for edit in edits]
         first, second = signed_two(vault, acting)
         beside = [signed(vault, name).identity for name in helpers]
-        privates = [vault.keyring.escrow_private(holder, _code(holder)) for holder in ESCROW_HOLDERS] if escrow else []
+        privates = [vault.keyring.escrow_private(holder, ask_code(holder)) for holder in ESCROW_HOLDERS] if escrow else []
         changed = keyholders.change(vault, resolved, first, second, beside, PassphraseCost(), privates)
         version = vault.keyring.version
     told = f" New keys for {', '.join(changed.rotated)}." if changed.rotated else ""
     out.print(f"The keyring is version {version}.{told}")
-
-
-def _code(holder: str) -> str:
-    typed = ask(f"Code of {holder}")
-    return read_code(typed) if typed.count("-") >= 8 else typed
 
 
 def _by_id(vault: Vault, edit: Edit) -> Edit:
