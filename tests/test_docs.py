@@ -188,9 +188,3 @@ def test_every_state_of_the_dock_and_every_line_of_the_doctors_is_explained(page
     lines = set(re.findall(r'(?:Line|_since)\(\s*"([a-z ]+)"', source))
     assert len(lines) > 15
     assert lines <= rows
-
-
-@each_page
-def test_nothing_of_the_machine_that_wrote_it_is_left(page: Path) -> None:
-    text = page.read_text()
-    assert not re.search(r"/work/|/tmp/docs|TODO|FIXME", text)
