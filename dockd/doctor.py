@@ -15,6 +15,7 @@ from dockd.volumes import MountWatcher
 
 RULES = ("72-dock-vault-cameras.rules", "85-dock-vault-cards.rules")
 RULE_FOLDERS = (Path("/etc/udev/rules.d"), Path("/usr/lib/udev/rules.d"), Path("/lib/udev/rules.d"))
+_NO_BUS = "Install dbus, by which others than root may ask it, or look as root with `systemctl status 'dock*'`."
 UDEV = Path("/run/udev/control")
 """The socket of a udev that runs; libudev looks for it as well."""
 
@@ -97,7 +98,7 @@ def _units(runtime: Path) -> Iterator[Line]:
         return
     units = ask_units(runtime)
     if units is None:
-        yield Line("units", "systemd does not say how they are.", "Look with `systemctl status 'dock*'` as root.")
+        yield Line("units", "systemd does not say how they are.", _NO_BUS)
         return
     troubles = [(unit, found) for unit in units if (found := judge_unit(unit)) is not None]
     for unit, (sentence, advice) in troubles:

@@ -158,6 +158,7 @@ def papers(place: Path) -> None:
     for path in ("vault/FORMAT.md", "vault/DESIGN.md", "dockd/CAMERA.md", "dockd/EVENTS.md"):
         text = (REPOSITORY / path).read_bytes()
         (place / f"{Path(path).name}.gz").write_bytes(gzip.compress(text, mtime=0))
+    shutil.copytree(REPOSITORY / "docs", place, dirs_exist_ok=True)
 
 
 def control(tree: Path, version: str) -> None:

@@ -74,15 +74,14 @@ def back_up(vault: Vault, target: Path, progress: Progress) -> BackedUp:
         files += count
         copied, kept = copied + (count > 0), kept + (count == 0)
         progress(row.id)
-    done = BackedUp(copied, kept, destroyed, files)
     with vault.writing() as tx:
         details = {"copied": copied, "kept": kept, "destroyed": destroyed, "finished_utc": utc_text(vault.clock.now())}
         vault.log.append(tx, Entry("backup.made", ACTOR, None, details))
     # Heads before the register: a head that is signed meanwhile must not stand there without its entries.
     files += _copy_small(vault.settings.root, target, ("checkpoints", "register"))
     for name in ("keyring.json", "vault.json"):
-        _copy_whole(vault.settings.root / name, target / name)
-    return done
+        files += _copy_whole(vault.settings.root / name, target / name)
+    return BackedUp(copied, kept, destroyed, files)
 
 
 def _destroyed_meanwhile(vault: Vault, recording_id: str) -> bool:

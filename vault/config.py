@@ -4,8 +4,9 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vault.errors import ConfigurationError
 
@@ -30,7 +31,22 @@ class WebSettings(BaseModel):
     municipality: Annotated[str, Field(min_length=1, max_length=100)] = "gemeente Heusden"
 
 
-_MailAddress = Annotated[str, Field(pattern=r"^[^\s@<>,;]+@[^\s@<>,;]+$")]
+def _with_a_port(address: str) -> str:
+    """Of a server or a web address; urlsplit raises ValueError for a port that can't be."""
+    found = urlsplit(address if "//" in address else f"//{address}")
+    if found.port == 0:
+        raise ValueError("there is no port 0")
+    return address
+
+
+_MailAddress = Annotated[str, Field(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+$")]
+_MailServer = Annotated[str, Field(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$"), AfterValidator(_with_a_port)]
+_HERE = r"http://(localhost|127\.0\.0\.1|\[::1\])"
+_WebAddress = Annotated[
+    str,
+    Field(pattern=rf"^(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])|{_HERE})(:[0-9]{{1,5}})?(/[!-~]*)?$"),
+    AfterValidator(_with_a_port),
+]
 
 
 class AlertSettings(BaseModel):
@@ -43,10 +59,8 @@ class AlertSettings(BaseModel):
 
     mail_to: list[_MailAddress] = []
     mail_from: _MailAddress | None = None
-    smtp: Annotated[str, Field(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$")] = "localhost:25"
-    webhook: (
-        Annotated[str, Field(pattern=r"^(https://[^\s/@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?)(/\S*)?$")] | None
-    ) = None
+    smtp: _MailServer = "localhost:25"
+    webhook: _WebAddress | None = None
     state: Annotated[Path, Field(strict=False)] = Path("alerts.json")
 
     @model_validator(mode="after")

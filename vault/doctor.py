@@ -27,6 +27,8 @@ HEAD_HOURS, SWEEP_HOURS, BACKUP_HOURS, VERIFY_HOURS = 1, 3, 48, 48
 DRILL_DAYS = 200
 """Twice a year, and a little."""
 
+_NO_BUS = "Install dbus, by which others than root may ask it, or look as root with `systemctl status 'vault-*'`."
+
 SWAPS = Path("/proc/swaps")
 BLOCK = Path("/sys/class/block")
 
@@ -69,7 +71,10 @@ def examine(vault: Vault, clock: MachineClock) -> Iterator[Line]:
     yield _since("sweep", vault, found.last_sweep_utc, SWEEP_HOURS, "Look with `systemctl status vault-sweep.timer`.")
     if found.sweep_waits_because:
         yield Line(
-            "sweep", Verdict.LOOK, f"The sweep waits: {found.sweep_waits_because}.", "Two persons decide with `vault approve`."
+            "sweep",
+            Verdict.LOOK,
+            f"The sweep waits. {found.sweep_waits_because}",
+            "Two persons decide: `vault confirm` (catalogue), `vault clock confirm` (clock) or `vault approve` (list).",
         )
     yield _since(
         "backup",
@@ -251,7 +256,7 @@ def _units(runtime: Path) -> Iterator[Line]:
         return
     units = ask_units((*RUNNING, *CALLED), runtime)
     if units is None:
-        yield Line("units", Verdict.LOOK, "systemd does not say how they are.", "Look with `systemctl status 'vault-*'` as root.")
+        yield Line("units", Verdict.LOOK, "systemd does not say how they are.", _NO_BUS)
         return
     lines = [line for unit in units if (line := judge_unit(unit)) is not None]
     yield from lines

@@ -85,7 +85,7 @@ class Mail:
         host, _, port = self.server.rpartition(":")
         host = host.strip("[]")
         try:
-            with smtplib.SMTP(host, int(port), timeout=LIMIT_S) as server:
+            with smtplib.SMTP(host, int(port), this_machine(), LIMIT_S) as server:
                 server.ehlo()
                 if server.has_extn("starttls") and host not in THIS_MACHINE:
                     server.starttls(context=ssl.create_default_context())

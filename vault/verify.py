@@ -105,8 +105,9 @@ def _in_hand(vault: Vault, finding: Finding) -> bool:
         return row is not None or not any((folder / RECORD_NAME).exists() for folder in found)
     if finding.code == "destroyed.remains":
         return not any(folder.name == finding.subject for folder in vault.store.folders())
-    # Its files went while they were read; the tombstone, which stands before they go, is checked by itself.
-    return row is not None and row.destroyed_utc is not None and not finding.code.startswith("tombstone.")
+    # It stood when the check began, and its files went while they were read.
+    of_files = finding.code.partition(".")[0] in ("record", "row", "file", "keys")
+    return of_files and row is not None and row.destroyed_utc is not None
 
 
 def verify(vault: Vault, progress: Progress, wanted: Callable[[str], bool] = lambda _: True) -> Verdict:

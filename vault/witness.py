@@ -9,13 +9,16 @@ import subprocess
 from collections.abc import Sequence
 
 from vault import catalogue, registers
-from vault.checkpoint import CheckpointRefused, Checkpoints, LogKey
+from vault.audit import Entry
+from vault.checkpoint import CheckpointRefused, Checkpoints, LogKey, LogVerifier
 from vault.clock import utc_text
-from vault.errors import Reaction, StorageFailed, VaultError
+from vault.durable import remove_file, write_new
+from vault.errors import Reaction, StorageFailed, VaultError, VaultExists
 from vault.store import read_small
 from vault.vault import Vault
 
 LIMIT_S = 30
+ACTOR = "vault checkpoint"
 HEAD_SIGNED, HEAD_WITNESSED = "head_signed_utc", "head_witnessed_utc"
 """When a head was last signed, and last taken by the witness. Facts of the catalogue: an entry each would ask for a new head."""
 TOMBSTONE = "tombstone "
@@ -35,8 +38,31 @@ def log_key(vault: Vault) -> LogKey:
         return LogKey.read(read_small(vault.settings.log_key_path, 4096))
     except StorageFailed as error:
         raise CheckpointRefused(
-            f"The log's key can't be read: {error.sentence}", hint="Name it with `log_key` in the vault's settings."
+            f"The log's key can't be read: {error.sentence}",
+            hint="Name it with `log_key` in the vault's settings; where it is lost, `vault checkpoint --new-key` makes another.",
         ) from error
+
+
+def new_log_key(vault: Vault) -> LogVerifier:
+    """A new key where the old one is lost, with a disk or a whole PC; returns its public half, for the paper and the witness.
+
+    The entry, then the signature under the last head beside the old key's, then the key: cut off anywhere, it is done again.
+    Raises VaultExists, LogForked, CheckpointRefused, StorageFailed.
+    """
+    place = vault.settings.log_key_path
+    if place.exists():
+        raise VaultExists(
+            f"{place} exists: it signs this log.", hint="Move it away only where it is damaged, or somebody else may have it."
+        )
+    key = LogKey.generate(f"dock-vault/{vault.id}")
+    with vault.writing() as tx:
+        vault.log.append(tx, Entry("log.key_changed", ACTOR, vault.id, {"key": key.verifier.text(), "former": None}))
+    with vault.reading() as tx:
+        Checkpoints(vault.settings.root / "checkpoints").vouch(tx, key)
+    part = place.with_name(f".{place.name}.part")
+    remove_file(part)
+    write_new(part, place, key.content())
+    return key.verifier
 
 
 def sign_head(vault: Vault) -> bytes:

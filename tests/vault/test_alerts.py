@@ -10,7 +10,6 @@ from click.testing import CliRunner
 
 from tests.vault.office import CAMERA, Office
 from tests.vault.post_office import MailServer, WebServer, mail_server, web_server
-from tests.vault.test_messenger import no_proxy as no_proxy
 from vault.__main__ import commands
 from vault.alarms import RULES
 from vault.alerts import Holding, Notice, Turn, notices, read_state, standing, tell
@@ -18,6 +17,8 @@ from vault.errors import StorageFailed
 from vault.gauges import CLOSED, figures_of, read_gauges
 from vault.messenger import Channel, Mail, NotDelivered, Webhook
 from vault.verify import verify_daily
+
+pytestmark = pytest.mark.usefixtures("no_proxy")
 
 QUARTER_S = 900
 

@@ -15,11 +15,7 @@ NOW = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
 MESSAGE = Message("[dock-vault pc] PullFailing began", "Eén camera wordt niet ingelezen.\n.\nOne is not.\n", {"alerts": ["é"]})
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the machine that tests has set for itself."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("no_proxy")
 
 
 def test_a_mail_arrives_as_it_was_written() -> None:
@@ -104,7 +100,11 @@ def test_each_receiver_is_a_way_of_its_own() -> None:
         {"mail_to": ["a@b.nl"]},
         {"mail_to": ["a@b.nl\r\nBcc: x@y.nl"], "mail_from": "e@f.nl"},
         {"mail_to": ["Beheer <a@b.nl>"], "mail_from": "e@f.nl"},
+        {"mail_to": ["é@b.nl"], "mail_from": "e@f.nl"},
         {"smtp": "mail.example.org"},
+        {"smtp": "mail.example.org:99999"},
+        {"webhook": "https://chat.example.org:99999/x"},
+        {"webhook": "https://chat.example.org/é"},
         {"webhook": "http://chat.example.org/x"},
         {"webhook": "http://localhost.example.org/x"},
         {"webhook": "http://localhost@example.org/x"},

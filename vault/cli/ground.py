@@ -36,7 +36,7 @@ from vault.cli.base import (
 from vault.clock import SystemClock, utc_text
 from vault.config import load_vault_settings
 from vault.confirmation import confirm, unconfirmed_since
-from vault.durable import make_folder, write_new
+from vault.durable import make_folder, remove_file, replace_new, write_new
 from vault.errors import ConfigurationError, VaultExists
 from vault.escrow import new_code, paper
 from vault.founding import found
@@ -70,6 +70,8 @@ def init(config: Path, root: Path | None, papers: Path | None, demo: bool) -> No
     if root is not None:
         _write_settings(config, root)
     settings = load_vault_settings(config)
+    if papers is not None:
+        _demand_place(papers)
     founders = _demo_founders() if demo else _asked_founders()
     vault_id = found(settings, SystemClock(), founders, PassphraseCost())
     out.print(f"The vault {vault_id} stands in {settings.root}.")
@@ -86,10 +88,20 @@ def init(config: Path, root: Path | None, papers: Path | None, demo: bool) -> No
         if papers is None:
             click.echo(f"\n{page}")
         else:
-            make_folder(papers)
-            write_new(papers / f".{holder}.part", papers / f"{holder}.txt", page.encode())
+            replace_new(papers / f".{holder}.part", papers / f"{holder}.txt", page.encode())
     if papers is not None:
         out.print(f"Print {papers}, hand each holder theirs, and destroy the files.")
+
+
+def _demand_place(papers: Path) -> None:
+    """That both papers can be written, before there is a vault whose codes they hold. Raises VaultExists, StorageFailed."""
+    make_folder(papers)
+    for holder in ESCROW_HOLDERS:
+        if (papers / f"{holder}.txt").exists():
+            raise VaultExists(f"{papers} holds a paper of {holder}.", hint="Name a new or empty folder.")
+    # A memory stick with vfat knows no links: what is tried is what will be done.
+    replace_new(papers / ".trial.part", papers / ".trial", b"")
+    remove_file(papers / ".trial")
 
 
 def _write_settings(config: Path, root: Path) -> None:
