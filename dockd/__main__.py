@@ -225,7 +225,7 @@ def _docked_at(place: str, settings: DockSettings) -> Docked:
     volumes = _watcher(settings, path.parent).volumes()
     folder = Volume(path, path.name, path.name, "folder", read_only=False)
     volume = next((volume for volume in volumes if volume.mountpoint == path), folder)
-    return Approach(settings, _readers(settings)).volume(volume)
+    return Approach(settings, _readers(settings), SystemClock()).volume(volume)
 
 
 def _watcher(settings: DockSettings, *roots: Path) -> MountWatcher:
@@ -243,7 +243,7 @@ def _usb(settings: DockSettings) -> ReaderBus | None:
     """One look at the bus, if the settings name one. Raises CardStuck."""
     if settings.usb_backend == "off":
         return None
-    bus = ReaderBus(_readers(settings), settings.usb_backend)
+    bus = ReaderBus(_readers(settings), settings.usb_backend, SystemClock())
     bus.look()
     return bus
 

@@ -10,6 +10,7 @@ from dockd.reader.bus import ReaderBus
 from dockd.reader.processes import Readers
 from dockd.status import StatusRefused, ask_status
 from dockd.volumes import MountWatcher
+from vault.clock import SystemClock
 
 RULES = "72-dock-vault-cameras.rules"
 RULE_FOLDERS = (Path("/etc/udev/rules.d"), Path("/usr/lib/udev/rules.d"), Path("/lib/udev/rules.d"))
@@ -27,8 +28,9 @@ class Line:
 def examine(settings: DockSettings, rule_folders: tuple[Path, ...] = RULE_FOLDERS) -> Iterator[Line]:
     """Every line, as it is found."""
     readers = Readers(settings.reader_socket, log_level="error")
+    clock = SystemClock()
     yield _reader(readers)
-    yield from _usb(settings, readers, rule_folders)
+    yield from _usb(settings, ReaderBus(readers, settings.usb_backend, clock), rule_folders)
     yield _cards(settings)
     yield _door(settings)
     yield _daemon(settings)
@@ -42,11 +44,10 @@ def _reader(readers: Readers) -> Line:
     return Line("reader", "One can be started.")
 
 
-def _usb(settings: DockSettings, readers: Readers, rule_folders: tuple[Path, ...]) -> Iterator[Line]:
+def _usb(settings: DockSettings, bus: ReaderBus, rule_folders: tuple[Path, ...]) -> Iterator[Line]:
     if settings.usb_backend == "off":
         yield Line("usb", "It is left alone (`usb_backend`).")
         return
-    bus = ReaderBus(readers, settings.usb_backend)
     try:
         bus.look()
     except CardError as failure:

@@ -12,8 +12,9 @@ from dockd.card import CardStuck
 from dockd.pipes import DeviceRefused
 from dockd.reader.card import CameraReader
 from dockd.reader.processes import Process, ReaderAbsent, Readers
-from dockd.reader.wire import Broken, Line, frozen
+from dockd.reader.wire import Broken, Line, close_all, frozen
 from dockd.usb import UsbDevice
+from vault.clock import Clock
 
 log = structlog.get_logger()
 
@@ -27,9 +28,10 @@ class ReaderBus:
     A reader that dies is replaced, after a wait that doubles. What stood there stands there for as long as nobody says otherwise.
     """
 
-    def __init__(self, readers: Readers, setting: str) -> None:
+    def __init__(self, readers: Readers, setting: str, clock: Clock) -> None:
         self._readers = readers
         self._setting = setting
+        self._clock = clock
         self._greeting = {"place": "bus", "bus": setting}
         self._lock = threading.Lock()
         self._known: dict[Hashable, UsbDevice] = {}
@@ -122,6 +124,7 @@ class ReaderBus:
     def _heard(self, process: Process) -> None:
         message, strange = process.line.receive()
         if strange:
+            close_all(strange)
             raise Broken("descriptors that nobody asked for")
         try:
             told = [self._told(words) for words in message["devices"]]
@@ -142,7 +145,7 @@ class ReaderBus:
         if refusal is not None:
             return UsbDevice(frozen(key), bay, volume_id, refusal, partial(_refuse, refusal))
         readers = _Lodgings(self) if self._setting.startswith("usbip:") else self._readers
-        reader = CameraReader(readers, {"place": "usb", "bus": self._setting, "key": key})
+        reader = CameraReader(readers, {"place": "usb", "bus": self._setting, "key": key}, self._clock)
         return UsbDevice(frozen(key), bay, volume_id, None, reader.open, reader.leave)
 
 

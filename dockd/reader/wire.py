@@ -27,6 +27,7 @@ from dockd.card import (
 )
 from dockd.pipes import CardBusy, CardForbidden, DeviceRefused
 from dockd.timeline import SegmentFacts
+from vault.clock import Clock
 
 MESSAGE_MAX = 64 << 20
 """A listing of the most objects that a card may have, with the longest names, fits."""
@@ -65,30 +66,46 @@ class Broken(Exception):
     """The other end is gone, or speaks what it should not."""
 
 
+class Deadline:
+    """By when all of an answer must have come. Time for each single byte would never be over for one that trickles."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._at_s = clock.monotonic_s() + seconds
+
+    def grant(self, connection: socket.socket) -> None:
+        """Give the connection's next call what time is left. Raises TimeoutError."""
+        left_s = self._at_s - self._clock.monotonic_s()
+        if left_s <= 0:
+            raise TimeoutError("the time is over")
+        connection.settimeout(left_s)
+
+
 class Line:
     """One end of a conversation. One thread sends and one receives at a time."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
 
-    def send(self, message: dict[str, Any], *descriptors: int) -> None:
-        """Raises Broken where nobody is at the other end."""
+    def send(self, message: dict[str, Any], *descriptors: int, deadline: Deadline | None = None) -> None:
+        """Raises Broken where nobody is at the other end, or nobody there takes it in time."""
         content = json.dumps(message, ensure_ascii=True).encode("ascii")
         try:
+            if deadline is not None:
+                deadline.grant(self.socket)
             socket.send_fds(self.socket, [_LENGTH.pack(len(content))], list(descriptors))
             self.socket.sendall(content)
         except OSError as error:
             raise Broken(str(error)) from error
 
-    def receive(self) -> tuple[dict[str, Any], list[int]]:
+    def receive(self, deadline: Deadline | None = None) -> tuple[dict[str, Any], list[int]]:
         """The next message and the descriptors that came with it, which the caller closes. Raises Broken, TimeoutError."""
         descriptors: list[int] = []
         try:
-            head, descriptors = self._head()
-            (length,) = _LENGTH.unpack(head)
+            (length,) = _LENGTH.unpack(self._head(descriptors, deadline))
             if length > MESSAGE_MAX:
                 raise Broken(f"a message of {length} bytes")
-            message = json.loads(exactly(self.socket, length))
+            message = json.loads(exactly(self.socket, length, deadline))
             if not isinstance(message, dict):
                 raise Broken("a message that is no object")
         except BaseException as error:
@@ -98,14 +115,24 @@ class Line:
             raise
         return message, descriptors
 
-    def _head(self) -> tuple[bytes, list[int]]:
-        head, descriptors, flags, _ = socket.recv_fds(self.socket, _LENGTH.size, DESCRIPTORS_MAX)
+    def hear(self, deadline: Deadline) -> dict[str, Any]:
+        """The next message of an end that has no descriptors to give. Raises Broken, TimeoutError."""
+        message, strange = self.receive(deadline)
+        if strange:
+            close_all(strange)
+            raise Broken("descriptors that nobody asked for")
+        return message
+
+    def _head(self, descriptors: list[int], deadline: Deadline | None) -> bytes:
+        if deadline is not None:
+            deadline.grant(self.socket)
+        head, came, flags, _ = socket.recv_fds(self.socket, _LENGTH.size, DESCRIPTORS_MAX)
+        descriptors += came
         if flags & socket.MSG_CTRUNC:
-            close_all(descriptors)
             raise Broken("more descriptors than any message has")
         if not head:
             raise Broken("the other end hung up")
-        return head + exactly(self.socket, _LENGTH.size - len(head)), descriptors
+        return head + exactly(self.socket, _LENGTH.size - len(head), deadline)
 
     def close(self) -> None:
         """Hang up; whoever waits at either end is woken."""
@@ -114,10 +141,12 @@ class Line:
         self.socket.close()
 
 
-def exactly(connection: socket.socket, size_bytes: int) -> bytes:
+def exactly(connection: socket.socket, size_bytes: int, deadline: Deadline | None = None) -> bytes:
     """So many bytes. Raises Broken where the other end hangs up before, TimeoutError."""
     pieces: list[bytes] = []
     while size_bytes:
+        if deadline is not None:
+            deadline.grant(connection)
         piece = connection.recv(min(size_bytes, 1 << 20))
         if not piece:
             raise Broken("the other end hung up")

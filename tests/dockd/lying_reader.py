@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import sys
+import time
 
 from dockd.card import CardFile
 from dockd.reader.wire import BYTES, END, FAILED, GIVEN, STREAM_BYTES, WANTED, Line, exactly, file_words
@@ -19,6 +20,14 @@ LISTINGS = {
     "no trouble": {"files": [], "trouble": [[["A"], 1, 2]]},
     "nothing": None,
 }
+
+
+def trickle(connection: socket.socket, content: bytes) -> None:
+    """Each byte comes well before anybody would lose patience with it."""
+    for byte in content:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.2)
+
 
 lie = sys.argv[1]
 line = Line(socket.socket(fileno=os.dup(0)))
@@ -34,6 +43,13 @@ while True:
             line.socket.sendall(b"\0\0\0\x04{{{{")
         case "files" if lie == "deep JSON":
             line.socket.sendall((200_000).to_bytes(4, "big") + b"[" * 200_000)
+        case "files" if lie == "descriptors":
+            line.send({"ok": {"files": [], "trouble": []}}, 0, 1)
+        case "files" if lie == "half a word with descriptors":
+            socket.send_fds(line.socket, [b"\0\0"], [0, 1])
+            line.close()
+        case "files" if lie == "a byte now and then":
+            trickle(line.socket, (200).to_bytes(4, "big") + b"{" + b" " * 200)
         case "files" if lie == "an unknown error":
             line.send({"failure": {"code": "vault.full", "sentence": "", "hint": ""}})
         case "files":
@@ -45,6 +61,8 @@ while True:
             match lie:
                 case "too many bytes":
                     channel.sendall(GIVEN.pack(BYTES, STREAM_BYTES + 1))
+                case "a stream's byte now and then":
+                    trickle(channel, GIVEN.pack(END, 200) + b" " * 200)
                 case "no kind":
                     channel.sendall(GIVEN.pack(9, 1))
                 case "no facts":

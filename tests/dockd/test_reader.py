@@ -31,9 +31,9 @@ NEEDS_LANDLOCK = pytest.mark.skipif(
 )
 
 
-def reader_of(root: Path, *program: str, answer_s: float = ENOUGH_S) -> CameraReader:
+def reader_of(root: Path, *program: str) -> CameraReader:
     readers = Readers(None, (sys.executable, *program)) if program else Readers(None)
-    return CameraReader(readers, {"place": "volume", "roots": [str(root)]}, answer_s=answer_s)
+    return CameraReader(readers, {"place": "volume", "roots": [str(root)]}, SystemClock(), answer_s=ENOUGH_S)
 
 
 @pytest.fixture
@@ -178,6 +178,31 @@ def test_a_stream_that_lies_is_a_dead_one(root: Path, lie: str) -> None:
     reader.leave()
 
 
+@pytest.mark.parametrize("lie", ["descriptors", "half a word with descriptors"])
+def test_descriptors_that_nobody_asked_for_are_closed(root: Path, lie: str) -> None:
+    """Else a reader takes the dock's last one away from it."""
+    reader = reader_of(root, str(HERE / "lying_reader.py"), lie)
+    reader.open(root=str(root)).close()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(CardStuck) as caught:
+        reader.open(root=str(root)).files()
+    assert caught.value.code == "reader.died"
+    assert len(list(Path("/proc/self/fd").iterdir())) == before - 1, "the line is closed, and all that came over it"
+
+
+@pytest.mark.parametrize("lie", ["a byte now and then", "a stream's byte now and then"])
+def test_an_answer_that_trickles_is_late(root: Path, lie: str) -> None:
+    """Time for each byte would never be over. The whole answer has one deadline."""
+    reader = reader_of(root, str(HERE / "lying_reader.py"), lie)
+    card = reader.open(root=str(root))
+    reader.answer_s = 1.0
+    with pytest.raises(CardStuck) as caught:
+        with card.open(card.files()[0]) as stream:
+            stream.readinto(memoryview(mmap.mmap(-1, 4096)))
+    assert caught.value.code == "card.stuck"
+    reader.leave()
+
+
 def test_a_reader_can_not_take_the_shared_memory_away(root: Path) -> None:
     """A look at memory that was cut off would kill the dock."""
     reader = reader_of(root, str(HERE / "lying_reader.py"), "shorter memory")
@@ -189,10 +214,11 @@ def test_a_reader_can_not_take_the_shared_memory_away(root: Path) -> None:
 
 def test_a_reader_that_does_not_answer_is_given_up(root: Path, tmp_path: Path) -> None:
     held = str(HERE / "held_reader.py")
-    reader = reader_of(root, held, "device.json", str(tmp_path / "held"), str(tmp_path / "never"), answer_s=0.5)
+    reader = reader_of(root, held, "device.json", str(tmp_path / "held"), str(tmp_path / "never"))
     before = set(children(os.getpid()))
     card = reader.open(root=str(root))
     file = next(file for file in card.files() if file.path[-1] == "device.json")
+    reader.answer_s = 0.5
     with pytest.raises(CardStuck, match="has not answered"):
         card.open(file)
     assert set(children(os.getpid())) <= before
@@ -200,7 +226,7 @@ def test_a_reader_that_does_not_answer_is_given_up(root: Path, tmp_path: Path) -
 
 def test_no_reader_can_be_started(root: Path) -> None:
     with pytest.raises(CardStuck) as caught:
-        CameraReader(Readers(root / "no.sock"), {"place": "volume", "roots": [str(root)]}).open(root=str(root))
+        CameraReader(Readers(root / "no.sock"), {"place": "volume", "roots": [str(root)]}, SystemClock()).open(root=str(root))
     assert caught.value.code == "reader.absent"
 
 
@@ -306,7 +332,7 @@ def test_a_volume_is_read_where_it_is_mounted_and_erased_behind_the_door(tmp_pat
     )
     card = Volume(tmp_path / "cards" / "1-3", "1-3", "VOL-1", "vfat", True)
     folder = Volume(tmp_path / "bays" / "1", "1", "1", "folder", False)
-    approach = Approach(settings, Readers(None))
+    approach = Approach(settings, Readers(None), SystemClock())
     assert approach.volume(folder).writable is None
     docked = approach.volume(card)
     assert docked.writable is not None
