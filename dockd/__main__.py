@@ -92,7 +92,7 @@ def once(place: str, config_path: Path) -> int:
     with _workplace(settings, clock) as workplace:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: workplace.halt.request())
-        port = Port(docked.volume_id, docked.open, docked.lanes, True, docked.writable, docked.leave)
+        port = Port(docked.volume_id, docked.open, docked.lanes, True, docked.writable, docked.keeper)
         bay = Bay(docked.bay, Board(), clock)
         pull = Pull(port, workplace, bay, threading.Event())
         console = Console()
@@ -100,7 +100,7 @@ def once(place: str, config_path: Path) -> int:
             try:
                 report = follow(console, bay, pool.submit(pull.run))
             finally:
-                port.leave()
+                port.keeper.leave()
     show_report(console, report)
     return report.reaction.value if report.reaction is not None else 0
 

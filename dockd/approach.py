@@ -38,4 +38,4 @@ class Approach:
             with door.opened(name) as place:
                 yield lambda: opened(place)
 
-        return mounted(volume, opened, writable if door is not None else None, reader.leave)
+        return mounted(volume, opened, writable if door is not None else None, reader)

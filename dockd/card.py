@@ -241,6 +241,29 @@ class Card(Protocol):
         """Let go of the card. A second call does nothing."""
 
 
+class Keeper(Protocol):
+    """Who holds a docked camera, from its first opening to the end of its docking."""
+
+    @property
+    def answers(self) -> int:
+        """So many answers were given: who still gives some does not stand still."""
+
+    def leave(self) -> None:
+        """The docking is over: let go."""
+
+
+class _Nobody:
+    """Holds what the dock opens itself."""
+
+    answers = 0
+
+    def leave(self) -> None:
+        """Nothing is held."""
+
+
+NOBODY: Keeper = _Nobody()
+
+
 def edges_of(content: bytes) -> tuple[str, str]:
     """SHA-256 of the first and of the last `EDGE_BYTES` of content (of all of it, twice, where it is shorter)."""
     return hashlib.sha256(content[:EDGE_BYTES]).hexdigest(), hashlib.sha256(content[-EDGE_BYTES:]).hexdigest()

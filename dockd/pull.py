@@ -15,6 +15,7 @@ import structlog
 from dockd import dcim, manifest
 from dockd.bay import Bay, Phase
 from dockd.card import (
+    NOBODY,
     Card,
     CardError,
     CardFile,
@@ -24,6 +25,7 @@ from dockd.card import (
     CardReadOnly,
     CardRecording,
     CardStuck,
+    Keeper,
     Refused,
     shown,
 )
@@ -53,7 +55,7 @@ class Port:
 
     `volume_id` names it where the card does not. `lanes` is how many files the transport reads at once. `seen_arriving` is
     false for what stood there before anybody looked: nobody knows then how old the camera's own time is. `writable` opens it for
-    its erase, where `open` does not; `leave` lets go of it.
+    its erase, where `open` does not.
     """
 
     volume_id: str
@@ -61,7 +63,7 @@ class Port:
     lanes: int
     seen_arriving: bool
     writable: Writable | None = None
-    leave: Callable[[], None] = lambda: None
+    keeper: Keeper = NOBODY
 
 
 @dataclass(frozen=True, slots=True)

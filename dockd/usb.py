@@ -18,7 +18,7 @@ import usb.backend.libusb1
 import usb.core
 import usb.util
 
-from dockd.card import Card, shown
+from dockd.card import NOBODY, Card, Keeper, shown
 from dockd.mtp import MtpCard
 from dockd.pipes import STILL_IMAGE, DeviceRefused, Patience, Pipes
 from dockd.session import Session
@@ -54,7 +54,7 @@ class UsbDevice:
 
     `bay` is "usb" with bus and ports, as in "usb 1-2.4". `key` is another one after each plugging. `volume_id` names a camera
     whose card names none; the serial in it is what the wire says, and proves nothing (fault A11). `refusal` says why it is not
-    opened, where it is not. `leave` lets go of it when its docking is over.
+    opened, where it is not.
     """
 
     key: Hashable
@@ -62,7 +62,7 @@ class UsbDevice:
     volume_id: str
     refusal: str | None
     open: Callable[[], Card]
-    leave: Callable[[], None] = lambda: None
+    keeper: Keeper = NOBODY
 
 
 class Bus(Protocol):

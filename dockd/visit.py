@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -80,7 +81,9 @@ class Visit:
         return self._ended.is_set()
 
     def pulse(self) -> Pulse:
-        return self.bay.pulse()
+        """With each answer of the camera's reader as progress: every single one has its time, many together have more."""
+        pulse = self.bay.pulse()
+        return replace(pulse, progress=pulse.progress + self._port.keeper.answers)
 
     def _over(self) -> bool:
         return self._gone.is_set() or self._work.halt.requested
@@ -190,7 +193,7 @@ class Visit:
     def _end(self) -> None:
         state = self.bay.state
         self._work.roster.leave(self.bay.name)
-        self._port.leave()
+        self._port.keeper.leave()
         if self._gone.is_set():
             if state.phase in (Phase.SAFE, Phase.UNKNOWN):
                 self.bay.board.remove(self.bay.name)

@@ -146,7 +146,7 @@ class ReaderBus:
             return UsbDevice(frozen(key), bay, volume_id, refusal, partial(_refuse, refusal))
         readers = _Lodgings(self) if self._setting.startswith("usbip:") else self._readers
         reader = CameraReader(readers, {"place": "usb", "bus": self._setting, "key": key}, self._clock)
-        return UsbDevice(frozen(key), bay, volume_id, None, reader.open, reader.leave)
+        return UsbDevice(frozen(key), bay, volume_id, None, reader.open, reader)
 
 
 class _Lodgings:

@@ -64,6 +64,7 @@ class CameraReader:
         self._greeting = greeting
         self._clock = clock
         self.answer_s = answer_s
+        self.answers = 0
         self._lock = threading.Lock()
         self._process: Process | None = None
 
@@ -102,6 +103,7 @@ class CameraReader:
             except Broken as error:
                 self._forget(process)
                 raise _died(str(error)) from error
+        self.answers += 1
         if failure is not None:
             raise failure
         return answer.get("ok")
@@ -179,6 +181,10 @@ class ReaderCard:
         """For an answer that is asked for now."""
         return self._reader.deadline()
 
+    def answered(self) -> None:
+        """The reader gave bytes."""
+        self._reader.answers += 1
+
     def died(self, why: str) -> ReaderDied:
         """The reader died or speaks nonsense: what to raise."""
         return self._reader.died(self._process, why)
@@ -246,6 +252,7 @@ class ReaderFile:
             kind, size_bytes = GIVEN.unpack(exactly(self._channel, GIVEN.size, deadline))
             if kind == BYTES and 0 < size_bytes <= wanted:
                 buffer[:size_bytes] = memoryview(self._shared)[:size_bytes]
+                self._card.answered()
                 return int(size_bytes)
             if kind in (END, FAILED) and size_bytes <= MESSAGE_MAX:
                 return self._ended(kind, exactly(self._channel, size_bytes, deadline))

@@ -77,7 +77,9 @@ def test_a_card_in_a_reader_is_the_same_card(root: Path) -> None:
             assert taken(far, file, 1 << 20) == content
             assert taken(far, file, 4096) == content
             assert edges(far, file) == edges(near, file)
+            before = reader.answers
             assert read_whole(far, file) == content
+            assert reader.answers >= before + 2, "the opening, and the bytes"
     reader.leave()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 from structlog.testing import capture_logs
 
-from dockd.bay import Phase
+from dockd.bay import Phase, Vigil
 from dockd.pull import Port
 from dockd.visit import FIRST_WAIT_S, LONGEST_WAIT_S, PATIENCE, Visit
 from tests.dockd.card_maker import CardMaker
@@ -92,6 +92,30 @@ def test_failures_are_tried_again_ever_more_slowly(quay: Quay, tmp_path: Path) -
     assert waits.seconds[: times + 1] == doubling
     assert quay.states() == {"BWC0042-000001": "erased"}
     assert len(quay.said("camera.refused")) == 1
+
+
+class Teller:
+    """A keeper whose camera has answered so often."""
+
+    answers = 0
+
+    def leave(self) -> None:
+        """Nothing is held."""
+
+
+def test_a_reader_that_answers_does_not_stand_still(quay: Quay, tmp_path: Path) -> None:
+    """Fault G2. One answer may take nearly as long as the watchdog waits; two slow ones must not restart all bays."""
+    _, medium = card_with(tmp_path / "card", count=1)
+    teller = Teller()
+    visit = Visit("1", Port("VOL-1", medium.open, 1, True, keeper=teller), quay.workplace(), quay.board, Waits(), nothing)
+    vigil = Vigil(120, quay.hand)
+    for _ in range(5):
+        assert vigil.all_is_well([visit.pulse()])
+        quay.hand.sleep(110)
+        teller.answers += 1
+    assert vigil.all_is_well([visit.pulse()])
+    quay.hand.sleep(121)
+    assert not vigil.all_is_well([visit.pulse()])
 
 
 def test_an_unknown_camera_leaves_without_a_word(quay: Quay, tmp_path: Path) -> None:
