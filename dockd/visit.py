@@ -152,10 +152,13 @@ class Visit:
             self._pull = Pull(self._port, self._work, self.bay, self._gone)
         patient = isinstance(failure, VaultError) or failure.reaction is Reaction.TRY_AGAIN
         self._missed((failure.code,), patient=patient)
+        self._count_death(failure)
+        if self._work.quarantine.holds(self.bay.name):
+            self._close_port()
+
+    def _count_death(self, failure: Failure) -> None:
         if isinstance(failure, ReaderDied):
             self._work.quarantine.died(self.bay.name)
-            if self._work.quarantine.holds(self.bay.name):
-                self._close_port()
 
     def _missed(self, likeness: tuple[str, ...], *, patient: bool) -> None:
         self._failures = self._failures + 1 if likeness == self._likeness and not patient else 1
@@ -181,8 +184,9 @@ class Visit:
             try:
                 if self._over() or self._pull.changed():
                     return
-            except CardError:
+            except CardError as failure:
                 # Gone: the dock says so in a moment. Unreadable: the next round finds the words for it.
+                self._count_death(failure)
                 return
 
     def _wait(self, seconds: float | None) -> None:

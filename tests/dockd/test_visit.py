@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from dockd.bay import Phase, Vigil
 from dockd.pull import Port
+from dockd.reader.processes import ReaderDied
 from dockd.visit import FIRST_WAIT_S, LONGEST_WAIT_S, PATIENCE, Visit
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.memory_card import Medium, path_of
@@ -224,3 +225,21 @@ def test_a_stop_ends_a_wait(quay: Quay, tmp_path: Path) -> None:
     serve(visit)
     assert len(waits.seconds) == 1
     assert quay.roster.join("2", "BWC0042")
+
+
+def test_a_reader_that_dies_at_a_look_again_counts_as_any_other(quay: Quay, tmp_path: Path) -> None:
+    """A card that kills its reader once it is done with, and then whenever it is opened: the third death closes the port."""
+    maker, medium = card_with(tmp_path / "card", count=1)
+    quay.register(maker)
+    messages: list[str] = []
+
+    def die() -> None:
+        raise ReaderDied("The process that read the camera ended.")
+
+    def become_deadly() -> None:
+        medium.before_listing = die
+
+    waits = Waits(become_deadly, nothing, lambda: messages.append(quay.board.states()[0].message))
+    serve(visit_of(quay, medium, waits))
+    assert waits.seconds[:3] == [None, FIRST_WAIT_S, None], "one death at the look again, two in rounds"
+    assert "closed" in messages[0]
