@@ -14,6 +14,9 @@ from typing import Protocol, Self
 from vault.errors import Failure, Reaction
 from vault.recording import EDGE_BYTES, RecordingClaim, Source
 
+SENTENCE_MAX = 2500
+"""Characters of what is said of a card in one piece. Names in it are the card's, and may be as long as it likes (A13)."""
+
 
 class CardError(Failure):
     """Base of what a card raises."""

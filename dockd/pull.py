@@ -16,6 +16,7 @@ from dockd import dcim, manifest
 from dockd.bay import Bay, Phase
 from dockd.card import (
     NOBODY,
+    SENTENCE_MAX,
     Card,
     CardError,
     CardFile,
@@ -117,6 +118,10 @@ class Pull:
         """Whether the card shows other files than when `run` was through with it. Raises the card's errors."""
         with closing(self._port.open()) as card:
             return card.files() != self._left
+
+    def begin_anew(self) -> None:
+        """The camera was gone, and comes back as a new docking: its clock is measured anew. What was said is not said again."""
+        self._docking = None
 
     # Who is it
 
@@ -347,6 +352,7 @@ class Pull:
 
     def _say(self, serial: str, action: str, sentence: str) -> None:
         """Into the vault's log, and the journal; once a docking."""
+        sentence = sentence[:SENTENCE_MAX]
         if (action, sentence) in self._said or len(self._said) > SAID_MAX:
             return
         if len(self._said) == SAID_MAX:

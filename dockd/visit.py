@@ -7,7 +7,7 @@ from dataclasses import replace
 import structlog
 
 from dockd.bay import Bay, Board, Phase, Pulse
-from dockd.card import CardError, CardGone
+from dockd.card import SENTENCE_MAX, CardError, CardGone
 from dockd.halt import Stopping
 from dockd.outcome import PullReport
 from dockd.pull import Port, Pull, Workplace
@@ -145,11 +145,10 @@ class Visit:
             log.warning("missing reports could not be asked", bay=self.bay.name, code=failure.code)
 
     def _failed(self, failure: Failure) -> None:
-        log.warning("pull failed", bay=self.bay.name, code=failure.code, sentence=failure.sentence)
+        log.warning("pull failed", bay=self.bay.name, code=failure.code, sentence=failure.sentence[:SENTENCE_MAX])
         self.bay.enter(_phase_of(failure), f"{failure.sentence} {failure.hint}")
         if isinstance(failure, CardGone):
-            # Whoever comes back comes back as a new docking: its clock is measured anew.
-            self._pull = Pull(self._port, self._work, self.bay, self._gone)
+            self._pull.begin_anew()
         patient = isinstance(failure, VaultError) or failure.reaction is Reaction.TRY_AGAIN
         self._missed((failure.code,), patient=patient)
         self._count_death(failure)

@@ -5,7 +5,6 @@ against what the camera signed, as ever. The bytes come through shared memory wh
 before anybody looks at them: nothing changes between the look and the use.
 """
 
-import json
 import mmap
 import os
 import socket
@@ -19,26 +18,27 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import structlog
-from pydantic import ValidationError
 
 from dockd.card import CardFile, CardFileChanged, CardStuck, CardTrouble
 from dockd.reader.processes import Process, ReaderDied
 from dockd.reader.wire import (
     BYTES,
     END,
-    FACTS,
+    FACTS_MAX,
     FAILED,
     GIVEN,
-    MESSAGE_MAX,
     STREAM_BYTES,
     WANTED,
     Broken,
     Deadline,
     exactly,
+    facts_of,
     failure_of,
     file_of,
     file_words,
+    parsed,
     path_of,
+    told,
 )
 from dockd.timeline import SegmentFacts
 from vault.clock import Clock
@@ -77,7 +77,7 @@ class CameraReader:
         answer = self.ask(process, {"do": "card", **question})
         match answer:
             case {"card": int(number), "where": str(where), "lanes": int(lanes)} if 1 <= lanes <= 16:
-                return ReaderCard(self, process, number, where, lanes)
+                return ReaderCard(self, process, number, told(where), lanes)
         raise self.died(process, "it opened a card that is none")
 
     def leave(self) -> None:
@@ -153,9 +153,7 @@ class ReaderCard:
         answer = self._ask("files", below=list(below))
         with self._in_form():
             files = tuple(file_of(words) for words in answer["files"])
-            trouble = tuple(
-                CardTrouble(path_of(path), _text(code), _text(sentence)) for path, code, sentence in answer["trouble"]
-            )
+            trouble = tuple(CardTrouble(path_of(path), told(code), told(sentence)) for path, code, sentence in answer["trouble"])
         self._trouble = trouble
         return files
 
@@ -254,7 +252,7 @@ class ReaderFile:
                 buffer[:size_bytes] = memoryview(self._shared)[:size_bytes]
                 self._card.answered()
                 return int(size_bytes)
-            if kind in (END, FAILED) and size_bytes <= MESSAGE_MAX:
+            if kind in (END, FAILED) and size_bytes <= FACTS_MAX:
                 return self._ended(kind, exactly(self._channel, size_bytes, deadline))
             raise Broken("an answer that is none")
         except TimeoutError as error:
@@ -281,19 +279,10 @@ class ReaderFile:
 
     def _ended(self, kind: int, text: bytes) -> int:
         if kind == FAILED:
-            raise failure_of(json.loads(text))
-        try:
-            self._facts = None if text == b"null" else FACTS.validate_json(text)
-        except ValidationError as error:
-            raise Broken("facts that are none") from error
+            raise failure_of(parsed(text))
+        self._facts = facts_of(text)
         return 0
 
 
 def _died(why: str) -> ReaderDied:
     return ReaderDied(f"The process that read the camera ended: {why}.")
-
-
-def _text(word: Any) -> str:
-    if not isinstance(word, str):
-        raise Broken("a word that is none")
-    return word

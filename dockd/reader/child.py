@@ -23,7 +23,7 @@ from typing import Any
 
 import structlog
 
-from dockd.card import Card, CardError, CardGone, FileReader
+from dockd.card import Card, CardError, CardGone, CardRefused, FileReader
 from dockd.journal import log_to_journal
 from dockd.mount import MountedCard
 from dockd.reader.landlock import Rights, restrict
@@ -37,6 +37,7 @@ from dockd.reader.wire import (
     WANTED,
     Broken,
     Line,
+    TooMuch,
     close_all,
     exactly,
     failure_words,
@@ -107,7 +108,10 @@ class Reader:
                 answer = {"failure": failure_words(failure)}
             finally:
                 close_all(descriptors)
-            self._line.send(answer)
+            try:
+                self._line.send(answer)
+            except TooMuch:
+                self._line.send({"failure": failure_words(CardRefused("The card lists more than any camera has."))})
 
     def _card(self, question: dict[str, Any]) -> Any:
         card = self._opener(question)

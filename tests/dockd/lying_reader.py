@@ -9,8 +9,10 @@ import socket
 import sys
 import time
 
+from dockd.boxes import Fragment
 from dockd.card import CardFile
-from dockd.reader.wire import BYTES, END, FAILED, GIVEN, STREAM_BYTES, WANTED, Line, exactly, file_words
+from dockd.reader.wire import BYTES, END, FACTS, FAILED, GIVEN, STREAM_BYTES, WANTED, Line, exactly, file_words
+from dockd.timeline import SegmentFacts
 
 FILE = file_words(CardFile(("DCIM", "A.MP4"), 8192, 0))
 LISTINGS = {
@@ -19,6 +21,9 @@ LISTINGS = {
     "a negative size": {"files": [[["A.MP4"], -1, 0]], "trouble": []},
     "no trouble": {"files": [], "trouble": [[["A"], 1, 2]]},
     "nothing": None,
+    "a name without end": {"files": [[["A" * 2000], 1, 0]], "trouble": []},
+    "a folder without end": {"files": [[["A"] * 100, 1, 0]], "trouble": []},
+    "a tale": {"files": [FILE], "trouble": [[["A"], "c" * 100_000, "s" * 100_000]]},
 }
 
 
@@ -67,6 +72,14 @@ while True:
                     channel.sendall(GIVEN.pack(9, 1))
                 case "no facts":
                     channel.sendall(GIVEN.pack(END, 8) + b'{"a": 1}')
+                case "long facts":
+                    channel.sendall(GIVEN.pack(END, 2 << 20))
+                case "impossible facts":
+                    facts = SegmentFacts(8192, None, (), (Fragment(1, 1, 10**4000, 1, True),), None, ())
+                    channel.sendall(GIVEN.pack(END, len(text := FACTS.dump_json(facts))) + text)
+                case "a tale":
+                    facts = SegmentFacts(8192, None, (), (), None, ("o" * 50_000,) * 20)
+                    channel.sendall(GIVEN.pack(END, len(text := FACTS.dump_json(facts))) + text)
                 case "no failure":
                     channel.sendall(GIVEN.pack(FAILED, 8) + b'{"a": 1}')
                 case "shorter memory":

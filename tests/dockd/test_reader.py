@@ -1,23 +1,27 @@
 """The reader apart: a card in another process is the same card, and nothing that happens to that process happens to the dock."""
 
+import contextlib
 import mmap
 import os
 import select
 import signal
+import socket
 import sys
+import threading
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from dockd.approach import Approach
-from dockd.card import CardFile, CardFileChanged, CardGone, CardReadFailed, CardStuck, edges, read_whole
+from dockd.card import CardFile, CardFileChanged, CardGone, CardReadFailed, CardRefused, CardStuck, edges, read_whole
 from dockd.config import DockSettings
 from dockd.mount import MountedCard
 from dockd.reader.card import CameraReader, ReaderCard
 from dockd.reader.landlock import Rights, restrict
 from dockd.reader.processes import Readers
-from dockd.reader.wire import Broken, failure_of, failure_words
+from dockd.reader.wire import MARKS_MAX, MESSAGE_MAX, TOLD_MAX, Broken, Line, failure_of, failure_words, file_of, file_words
 from dockd.timeline import SegmentTimeline
 from dockd.volumes import Volume
 from tests.dockd.card_maker import CardMaker
@@ -155,6 +159,8 @@ def test_a_reader_that_is_killed_kills_only_its_card(root: Path) -> None:
         "a negative size",
         "no trouble",
         "nothing",
+        "a name without end",
+        "a folder without end",
         "endless",
         "no JSON",
         "deep JSON",
@@ -170,13 +176,87 @@ def test_a_reader_that_lies_is_a_dead_one(root: Path, lie: str) -> None:
     reader.leave()
 
 
-@pytest.mark.parametrize("lie", ["too many bytes", "no kind", "no facts", "no failure"])
+@pytest.mark.parametrize("lie", ["too many bytes", "no kind", "no facts", "no failure", "long facts", "impossible facts"])
 def test_a_stream_that_lies_is_a_dead_one(root: Path, lie: str) -> None:
     reader = reader_of(root, str(HERE / "lying_reader.py"), lie)
     card = reader.open(root=str(root))
     with card.open(card.files()[0]) as stream, pytest.raises(CardStuck) as caught:
         stream.readinto(memoryview(mmap.mmap(-1, 4096)))
     assert caught.value.code == "reader.died"
+    reader.leave()
+
+
+def test_what_a_reader_tells_for_people_is_cut(root: Path) -> None:
+    """It comes into the vault's log, which is never shortened."""
+    reader = reader_of(root, str(HERE / "lying_reader.py"), "a tale")
+    card = reader.open(root=str(root))
+    files = card.files()
+    assert [(len(entry.code), len(entry.sentence)) for entry in card.trouble] == [(TOLD_MAX, TOLD_MAX)]
+    with card.open(files[0]) as stream:
+        stream.readinto(memoryview(mmap.mmap(-1, 4096)))
+        assert [len(sentence) for sentence in stream.facts().odd] == [TOLD_MAX] * 8
+    reader.leave()
+    failure = failure_of({"code": CardReadFailed.code, "sentence": "s" * 100_000, "hint": "h" * 100_000})
+    assert (len(failure.sentence), len(failure.hint)) == (TOLD_MAX, TOLD_MAX)
+
+
+@pytest.mark.parametrize("pattern", [b"[],", b'{"a":0},', b'"ab",', b"-1234567,", b"[[[[]]]],"], ids=bytes.decode)
+def test_no_message_takes_more_memory_than_there_is(pattern: bytes) -> None:
+    """A reader in wrong hands, and the dock's 1 GiB: the largest message that passes, and the largest that is sent."""
+    for size_bytes in (MESSAGE_MAX - 64, MARKS_MAX * len(pattern) // (sum(map(pattern.count, b"[{,")) + 1)):
+        content = b'{"ok":[' + pattern * (min(size_bytes, MESSAGE_MAX - 64) // len(pattern)) + b"0]}"
+        near, far = socket.socketpair()
+        sender = threading.Thread(target=far.sendall, args=(len(content).to_bytes(4, "big") + content,))
+        sender.start()
+        tracemalloc.start()
+        with contextlib.suppress(Broken):
+            Line(near).receive()
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        sender.join()
+        near.close()
+        far.close()
+        assert peak_bytes < 200 << 20, f"{len(content)} bytes took {peak_bytes}"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8"])
+def test_a_message_is_ascii(encoding: str) -> None:
+    """In another encoding what is counted before the parser sees it would be something else."""
+    with pytest.raises(Broken):
+        near, far = socket.socketpair()
+        with near, far:
+            content = '{"ok": "\u00e9"}'.encode(encoding)
+            far.sendall(len(content).to_bytes(4, "big") + content)
+            Line(near).receive()
+
+
+def test_the_most_that_a_camera_has_can_be_told() -> None:
+    """100,000 files in folders as cameras make them."""
+    files = [
+        file_words(CardFile(("RECORDINGS", f"BWC0042-{n:06}", f"{n % 60:04}.mp4"), 1 << 34, n << 40)) for n in range(100_000)
+    ]
+    near, far = socket.socketpair()
+    with near, far:
+        sender = threading.Thread(target=Line(far).send, args=({"ok": {"files": files, "trouble": []}},))
+        sender.start()
+        told, _ = Line(near).receive()
+        sender.join()
+    assert [file_of(words) for words in told["ok"]["files"][:: len(files) - 1]] == [file_of(files[0]), file_of(files[-1])]
+
+
+def test_a_card_that_has_more_than_can_be_told_is_refused(tmp_path: Path) -> None:
+    """By its own reader, which lives on: it is the card that is at fault."""
+    folder = tmp_path / "card"
+    folder.mkdir()
+    for number in range(900):
+        (folder / (f"{number:03}" + "," * 252)).touch()
+    program = tmp_path / "small.py"
+    program.write_text("from dockd.reader import child, wire\nwire.MARKS_MAX = 200_000\nchild.main()\n")
+    reader = reader_of(folder, str(program))
+    card = reader.open(root=str(folder))
+    with pytest.raises(CardRefused):
+        card.files()
+    assert card.files(("nothing",)) == ()
     reader.leave()
 
 

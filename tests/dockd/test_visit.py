@@ -8,7 +8,8 @@ import structlog
 from structlog.testing import capture_logs
 
 from dockd.bay import Phase, Vigil
-from dockd.pull import Port
+from dockd.card import SENTENCE_MAX, CardGone, CardTrouble
+from dockd.pull import SAID_MAX, Port
 from dockd.reader.processes import ReaderDied
 from dockd.visit import FIRST_WAIT_S, LONGEST_WAIT_S, PATIENCE, Visit
 from tests.dockd.card_maker import CardMaker
@@ -225,6 +226,32 @@ def test_a_stop_ends_a_wait(quay: Quay, tmp_path: Path) -> None:
     serve(visit)
     assert len(waits.seconds) == 1
     assert quay.roster.join("2", "BWC0042")
+
+
+def test_a_camera_fills_neither_the_log_nor_the_journal(quay: Quay, tmp_path: Path) -> None:
+    """Fault A13. One that says it is gone whenever it has told its tales can't tell them anew for ever, nor at any length."""
+    maker, medium = card_with(tmp_path / "card", count=1)
+    quay.register(maker)
+    medium.trouble = tuple(
+        CardTrouble((f"{number}", "n" * 9000), "card.other", f"{number} " + "s" * 9000) for number in range(500)
+    )
+
+    def go_and_come(path: tuple[str, ...], position: int) -> None:
+        if path[-1].endswith(".mp4"):
+            raise CardGone("The card is no longer there. " + "s" * 9000)
+
+    medium.before_read = go_and_come
+    states: list[str] = []
+    waits = Waits(nothing, nothing, nothing, lambda: states.append(quay.board.states()[0].message))
+    structlog.reset_defaults()
+    with capture_logs() as told:
+        serve(visit_of(quay, medium, waits))
+    assert len(states[0]) == SENTENCE_MAX
+    assert max(len(entry.get("sentence", "")) for entry in told) == SENTENCE_MAX
+    refused = quay.said("recording.refused")
+    assert len(refused) == SAID_MAX
+    assert max(map(len, refused)) == SENTENCE_MAX
+    assert quay.actions().count("camera.docked") == 5, "each time it came its clock was measured"
 
 
 def test_a_reader_that_dies_at_a_look_again_counts_as_any_other(quay: Quay, tmp_path: Path) -> None:
