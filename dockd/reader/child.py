@@ -47,7 +47,7 @@ from dockd.reader.wire import (
     path_of,
 )
 from dockd.timeline import SegmentTimeline
-from dockd.usb import UsbDevice, UsbWatcher, bus_of, load_libraries
+from dockd.usb import UsbDevice, UsbWatcher, find_libraries, watcher_of
 from vault.clock import Clock, SystemClock
 
 log = structlog.get_logger()
@@ -59,8 +59,12 @@ MEMORY_MAX = 2 << 30
 DIED = 70
 """The exit code after a mistake of ours in a thread."""
 
-SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/run/udev", sys.prefix, sys.base_prefix, *sys.path)
-"""What a process that reads a device has to read beside it. Vault and settings lie elsewhere, or are shut out by the unit."""
+SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/run/udev", sys.prefix, sys.base_prefix)
+"""What a process that reads a device has to read beside it. Vault and settings lie elsewhere, or are shut out by the unit.
+
+Nothing of sys.path: it may name the working directory, which is / for a service. What comes from elsewhere was imported before.
+"""
+USB_NODES = Path("/dev/bus/usb")
 
 
 class Reader:
@@ -88,12 +92,12 @@ class Reader:
     def serve(self, greeting: dict[str, Any]) -> None:
         """Until the dock hangs up."""
         if greeting["place"] == "bus":
-            Bus(self._line, UsbWatcher(_bus(greeting), self._clock), self._clock).serve()
+            Bus(self._line, watcher_of(greeting["bus"], self._clock), self._clock).serve()
         elif greeting["place"] == "volume":
             self.answer(lambda question: self._open_volume(Path(question["root"])))
         else:
             # As this process's own look at the bus finds it; it must be the very docking that the dock means.
-            self.answer(opener_of(UsbWatcher(_bus(greeting), self._clock).find(frozen(greeting["key"]))))
+            self.answer(opener_of(watcher_of(greeting["bus"], self._clock).find(frozen(greeting["key"]))))
 
     def answer(self, opener: Callable[[dict[str, Any]], Card]) -> None:
         """Questions about the cards that `opener` opens, until the dock hangs up."""
@@ -244,21 +248,27 @@ def device_words(device: UsbDevice) -> list[Any]:
     return [device.key, device.bay, device.volume_id, device.refusal]
 
 
-def _bus(greeting: dict[str, Any]) -> Any:
-    bus = bus_of(greeting["bus"])
-    assert bus is not None
-    return bus
-
-
 def confine(greeting: dict[str, Any]) -> None:
     """Shut this process off from every file but the system's and what it is to read; and from cores and endless memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
-    roots = [Path(root) for root in greeting.get("roots", ())]
-    devices = [Path("/dev")] if greeting["place"] != "volume" else [Path("/dev/null"), Path("/dev/urandom")]
-    reading = {Path(path): Rights.READING for path in SYSTEM if path}
-    if not restrict(reading | dict.fromkeys(devices, Rights.DEVICES) | dict.fromkeys(roots, Rights.CARD)):
+    if not restrict(granted(greeting)):
         log.warning("this kernel has no Landlock: only the unit's own walls stand around this reader")
+
+
+def granted(greeting: dict[str, Any]) -> dict[Path, Rights]:
+    """The files of a reader. Of a bus it lists what stands there (libusb does), and a camera's opens that one device."""
+    # A prefix that is the root of all files would grant all of them.
+    rights = {Path(path): Rights.READING for path in SYSTEM if len(Path(path).parts) > 1}
+    rights |= {Path("/dev/null"): Rights.DEVICES, Path("/dev/urandom"): Rights.READING}
+    match greeting:
+        case {"place": "volume", "roots": [*roots]}:
+            rights |= {Path(root): Rights.CARD for root in roots}
+        case {"place": "usb", "key": [int(bus), _, int(address)]}:
+            rights |= {USB_NODES: Rights.LISTING, USB_NODES / f"{bus:03d}" / f"{address:03d}": Rights.DEVICES}
+        case {"place": "bus"}:
+            rights[USB_NODES] = Rights.LISTING
+    return rights
 
 
 def main(open_volume: OpenVolume | None = None) -> None:
@@ -272,7 +282,7 @@ def main(open_volume: OpenVolume | None = None) -> None:
     close_all(descriptors)
     log_to_journal(greeting["log"])
     if greeting["place"] != "volume":
-        load_libraries()
+        find_libraries()
     confine(greeting)
     threading.excepthook = _died
     reader = Reader(line, clock, open_volume or (lambda root: MountedCard(root, clock)))

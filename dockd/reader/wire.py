@@ -34,8 +34,8 @@ MESSAGE_MAX = 16 << 20
 MARKS_MAX = 1_000_000
 """Opening brackets and commas: each value of a message needs one, and takes up to 250 bytes of memory where its text takes three.
 
-A listing of the most objects that a card may have (100,000) fits well, with all that cameras do. A card that goes beyond is refused
-by its reader.
+A listing of the most objects that a card may have (100,000) fits well, with all that cameras do. A card that goes beyond is
+refused by its reader.
 """
 FACTS_MAX = 1 << 20
 """What is told at a file's end."""

@@ -6,11 +6,13 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import tracemalloc
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,7 @@ from dockd.card import CardFile, CardFileChanged, CardGone, CardReadFailed, Card
 from dockd.config import DockSettings
 from dockd.mount import MountedCard
 from dockd.reader.card import CameraReader, ReaderCard
+from dockd.reader.child import granted
 from dockd.reader.landlock import Rights, restrict
 from dockd.reader.processes import Readers
 from dockd.reader.wire import MARKS_MAX, MESSAGE_MAX, TOLD_MAX, Broken, Line, failure_of, failure_words, file_of, file_words
@@ -29,6 +32,18 @@ from tests.dockd.pier import ENOUGH_S, Pier, Service
 from vault.clock import SystemClock
 
 HERE = Path(__file__).parent
+CONFINED = """
+import os, sys
+from dockd.reader.child import confine
+confine({"place": "usb", "bus": "libusb", "key": [1, [2, 3], 47]})
+for path in sys.argv[1:]:
+    try:
+        os.close(os.open(path, os.O_RDWR))
+        print(path)
+    except PermissionError:
+        pass
+"""
+"""A camera's reader that is through with its own work, and says which other files it could open."""
 NEEDS_LANDLOCK = pytest.mark.skipif(
     os.system(f"{sys.executable} -c 'from dockd.reader.landlock import restrict; import sys; sys.exit(not restrict({{}}))'") != 0,
     reason="this kernel has no Landlock",
@@ -329,6 +344,47 @@ def test_a_reader_reaches_its_card_and_nothing_else(root: Path, tmp_path: Path) 
     assert "link" not in listed
     assert file in card.files()
     reader.leave()
+
+
+@NEEDS_LANDLOCK
+def test_a_reader_does_not_reach_where_its_dock_works(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service's working directory is /: Python would look for modules there, and the reader be granted all files."""
+    (tmp_path / "dockd").mkdir()
+    (tmp_path / "dockd" / "__init__.py").write_text("raise SystemExit('a module from the working directory')")
+    monkeypatch.chdir(tmp_path)
+    reader = reader_of(root)
+    reader.open(root=str(root)).close()
+    with pytest.raises(CardGone):
+        reader.open(root=str(tmp_path))
+    reader.leave()
+
+
+def test_a_reader_is_granted_its_own_device_and_no_other() -> None:
+    """To write to another camera is to erase it. Who follows the bus opens none at all."""
+
+    def beyond_reading(greeting: dict[str, Any]) -> dict[str, Rights]:
+        return {str(path): rights for path, rights in granted(greeting).items() if rights & ~Rights.READING}
+
+    null = {"/dev/null": Rights.DEVICES}
+    camera = {"place": "usb", "bus": "libusb", "key": [1, [2, 3], 47]}
+    assert beyond_reading(camera) == null | {"/dev/bus/usb/001/047": Rights.DEVICES}
+    assert beyond_reading({"place": "bus", "bus": "libusb"}) == null
+    assert beyond_reading({"place": "usb", "bus": "libusb", "key": [1, [2], "../../sda"]}) == null
+    assert beyond_reading({"place": "volume", "roots": ["/card"]}) == null | {"/card": Rights.CARD}
+    for greeting in (camera, {"place": "bus", "bus": "libusb"}):
+        below_dev = {path: rights for path, rights in granted(greeting).items() if path.is_relative_to("/dev")}
+        assert below_dev[Path("/dev/bus/usb")] == Rights.LISTING
+        assert Path("/dev") not in below_dev
+    assert not {Path("/"), Path()} & set(granted(camera))
+
+
+@NEEDS_LANDLOCK
+def test_a_confined_reader_writes_to_no_other_device() -> None:
+    """Whatever its user may open."""
+    said = subprocess.run(
+        [sys.executable, "-c", CONFINED, "/dev/zero", "/dev/full", "/dev/null"], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.split() == ["/dev/null"]
 
 
 @NEEDS_LANDLOCK
