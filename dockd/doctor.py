@@ -7,11 +7,13 @@ from pathlib import Path
 from dockd.card import CardError
 from dockd.config import DockSettings
 from dockd.reader.bus import ReaderBus
-from dockd.reader.processes import Readers
+from dockd.reader.card import CameraReader
+from dockd.reader.processes import ReaderAbsent, Readers
 from dockd.status import StatusRefused, ask_status
 from dockd.volumes import MountWatcher
 from vault.clock import SystemClock
 
+ANSWER_S = 20.0
 RULES = "72-dock-vault-cameras.rules"
 RULE_FOLDERS = (Path("/etc/udev/rules.d"), Path("/usr/lib/udev/rules.d"), Path("/lib/udev/rules.d"))
 
@@ -29,18 +31,21 @@ def examine(settings: DockSettings, rule_folders: tuple[Path, ...] = RULE_FOLDER
     """Every line, as it is found."""
     readers = Readers(settings.reader_socket, log_level="error")
     clock = SystemClock()
-    yield _reader(readers)
+    yield _reader(CameraReader(readers, {"place": "volume", "roots": []}, clock, answer_s=ANSWER_S))
     yield from _usb(settings, ReaderBus(readers, settings.usb_backend, clock), rule_folders)
     yield _cards(settings)
     yield _door(settings)
     yield _daemon(settings)
 
 
-def _reader(readers: Readers) -> Line:
+def _reader(reader: CameraReader) -> Line:
+    """A connection says nothing: the service manager accepts it, and then starts what it can."""
     try:
-        readers.start({"place": "volume", "roots": []}).end()
+        reader.greet()
     except CardError as failure:
-        return Line("reader", failure.sentence, failure.hint)
+        return Line("reader", f"None answers. {failure.sentence}", ReaderAbsent.hint)
+    finally:
+        reader.leave()
     return Line("reader", "One can be started.")
 
 

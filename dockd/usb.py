@@ -143,6 +143,8 @@ class UsbWatcher:
         self._lock = threading.Lock()
         self._known: dict[Hashable, UsbDevice | None] = {}
         self._absent = ""
+        self.looks = 0
+        """So many looks have come to their end."""
         self._stopping = False
         self._wake = -1
         self._thread: threading.Thread | None = None
@@ -192,6 +194,7 @@ class UsbWatcher:
                 del self._known[key]
         # A device is asked who it is once, when it comes; another thread's reading is not disturbed by it.
         found = {key: self._recognised(key, device) for key, device in present.items() if key not in before}
+        self.looks += 1
         with self._lock:
             self._known.update(found)
             return before != set(self._known)

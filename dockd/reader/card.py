@@ -70,15 +70,22 @@ class CameraReader:
 
     def open(self, **question: Any) -> "ReaderCard":
         """A card on the reader. Raises what opening the card raises, ReaderDied, ReaderAbsent."""
-        with self._lock:
-            if self._process is None:
-                self._process = self._readers.start(self._greeting)
-            process = self._process
+        process = self._started()
         answer = self.ask(process, {"do": "card", **question})
         match answer:
             case {"card": int(number), "where": str(where), "lanes": int(lanes)} if 1 <= lanes <= 16:
                 return ReaderCard(self, process, number, told(where), lanes)
         raise self.died(process, "it opened a card that is none")
+
+    def greet(self) -> None:
+        """Have a reader answer, and open nothing. Raises ReaderAbsent, ReaderDied, CardStuck."""
+        self.ask(self._started(), {"do": "greet"})
+
+    def _started(self) -> Process:
+        with self._lock:
+            if self._process is None:
+                self._process = self._readers.start(self._greeting)
+            return self._process
 
     def leave(self) -> None:
         """The docking is over: let the process go. Whoever still waits for an answer of it gets ReaderDied."""

@@ -56,6 +56,8 @@ OpenVolume = Callable[[Path], Card]
 
 MEMORY_MAX = 2 << 30
 """Address space, thread stacks included. A card that asks for more kills its reader."""
+BEAT_S = 10.0
+"""How often the dock hears at least that the bus is looked at."""
 DIED = 70
 """The exit code after a mistake of ours in a thread."""
 
@@ -87,6 +89,7 @@ class Reader:
             "offset": self._offset,
             "set_clock": self._set_clock,
             "close": self._close,
+            "greet": self._greet,
         }
 
     def serve(self, greeting: dict[str, Any]) -> None:
@@ -116,6 +119,9 @@ class Reader:
                 self._line.send(answer)
             except TooMuch:
                 self._line.send({"failure": failure_words(CardRefused("The card lists more than any camera has."))})
+
+    def _greet(self, question: dict[str, Any]) -> Any:  # noqa: ARG002
+        return True
 
     def _card(self, question: dict[str, Any]) -> Any:
         card = self._opener(question)
@@ -193,7 +199,7 @@ class Stream:
 
 
 class Bus:
-    """Tells what stands on the USB, at once and whenever something came or left.
+    """Tells what stands on the USB: at once, whenever something came or left, and now and then, as long as looks come to an end.
 
     A bus over USB/IP lends each device to one process only. There this one also reads the cameras: a question brings a connection
     on which a thread then answers, as a reader of its own would.
@@ -211,8 +217,14 @@ class Bus:
         self._watcher.look()
         changed.set()
         self._watcher.start(changed.set)
-        while changed.wait():
+        told_looks = 0
+        while True:
+            changed.wait(BEAT_S)
             changed.clear()
+            if self._watcher.looks == told_looks:
+                # Something on the bus does not let go of who looks at it. The dock hears that from this silence.
+                continue
+            told_looks = self._watcher.looks
             devices = [device_words(device) for device in self._watcher.devices()]
             self._line.send({"devices": devices, "absent": self._watcher.absent})
 

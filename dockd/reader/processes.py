@@ -33,7 +33,9 @@ class ReaderAbsent(CardStuck):
     """No reader can be started."""
 
     code = "reader.absent"
-    hint = "Look with `systemctl status dock-reader.socket` whether readers may be started; the dock tries again by itself."
+    hint = (
+        "Look with `systemctl status dock-reader.socket` and `journalctl -u 'dock-reader@*'` why; the dock tries again by itself."
+    )
 
 
 @dataclass(frozen=True, slots=True)
