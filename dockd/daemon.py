@@ -134,6 +134,7 @@ class Daemon:
         if self._usb is not None:
             self._usb.stop()
         ended = self._dock.stop(self._stop_s)
+        self._workplace.quarantine.forget()
         self._status.stop()
         log.info("dockd stopped", ended=ended)
         return ended

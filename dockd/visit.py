@@ -103,7 +103,8 @@ class Visit:
             self._close_port()
             return
         try:
-            report = self._pull.run()
+            with self._work.quarantine.serving(self.bay.name):
+                report = self._pull.run()
         except Failure as failure:
             self._failed(failure)
         except Exception as error:
@@ -119,8 +120,8 @@ class Visit:
         self._failures = PATIENCE
         self.bay.enter(
             Phase.FAULT,
-            "Readers died at this port three times, so it is closed. The camera keeps its recordings: keep it apart and call for"
-            " help. The port opens again when dockd is restarted.",
+            "Readers, or dockd itself, died three times while they served this port, so it is closed. The camera keeps its"
+            " recordings: keep it apart and call for help. `systemctl restart dockd` opens the port again.",
         )
         log.error("port quarantined", bay=self.bay.name)
 
@@ -181,12 +182,16 @@ class Visit:
             self._wait(None)
             self._ask_for_reports()
             try:
-                if self._over() or self._pull.changed():
+                if self._over() or self._changed():
                     return
             except CardError as failure:
                 # Gone: the dock says so in a moment. Unreadable: the next round finds the words for it.
                 self._count_death(failure)
                 return
+
+    def _changed(self) -> bool:
+        with self._work.quarantine.serving(self.bay.name):
+            return self._pull.changed()
 
     def _wait(self, seconds: float | None) -> None:
         if not self._over():
