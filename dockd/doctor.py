@@ -7,12 +7,15 @@ from pathlib import Path
 from dockd.card import CardError
 from dockd.config import DockSettings
 from dockd.reader.bus import ReaderBus
-from dockd.reader.processes import Readers
+from dockd.reader.card import CameraReader
+from dockd.reader.processes import ReaderAbsent, Readers
 from dockd.status import StatusRefused, ask_status
 from dockd.units import RUNTIME, ask_units, judge_unit
 from dockd.usb import libusb_version
 from dockd.volumes import MountWatcher
+from vault.clock import SystemClock
 
+ANSWER_S = 20.0
 RULES = ("72-dock-vault-cameras.rules", "85-dock-vault-cards.rules")
 RULE_FOLDERS = (Path("/etc/udev/rules.d"), Path("/usr/lib/udev/rules.d"), Path("/lib/udev/rules.d"))
 _NO_BUS = "Install dbus, by which others than root may ask it, or look as root with `systemctl status 'dock*'`."
@@ -32,8 +35,9 @@ class Line:
 def examine(settings: DockSettings) -> Iterator[Line]:
     """Every line, as it is found."""
     readers = Readers(settings.reader_socket, log_level="error")
-    yield _reader(readers)
-    yield from _usb(settings, readers)
+    clock = SystemClock()
+    yield _reader(CameraReader(readers, {"place": "volume", "roots": []}, clock, answer_s=ANSWER_S))
+    yield from _usb(settings, ReaderBus(readers, settings.usb_backend, clock))
     if settings.usb_backend == "libusb":
         yield _libusb(libusb_version())
         yield _udev(RULE_FOLDERS, UDEV)
@@ -43,19 +47,21 @@ def examine(settings: DockSettings) -> Iterator[Line]:
     yield _daemon(settings)
 
 
-def _reader(readers: Readers) -> Line:
+def _reader(reader: CameraReader) -> Line:
+    """A connection says nothing: the service manager accepts it, and then starts what it can."""
     try:
-        readers.start({"place": "volume", "roots": []}).end()
+        reader.greet()
     except CardError as failure:
-        return Line("reader", failure.sentence, failure.hint)
+        return Line("reader", f"None answers. {failure.sentence}", ReaderAbsent.hint)
+    finally:
+        reader.leave()
     return Line("reader", "One can be started.")
 
 
-def _usb(settings: DockSettings, readers: Readers) -> Iterator[Line]:
+def _usb(settings: DockSettings, bus: ReaderBus) -> Iterator[Line]:
     if settings.usb_backend == "off":
         yield Line("usb", "It is left alone (`usb_backend`).")
         return
-    bus = ReaderBus(readers, settings.usb_backend)
     try:
         bus.look()
     except CardError as failure:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from dockd.daemon import STOP_S
+from dockd.reader.bus import SILENCE_S
 from dockd.reader.card import ANSWER_S
+from dockd.reader.child import BEAT_S
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 SERVICES = sorted(SYSTEMD.glob("*.service"))
@@ -111,6 +113,27 @@ def test_who_touches_devices_has_no_vault_and_who_has_the_vault_no_devices() -> 
     assert not settings(reader, "ReadWritePaths")
     assert not settings(dock, "DeviceAllow")
     assert settings(dock, "PrivateNetwork") == ["yes"]
+
+
+def test_each_reader_is_a_user_of_its_own() -> None:
+    """One in wrong hands kills no other: three deaths close a port. The instance's name makes the user's."""
+    reader = SYSTEMD / "dock-reader@.service"
+    assert settings(reader, "DynamicUser") == ["yes"]
+    assert settings(reader, "User") == ["dr-%i"]
+    assert settings(reader, "Group") == []
+    assert settings(reader, "SupplementaryGroups") == ["dock-reader"]
+    assert "g dock-reader - -" in (SYSTEMD / "sysusers.conf").read_text().splitlines()
+    assert 'GROUP="dock-reader", MODE="0660"' in (SYSTEMD / "udev" / "72-dock-vault-cameras.rules").read_text()
+    assert "gid=$group,umask=0007" in (SYSTEMD / "libexec" / "card-mount").read_text()
+
+
+def test_a_deadly_port_is_remembered_over_a_crash() -> None:
+    """Fault G3. An orderly stop empties what was remembered itself."""
+    assert setting("RuntimeDirectoryPreserve") == "restart"
+
+
+def test_the_bus_is_given_up_before_the_watchdog_would() -> None:
+    assert BEAT_S * 3 < SILENCE_S < int(setting("WatchdogSec"))
 
 
 def test_hotplug_reaches_the_reader() -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from device_sim.clock import SystemClock
@@ -90,6 +91,30 @@ class Stage:
         ).output
 
 
+CONFINED = """
+import os, sys
+from pathlib import Path
+from dockd.reader.child import confine
+from dockd.usb import find_libraries, watcher_of
+from vault.clock import SystemClock
+
+find_libraries()
+assert len(list(Path("/proc/self/task").iterdir())) == 1, "a thread from before the wall stands outside of it"
+bus, address = map(int, sys.argv[1].split("/")[-2:])
+confine({"place": "usb", "bus": "libusb", "key": [bus, None, address]})
+for node in sys.argv[1:]:
+    for way, flag in (("w", os.O_RDWR), ("r", os.O_RDONLY)):
+        try:
+            os.close(os.open(node, flag))
+            print(node, way)
+        except PermissionError:
+            pass
+watcher = watcher_of("libusb", SystemClock())
+watcher.look()
+print(*(device.volume_id for device in watcher.devices()))
+"""
+"""The reader of the first device that is named, behind its wall: which of all it can open, and what it sees on the bus."""
+
 FIND = "grep -ls {serial} /sys/bus/usb/devices/*/serial | sed 's,/serial,,' | xargs -r readlink -f"
 
 
@@ -118,6 +143,24 @@ def udev_sees_the_cameras(stage: Stage) -> str:
     return ", ".join(stage.bay(serial) for serial in (FIRST, SECOND))
 
 
+def a_reader_opens_its_own_camera_alone(stage: Stage) -> str:
+    """Its user may open both. Behind its wall it opens one, also for reading, and still sees who stands there."""
+    own, other = (stage.properties(serial)["DEVNAME"] for serial in (FIRST, SECOND))
+    unit = "systemd-run --quiet --wait --pipe -p DynamicUser=yes -p SupplementaryGroups=dock-reader --"
+    said = stage.machine.must(f"{unit} /opt/dock-vault/bin/python -I -c {quote(CONFINED)} {own} {other} /dev/null /dev/zero")
+    *opened, seen = said.splitlines()
+    assert opened == [f"{own} w", f"{own} r", "/dev/null w", "/dev/null r"], said
+    assert [name.rpartition("-")[2] for name in seen.split()] == [FIRST, SECOND], said
+    return f"{own} and not {other}"
+
+
+def users_of_readers(machine: Machine) -> list[str]:
+    """Of each reader that lives, sorted."""
+    units = "systemctl list-units --plain --no-legend 'dock-reader@*' | cut -d' ' -f1"
+    said = machine.must(f'for unit in $({units}); do stat -c %u /proc/"$(systemctl show -P MainPID "$unit")"; done')
+    return sorted(said.split())
+
+
 def dockd_takes_in_over_usb(stage: Stage) -> str:
     """The service starts with two docked. One is torn out in mid-pull, and docked again; the other is not disturbed."""
     station, simulator = stage.station, stage.simulator
@@ -126,6 +169,9 @@ def dockd_takes_in_over_usb(stage: Stage) -> str:
     assert stage.cable.held.wait(HELD_S), f"{FIRST} was not pulled: {station.bays()}"
     torn_in = station.wait_bay(lambda state: state["bay"] == bay)
     assert torn_in["phase"] == "pulling", torn_in
+    users = users_of_readers(stage.machine)
+    assert len(set(users)) == len(users) > 1, f"readers share a user: {users}"
+    assert all(61184 <= int(user) <= 65519 for user in users), f"users that do not come and go: {users}"
     simulator.tell("unplug", FIRST)
     station.wait_bay(lambda state: state["bay"] == bay and state["phase"] == "taken too early")
     simulator.tell("plug", FIRST)
@@ -135,7 +181,7 @@ def dockd_takes_in_over_usb(stage: Stage) -> str:
     for serial in (FIRST, SECOND):
         assert not stage.cameras[serial].left(), f"{serial} still has {sorted(stage.cameras[serial].left())}"
         simulator.tell("unplug", serial)
-    return f"torn out at {torn_in['bytes_done']} of {torn_in['bytes_total']} bytes"
+    return f"torn out at {torn_in['bytes_done']} of {torn_in['bytes_total']} bytes; readers were {', '.join(users)}"
 
 
 def dockd_takes_in_from_qemu(stage: Stage) -> str:
@@ -312,7 +358,11 @@ def nobody_reaches_what_is_not_theirs(stage: Stage) -> str:
             "sh -c 'echo >>/etc/dock-vault/keys/pins.json'",
             "cat /etc/dock-vault/keys/log.key",
         ),
-        "dock-reader": (f"cat {stored}/record.json", "ls /var/lib/dock-vault/vault", "cat /etc/dock-vault/keys/pins.json"),
+        "nobody -G dock-reader": (
+            f"cat {stored}/record.json",
+            "ls /var/lib/dock-vault/vault",
+            "cat /etc/dock-vault/keys/pins.json",
+        ),
         "vault": ("sh -c 'echo >>/etc/dock-vault/keys/pins.json'", "cat /run/dock-vault/reader.sock"),
     }
     for user, commands in refusals.items():
@@ -491,6 +541,7 @@ def opened(held: list[Held], camera: str) -> dict[str, dict[str, bytes]]:
 
 SCENARIOS: tuple[Callable[[Stage], str], ...] = (
     udev_sees_the_cameras,
+    a_reader_opens_its_own_camera_alone,
     dockd_takes_in_over_usb,
     dockd_takes_in_from_qemu,
     dockd_takes_in_a_card,
