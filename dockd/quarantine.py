@@ -90,7 +90,7 @@ class Quarantine:
         try:
             told = _MEMORY.validate_json(memory.read_bytes())
         except (OSError, ValueError) as error:
-            log.error("what was known of deadly ports can't be read", why=str(error))
+            log.error("quarantine unreadable", why=str(error))
             return
         self._deaths = dict(told.deaths)
         for bay in told.served:
