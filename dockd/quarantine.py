@@ -105,4 +105,4 @@ class Quarantine:
             self._memory.write_bytes(_MEMORY.dump_json(_Memory(self._deaths, tuple(self._served))))
         except OSError as error:
             # The cameras are served all the same; a deadly one is then found within one life only.
-            log.error("deadly ports can't be written down", why=str(error))
+            log.error("quarantine unwritable", why=str(error))
