@@ -188,7 +188,7 @@ def show(config: Path) -> None:
 @config_option
 @click.option("--yes", is_flag=True, help="The two lines were compared with the paper.")
 def pin(config: Path, yes: bool) -> None:
-    """Pin the two signers whom the keyring names (administrator, after a signer changed or on a new PC)."""
+    """Pin the two signers whom the keyring names (administrator, after a signer changed or where the pins are lost)."""
     settings = load_vault_settings(config)
     demand_key_folder(settings.pins.parent)
     keyring = keyring_in(settings.root)
