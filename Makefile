@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROCESSES ?= $(shell nproc)
 
-.PHONY: run screenshots test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test vm-life upgrade-cuts deb lock setup clean
+.PHONY: run screenshots test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test vm-life upgrade-cuts power-cuts yanks vm-losses deb lock setup clean
 
 run: $(READY)
 	HEADLESS=$(HEADLESS) $(BIN)/python -m tests.demo
@@ -89,6 +89,22 @@ vm-life: $(READY) vm-tools
 
 upgrade-cuts: $(READY) vm-tools
 	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.upgrade --cuts $(or $(CUTS),10) undisturbed cuts
+
+# Power cuts while a shift is taken in, its camera erased, a sweep destroys and two officials watch; and cards pulled out in the middle of
+# their erase. CUTS, YANKS, LANES (machines at once), REAL (every so many restarts is a real boot) and SEED are arguments.
+LANES ?= $(PROCESSES)
+REAL ?= 10
+SEED ?= 1
+LOSSES = PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.losses --lanes $(LANES) --real $(REAL) --seed $(SEED)
+power-cuts: $(READY) vm-tools
+	$(LOSSES) --cuts $(or $(CUTS),200)
+
+yanks: $(READY) vm-tools
+	$(LOSSES) --yanks $(or $(YANKS),100)
+
+# A slice of both on one machine that was made ready once.
+vm-losses: $(READY) vm-tools
+	$(LOSSES) --cuts $(or $(CUTS),5) --yanks $(or $(YANKS),5)
 
 # The Debian package, in run/. VERSION is an argument; by default it is the project's.
 deb: $(READY)

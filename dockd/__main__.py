@@ -25,6 +25,7 @@ from dockd.journal import log_to_journal
 from dockd.kiosk.server import serve_page
 from dockd.notify import ServiceManager
 from dockd.pull import Port, Pull, Workplace
+from dockd.quarantine import Quarantine
 from dockd.reader.bus import ReaderBus
 from dockd.reader.processes import Readers
 from dockd.roster import Roster
@@ -89,10 +90,10 @@ def once(place: str, config_path: Path) -> int:
     log_to_journal("error")
     clock = SystemClock()
     docked = _docked_at(place, settings)
-    with _workplace(settings, clock) as workplace:
+    with _workplace(settings, clock, Quarantine()) as workplace:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: workplace.halt.request())
-        port = Port(docked.volume_id, docked.open, docked.lanes, True, docked.writable, docked.leave)
+        port = Port(docked.volume_id, docked.open, docked.lanes, True, docked.writable, docked.keeper)
         bay = Bay(docked.bay, Board(), clock)
         pull = Pull(port, workplace, bay, threading.Event())
         console = Console()
@@ -100,7 +101,7 @@ def once(place: str, config_path: Path) -> int:
             try:
                 report = follow(console, bay, pool.submit(pull.run))
             finally:
-                port.leave()
+                port.keeper.leave()
     show_report(console, report)
     return report.reaction.value if report.reaction is not None else 0
 
@@ -172,7 +173,7 @@ def serve(settings: DockSettings, clock: Clock, readers: Readers, *, stop_s: flo
     log_to_journal(settings.log_level)
     manager = ServiceManager.from_environment(os.environ, os.getpid())
     manager.extend(RECOVERY_S)
-    with _workplace(settings, clock) as workplace:
+    with _workplace(settings, clock, Quarantine.from_environment(os.environ)) as workplace:
         if not Daemon(settings, workplace, manager, readers, stop_s=stop_s).run():
             # A thread is stuck in a device, and the interpreter would wait for it for ever. What it had in hand has no row
             # and no key: the next start drops it.
@@ -183,7 +184,7 @@ def serve(settings: DockSettings, clock: Clock, readers: Readers, *, stop_s: flo
 
 
 @contextmanager
-def _workplace(settings: DockSettings, clock: Clock) -> Iterator[Workplace]:
+def _workplace(settings: DockSettings, clock: Clock, quarantine: Quarantine) -> Iterator[Workplace]:
     """The vault, opened and recovered, and what the bays share."""
     vault_settings = load_vault_settings(settings.vault)
     with Vault.open(vault_settings, clock) as vault, Intake(vault) as intake:
@@ -195,7 +196,7 @@ def _workplace(settings: DockSettings, clock: Clock) -> Iterator[Workplace]:
             adopted=list(recovery.adopted),
         )
         if recovery.damaged:
-            log.error("recordings in the vault are damaged: run `vault verify`", recordings=list(recovery.damaged))
+            log.error("recordings damaged", recordings=list(recovery.damaged), sentence="Run `vault verify`.")
         yield Workplace(
             intake=intake,
             clock=clock,
@@ -204,6 +205,7 @@ def _workplace(settings: DockSettings, clock: Clock) -> Iterator[Workplace]:
             lanes=vault_settings.lanes,
             erase=settings.erase,
             chapters=settings.chapters(),
+            quarantine=quarantine,
         )
 
 
@@ -225,7 +227,7 @@ def _docked_at(place: str, settings: DockSettings) -> Docked:
     volumes = _watcher(settings, path.parent).volumes()
     folder = Volume(path, path.name, path.name, "folder", read_only=False)
     volume = next((volume for volume in volumes if volume.mountpoint == path), folder)
-    return Approach(settings, _readers(settings)).volume(volume)
+    return Approach(settings, _readers(settings), SystemClock()).volume(volume)
 
 
 def _watcher(settings: DockSettings, *roots: Path) -> MountWatcher:
@@ -243,7 +245,7 @@ def _usb(settings: DockSettings) -> ReaderBus | None:
     """One look at the bus, if the settings name one. Raises CardStuck."""
     if settings.usb_backend == "off":
         return None
-    bus = ReaderBus(_readers(settings), settings.usb_backend)
+    bus = ReaderBus(_readers(settings), settings.usb_backend, SystemClock())
     bus.look()
     return bus
 

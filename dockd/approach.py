@@ -11,13 +11,15 @@ from dockd.erasable import EraseDoor
 from dockd.reader.card import CameraReader
 from dockd.reader.processes import Readers
 from dockd.volumes import Volume
+from vault.clock import Clock
 
 
 class Approach:
     """Built once from the settings."""
 
-    def __init__(self, settings: DockSettings, readers: Readers) -> None:
+    def __init__(self, settings: DockSettings, readers: Readers, clock: Clock) -> None:
         self._readers = readers
+        self._clock = clock
         self._door = EraseDoor(settings.erase_socket, settings.erase_root) if settings.erase_socket is not None else None
 
     def volume(self, volume: Volume) -> Docked:
@@ -25,7 +27,7 @@ class Approach:
         door = self._door if volume.filesystem != "folder" else None
         name = volume.mountpoint.name
         roots = [volume.mountpoint] + ([door.place(name)] if door is not None else [])
-        reader = CameraReader(self._readers, {"place": "volume", "roots": [str(root) for root in roots]})
+        reader = CameraReader(self._readers, {"place": "volume", "roots": [str(root) for root in roots]}, self._clock)
 
         def opened(root: Path) -> Card:
             return reader.open(root=str(root))
@@ -36,4 +38,4 @@ class Approach:
             with door.opened(name) as place:
                 yield lambda: opened(place)
 
-        return mounted(volume, opened, writable if door is not None else None, reader.leave)
+        return mounted(volume, opened, writable if door is not None else None, reader)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from dockd.card import SENTENCE_MAX
 from vault.clock import Clock
 
 
@@ -215,7 +216,7 @@ class Bay:
                 replace(
                     self._state,
                     phase=phase,
-                    message=message,
+                    message=message[:SENTENCE_MAX],
                     since_utc=self._clock.now(),
                     recording_number=0,
                     recording_count=count,

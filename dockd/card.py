@@ -14,6 +14,9 @@ from typing import Protocol, Self
 from vault.errors import Failure, Reaction
 from vault.recording import EDGE_BYTES, RecordingClaim, Source
 
+SENTENCE_MAX = 2500
+"""Characters of what is said of a card in one piece. Names in it are the card's, and may be as long as it likes (A13)."""
+
 
 class CardError(Failure):
     """Base of what a card raises."""
@@ -239,6 +242,29 @@ class Card(Protocol):
 
     def close(self) -> None:
         """Let go of the card. A second call does nothing."""
+
+
+class Keeper(Protocol):
+    """Who holds a docked camera, from its first opening to the end of its docking."""
+
+    @property
+    def answers(self) -> int:
+        """So many answers were given: who still gives some does not stand still."""
+
+    def leave(self) -> None:
+        """The docking is over: let go."""
+
+
+class _Nobody:
+    """Holds what the dock opens itself."""
+
+    answers = 0
+
+    def leave(self) -> None:
+        """Nothing is held."""
+
+
+NOBODY: Keeper = _Nobody()
 
 
 def edges_of(content: bytes) -> tuple[str, str]:

@@ -62,8 +62,8 @@ class Daemon:
             rescan_s=settings.rescan_seconds,
         )
         clock = workplace.clock
-        self._usb = ReaderBus(readers, settings.usb_backend) if settings.usb_backend != "off" else None
-        self._approach = Approach(settings, readers)
+        self._usb = ReaderBus(readers, settings.usb_backend, clock) if settings.usb_backend != "off" else None
+        self._approach = Approach(settings, readers, clock)
         self._dock = Dock(self._standing, workplace, self._board, pause, self._stir)
         self._status = StatusServer(settings.status_socket, self._board, clock)
         self._vigil = Vigil(manager.watchdog_s, clock) if manager.watchdog_s is not None else None
@@ -134,6 +134,7 @@ class Daemon:
         if self._usb is not None:
             self._usb.stop()
         ended = self._dock.stop(self._stop_s)
+        self._workplace.quarantine.forget()
         self._status.stop()
         log.info("dockd stopped", ended=ended)
         return ended

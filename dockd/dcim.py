@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dockd.card import Card, CardError, CardFile, CardGone, CardReading, CardRecording, Refused, edges, shown
+from dockd.card import Card, CardError, CardFile, CardGone, CardReading, CardRecording, CardStuck, Refused, edges, shown
 from vault.clock import Clock
 from vault.errors import ConfigurationError
 from vault.recording import Origin, RecordingClaim, SegmentClaim
@@ -38,8 +38,8 @@ def read_recordings(
 
     `files` is the card's listing of just now; after `QUIET_S` it is listed again, and only what did not change is
     read. `chapters` is matched against a whole file name; its groups `recording` and `chapter` join the files of one
-    folder into one recording. CardGone and CardRefused pass through; every other trouble is the verdict of one
-    recording.
+    folder into one recording. CardGone, CardStuck and CardRefused pass through; every other trouble is the verdict of
+    one recording.
     """
     if chapters is not None and not {"recording", "chapter"} <= set(chapters.groupindex):
         raise ConfigurationError("The chapter pattern has no groups named `recording` and `chapter`.")
@@ -48,7 +48,7 @@ def read_recordings(
     for group, findings in _groups(quiet, chapters):
         try:
             recordings.append(_recording(card, serial, group, findings))
-        except CardGone:
+        except (CardGone, CardStuck):
             raise
         except CardError as error:
             name = group[0].file.shown

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from dockd.bay import Board, Pulse
-from dockd.card import Card
+from dockd.card import NOBODY, Card, Keeper
 from dockd.erasable import Writable
 from dockd.mtp import LANES
 from dockd.pull import Port, Workplace
@@ -31,7 +31,7 @@ class Docked:
 
     `key` is this camera at this docking, `slot` the place: one visit at a time serves it. `bay` is the place's name for
     people. `may_change` says whether it can show something new while it stands: a folder into which somebody still copies.
-    `writable` opens the card for its erase, where `open` does not; `leave` lets go of it when its docking is over.
+    `writable` opens the card for its erase, where `open` does not.
     """
 
     key: Hashable
@@ -42,24 +42,24 @@ class Docked:
     lanes: int
     may_change: bool
     writable: Writable | None = None
-    leave: Callable[[], None] = lambda: None
+    keeper: Keeper = NOBODY
 
 
 def mounted(
     volume: Volume,
     open_card: Callable[[Path], Card],
     writable: Writable | None = None,
-    leave: Callable[[], None] = lambda: None,
+    keeper: Keeper = NOBODY,
 ) -> Docked:
     """A camera whose card is a mounted volume."""
     place = volume.mountpoint
     key = (place, volume.volume_id)
-    return Docked(key, place, volume.bay, volume.volume_id, lambda: open_card(place), MOUNTED_LANES, True, writable, leave)
+    return Docked(key, place, volume.bay, volume.volume_id, lambda: open_card(place), MOUNTED_LANES, True, writable, keeper)
 
 
 def plugged(device: UsbDevice) -> Docked:
     """A camera on the USB."""
-    return Docked(device.key, device.bay, device.bay, device.volume_id, device.open, LANES, False, None, device.leave)
+    return Docked(device.key, device.bay, device.bay, device.volume_id, device.open, LANES, False, None, device.keeper)
 
 
 class Dock:
@@ -116,7 +116,7 @@ class Dock:
         taken = {visit.bay.name for visit in self._visits.values()}
         name = docked.bay if docked.bay not in taken else str(docked.slot)
         port = Port(
-            docked.volume_id, docked.open, docked.lanes, self._looked_before, writable=docked.writable, leave=docked.leave
+            docked.volume_id, docked.open, docked.lanes, self._looked_before, writable=docked.writable, keeper=docked.keeper
         )
         visit = Visit(name, port, self._work, self._board, self._pause, self._stirred)
         log.info("camera arrived", bay=name)

@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from dockd.bay import Bay
-from dockd.card import Card, CardError, CardFile, CardGone, CardRecording, edges, edges_of, shown
+from dockd.card import SENTENCE_MAX, Card, CardError, CardFile, CardGone, CardRecording, edges, edges_of, shown
 from dockd.halt import Recall
 from vault.errors import EraseRefused, Failure, Reaction
 from vault.intake import Intake
@@ -77,7 +77,7 @@ class Eraser:
         except CardGone:
             raise
         except (CardError, ObjectDiffers, StillThere) as failure:
-            self._intake.erase_failed(receipt, failure.sentence)
+            self._intake.erase_failed(receipt, failure.sentence[:SENTENCE_MAX])
             raise
         return self._intake.erased(receipt)
 

@@ -22,6 +22,7 @@ from dockd.card import (
     CardGone,
     CardReading,
     CardRecording,
+    CardStuck,
     CardTrouble,
     Refused,
     Remnant,
@@ -96,7 +97,7 @@ def read_recordings(card: Card, files: Sequence[CardFile], device: DeviceClaim, 
     """All recordings of the card, oldest first, each with its verdict. `public_key` is the registered one, not the
     card's.
 
-    `files` is the card's last listing. CardGone passes through; every other trouble is the verdict of one recording.
+    `files` is the card's last listing. CardGone and CardStuck pass through; every other trouble is the verdict of one recording.
     """
     if len(public_key) != 32:
         raise ManifestRefused("manifest.no_key", f"Camera {device.serial} signs manifests and is registered without a key.")
@@ -109,7 +110,7 @@ def read_recordings(card: Card, files: Sequence[CardFile], device: DeviceClaim, 
         folder = _RecordingFolder(card, name, folders[name], device.serial, key)
         try:
             outcome = folder.read()
-        except CardGone:
+        except (CardGone, CardStuck):
             raise
         except (CardError, ManifestRefused) as error:
             refused.append(Refused(shown((name,)), error.code, f"{shown((name,))}: {error.sentence} {error.hint}"))

@@ -15,6 +15,8 @@ import structlog
 from dockd import dcim, manifest
 from dockd.bay import Bay, Phase
 from dockd.card import (
+    NOBODY,
+    SENTENCE_MAX,
     Card,
     CardError,
     CardFile,
@@ -24,6 +26,7 @@ from dockd.card import (
     CardReadOnly,
     CardRecording,
     CardStuck,
+    Keeper,
     Refused,
     shown,
 )
@@ -53,7 +56,7 @@ class Port:
 
     `volume_id` names it where the card does not. `lanes` is how many files the transport reads at once. `seen_arriving` is
     false for what stood there before anybody looked: nobody knows then how old the camera's own time is. `writable` opens it for
-    its erase, where `open` does not; `leave` lets go of it.
+    its erase, where `open` does not.
     """
 
     volume_id: str
@@ -61,7 +64,7 @@ class Port:
     lanes: int
     seen_arriving: bool
     writable: Writable | None = None
-    leave: Callable[[], None] = lambda: None
+    keeper: Keeper = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,10 @@ class Pull:
         """Whether the card shows other files than when `run` was through with it. Raises the card's errors."""
         with closing(self._port.open()) as card:
             return card.files() != self._left
+
+    def begin_anew(self) -> None:
+        """The camera was gone, and comes back as a new docking: its clock is measured anew. What was said is not said again."""
+        self._docking = None
 
     # Who is it
 
@@ -345,6 +352,7 @@ class Pull:
 
     def _say(self, serial: str, action: str, sentence: str) -> None:
         """Into the vault's log, and the journal; once a docking."""
+        sentence = sentence[:SENTENCE_MAX]
         if (action, sentence) in self._said or len(self._said) > SAID_MAX:
             return
         if len(self._said) == SAID_MAX:

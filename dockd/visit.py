@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
 from dockd.bay import Bay, Board, Phase, Pulse
-from dockd.card import CardError, CardGone
+from dockd.card import SENTENCE_MAX, CardError, CardGone
 from dockd.halt import Stopping
 from dockd.outcome import PullReport
 from dockd.pull import Port, Pull, Workplace
@@ -80,7 +81,9 @@ class Visit:
         return self._ended.is_set()
 
     def pulse(self) -> Pulse:
-        return self.bay.pulse()
+        """With each answer of the camera's reader as progress: every single one has its time, many together have more."""
+        pulse = self.bay.pulse()
+        return replace(pulse, progress=pulse.progress + self._port.keeper.answers)
 
     def _over(self) -> bool:
         return self._gone.is_set() or self._work.halt.requested
@@ -100,7 +103,8 @@ class Visit:
             self._close_port()
             return
         try:
-            report = self._pull.run()
+            with self._work.quarantine.serving(self.bay.name):
+                report = self._pull.run()
         except Failure as failure:
             self._failed(failure)
         except Exception as error:
@@ -116,8 +120,8 @@ class Visit:
         self._failures = PATIENCE
         self.bay.enter(
             Phase.FAULT,
-            "Readers died at this port three times, so it is closed. The camera keeps its recordings: keep it apart and call for"
-            " help. The port opens again when dockd is restarted.",
+            "Readers, or dockd itself, died three times while they served this port, so it is closed. The camera keeps its"
+            " recordings: keep it apart and call for help. `systemctl restart dockd` opens the port again.",
         )
         log.error("port quarantined", bay=self.bay.name)
 
@@ -142,17 +146,19 @@ class Visit:
             log.warning("missing reports could not be asked", bay=self.bay.name, code=failure.code)
 
     def _failed(self, failure: Failure) -> None:
-        log.warning("pull failed", bay=self.bay.name, code=failure.code, sentence=failure.sentence)
+        log.warning("pull failed", bay=self.bay.name, code=failure.code, sentence=failure.sentence[:SENTENCE_MAX])
         self.bay.enter(_phase_of(failure), f"{failure.sentence} {failure.hint}")
         if isinstance(failure, CardGone):
-            # Whoever comes back comes back as a new docking: its clock is measured anew.
-            self._pull = Pull(self._port, self._work, self.bay, self._gone)
+            self._pull.begin_anew()
         patient = isinstance(failure, VaultError) or failure.reaction is Reaction.TRY_AGAIN
         self._missed((failure.code,), patient=patient)
+        self._count_death(failure)
+        if self._work.quarantine.holds(self.bay.name):
+            self._close_port()
+
+    def _count_death(self, failure: Failure) -> None:
         if isinstance(failure, ReaderDied):
             self._work.quarantine.died(self.bay.name)
-            if self._work.quarantine.holds(self.bay.name):
-                self._close_port()
 
     def _missed(self, likeness: tuple[str, ...], *, patient: bool) -> None:
         self._failures = self._failures + 1 if likeness == self._likeness and not patient else 1
@@ -176,11 +182,16 @@ class Visit:
             self._wait(None)
             self._ask_for_reports()
             try:
-                if self._over() or self._pull.changed():
+                if self._over() or self._changed():
                     return
-            except CardError:
+            except CardError as failure:
                 # Gone: the dock says so in a moment. Unreadable: the next round finds the words for it.
+                self._count_death(failure)
                 return
+
+    def _changed(self) -> bool:
+        with self._work.quarantine.serving(self.bay.name):
+            return self._pull.changed()
 
     def _wait(self, seconds: float | None) -> None:
         if not self._over():
@@ -190,7 +201,7 @@ class Visit:
     def _end(self) -> None:
         state = self.bay.state
         self._work.roster.leave(self.bay.name)
-        self._port.leave()
+        self._port.keeper.leave()
         if self._gone.is_set():
             if state.phase in (Phase.SAFE, Phase.UNKNOWN):
                 self.bay.board.remove(self.bay.name)

@@ -59,12 +59,14 @@ class MountWatcher:
         watched_folder: Path | None = None,
         rescan_s: float = 60,
         by_uuid: Path = Path("/dev/disk/by-uuid"),
+        blocks: Path = Path("/sys/dev/block"),
     ) -> None:
         self._watched = watched_folder.resolve() if watched_folder is not None else None
         self._roots = [root.resolve() for root in roots] + ([self._watched] if self._watched is not None else [])
         self._filesystems = frozenset(filesystems)
         self._rescan_s = rescan_s
         self._by_uuid = by_uuid
+        self._blocks = blocks
         self._stopping = threading.Event()
         self._wake_lock = threading.Lock()
         self._wake = -1
@@ -107,7 +109,10 @@ class MountWatcher:
                 mount.read_only,
             )
             for mount in mounts.values()
-            if mount.filesystem in self._filesystems and self._is_below_a_root(mount.mountpoint) and _is_on_top(mount)
+            if mount.filesystem in self._filesystems
+            and self._is_below_a_root(mount.mountpoint)
+            and _is_on_top(mount)
+            and self._is_plugged_in(mount)
         ]
         if self._watched is not None:
             found.extend(_sub_folders(self._watched, mounts))
@@ -115,6 +120,13 @@ class MountWatcher:
 
     def _is_below_a_root(self, mountpoint: Path) -> bool:
         return any(root in mountpoint.parents for root in self._roots)
+
+    def _is_plugged_in(self, mount: _Mount) -> bool:
+        """Whether the device still stands there. The mount of a card that was pulled out outlives it, and would pass for
+        another card's: its identifier is gone.
+        """
+        major, minor = os.major(mount.device), os.minor(mount.device)
+        return major == 0 or (self._blocks / f"{major}:{minor}").exists()
 
     def _volume_id(self, mount: _Mount) -> str:
         """By the device number behind each link, as the name in mountinfo may be a mapper's or a container's."""

@@ -22,6 +22,7 @@ SYSTEMD = Path(__file__).resolve().parent
 REPOSITORY = SYSTEMD.parent
 LOCK = REPOSITORY / "requirements" / "run.lock"
 PYTHON = "3.11"
+UNIT_KINDS = ("*.service", "*.socket", "*.timer", "*.path", "*.target")
 EPOCH = 1_700_000_000
 """The time that all files bear where SOURCE_DATE_EPOCH says no other."""
 
@@ -55,6 +56,7 @@ WEB_SETTINGS = {
     "dock_status": '"/run/dockd/status.sock"',
     "metrics_socket": '"/run/vault-web/metrics.sock"',
 }
+ALERT_SETTINGS = {"state": '"/var/lib/dock-vault/alerts/alerts.json"'}
 
 
 def main() -> None:
@@ -118,8 +120,11 @@ def settings(place: Path) -> None:
     """
     place.mkdir(parents=True)
     (place / "dockd.toml").write_text(with_settings((REPOSITORY / "config" / "dockd.toml").read_text(), DOCKD_SETTINGS))
-    vault, web = (REPOSITORY / "config" / "vault.toml").read_text().split("# [web]\n")
+    vault, web, alerts = re.split(
+        r"^# \[(?:web|alerts)\]\n", (REPOSITORY / "config" / "vault.toml").read_text(), flags=re.MULTILINE
+    )
     text = with_settings(vault, VAULT_SETTINGS) + "[web]\n" + with_settings(web, WEB_SETTINGS)
+    text += "[alerts]\n" + with_settings(alerts, ALERT_SETTINGS)
     (place / "vault.toml").write_text(text)
     shutil.copy(REPOSITORY / "config" / "devices", place / "devices")
 
@@ -133,11 +138,7 @@ def with_settings(text: str, values: dict[str, str]) -> str:
 
 def units(tree: Path) -> None:
     for pattern, place in (
-        ("*.service", "usr/lib/systemd/system"),
-        ("*.socket", "usr/lib/systemd/system"),
-        ("*.timer", "usr/lib/systemd/system"),
-        ("*.path", "usr/lib/systemd/system"),
-        ("*.target", "usr/lib/systemd/system"),
+        *((pattern, "usr/lib/systemd/system") for pattern in UNIT_KINDS),
         ("udev/*.rules", "usr/lib/udev/rules.d"),
         ("libexec/*", "usr/lib/dock-vault"),
     ):
@@ -154,8 +155,10 @@ def papers(place: Path) -> None:
     place.mkdir(parents=True)
     for name in ("alerts.yml", "dashboard.json"):
         shutil.copy(REPOSITORY / "config" / name, place)
-    for path in (REPOSITORY / "vault" / "FORMAT.md", REPOSITORY / "vault" / "DESIGN.md", REPOSITORY / "dockd" / "CAMERA.md"):
-        (place / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+    for path in ("vault/FORMAT.md", "vault/DESIGN.md", "dockd/CAMERA.md", "dockd/EVENTS.md"):
+        text = (REPOSITORY / path).read_bytes()
+        (place / f"{Path(path).name}.gz").write_bytes(gzip.compress(text, mtime=0))
+    shutil.copytree(REPOSITORY / "docs", place, dirs_exist_ok=True)
 
 
 def control(tree: Path, version: str) -> None:
@@ -165,9 +168,19 @@ def control(tree: Path, version: str) -> None:
     architecture = subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True, text=True).stdout.strip()
     text = (SYSTEMD / "debian" / "control").read_text()
     (place / "control").write_text(text.format(version=version, architecture=architecture, size_kib=size_kib))
+    words = {"@VERSION@": version, "@UNITS@": " ".join(unit_names()), "@ENABLED@": " ".join(unit_names("[Install]"))}
     for name in ("preinst", "postinst", "prerm", "postrm"):
-        (place / name).write_text((SYSTEMD / "debian" / name).read_text().replace("@VERSION@", version))
+        text = (SYSTEMD / "debian" / name).read_text()
+        for mark, word in words.items():
+            text = text.replace(mark, word)
+        (place / name).write_text(text)
         (place / name).chmod(0o755)
+
+
+def unit_names(section: str = "[Unit]") -> list[str]:
+    """Every unit that has this section and stands for one thing alone."""
+    units = (path for pattern in UNIT_KINDS for path in SYSTEMD.glob(pattern) if "@" not in path.name)
+    return sorted(path.name for path in units if section in path.read_text().splitlines())
 
 
 def packed(tree: Path, folder: Path, version: str) -> Path:

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from vault.cli import casework, custody, ground, people, web
+from vault.cli import alert, casework, custody, ground, people, web
 from vault.cli.base import err
 from vault.errors import Failure
 
@@ -46,6 +46,7 @@ for command in (
     custody.run_drill,
     custody.back_up,
     custody.restore,
+    alert.alert,
     web.web,
 ):
     commands.add_command(command)

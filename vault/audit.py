@@ -171,6 +171,12 @@ def newest_leaves(tx: sa.Connection, back: int) -> Iterator[bytes]:
         stop = first
 
 
+def count_leaves(tx: sa.Connection) -> int:
+    """How many leaves the catalogue has, whatever its tree says."""
+    count: int = tx.execute(sa.select(sa.func.count()).select_from(catalogue.log)).scalar_one()
+    return count
+
+
 def read_leaves(tx: sa.Connection, first: int = 0, count: int = 10_000) -> list[bytes]:
     """The catalogue's leaves from `first` on, at most `count`. One that an edit left as text comes as its bytes."""
     query = sa.select(catalogue.log.c.leaf).where(catalogue.log.c.sequence >= first).order_by(catalogue.log.c.sequence)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vault import catalogue
 from vault.audit import Entry, Log
-from vault.catalogue import Catalogue
+from vault.catalogue import Catalogue, catalogue_of
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
 from vault.durable import make_folder, remove_file, replace_new, write_new
@@ -74,15 +74,14 @@ def back_up(vault: Vault, target: Path, progress: Progress) -> BackedUp:
         files += count
         copied, kept = copied + (count > 0), kept + (count == 0)
         progress(row.id)
-    done = BackedUp(copied, kept, destroyed, files)
     with vault.writing() as tx:
         details = {"copied": copied, "kept": kept, "destroyed": destroyed, "finished_utc": utc_text(vault.clock.now())}
         vault.log.append(tx, Entry("backup.made", ACTOR, None, details))
     # Heads before the register: a head that is signed meanwhile must not stand there without its entries.
     files += _copy_small(vault.settings.root, target, ("checkpoints", "register"))
     for name in ("keyring.json", "vault.json"):
-        _copy_whole(vault.settings.root / name, target / name)
-    return done
+        files += _copy_whole(vault.settings.root / name, target / name)
+    return BackedUp(copied, kept, destroyed, files)
 
 
 def _destroyed_meanwhile(vault: Vault, recording_id: str) -> bool:
@@ -91,7 +90,7 @@ def _destroyed_meanwhile(vault: Vault, recording_id: str) -> bool:
     return row is not None and row.destroyed_utc is not None
 
 
-_PARTS = ("footage", "register", "checkpoints", "incoming", "keyring.json")
+_PARTS = ("footage", "register", "checkpoints", "catalogue", "incoming", "keyring.json")
 """What a backup that was cut off before its vault.json may hold."""
 
 
@@ -99,7 +98,7 @@ def _demand_target(vault: Vault, target: Path) -> None:
     if (target / "vault.json").is_file():
         if read_vault_id(target) != vault.id:
             raise VaultExists(f"{target} holds a backup of another vault.", hint="Name another folder.")
-        if (target / "catalogue.db").exists():
+        if catalogue_of(target).exists():
             raise VaultExists(f"{target} is a vault, not a backup.", hint="Name another folder.")
         return
     strangers = [path.name for path in target.iterdir() if path.name not in _PARTS]
@@ -214,7 +213,7 @@ def restore(
     rebuilt = rebuild(settings, clock, gone, vault_id)
     write_pins(settings, pins)
     public_key = new_log_key(settings, vault_id).verifier.text() if key_lost else None
-    restored = Catalogue.opened(root / "catalogue.db")
+    restored = Catalogue.opened(catalogue_of(root))
     log = Log(root / "register", clock)
     with restored.writing() as tx:
         details = {"recordings": rebuilt.recordings, "left_out": left_out, "restored_utc": utc_text(clock.now())}

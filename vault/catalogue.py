@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 from vault.errors import CatalogueFailed, Reaction, VaultFull
 from vault.recording import State, StoredSegment
 
+NAME = "catalogue.db"
 SCHEMA_VERSION = "0002"
 _BUSY_TIMEOUT_MS = 10_000
 _SYNCHRONOUS_EXTRA = 3
@@ -177,6 +178,12 @@ class CameraRow:
     model: str
     added_utc: str
     removed_utc: str | None
+
+
+def catalogue_of(root: Path) -> Path:
+    """Where the catalogue of a vault stands: in a folder of its own, in which each of the services that share a vault may remove
+    what SQLite made for another; beside the vault's other things none may."""
+    return root / "catalogue" / NAME
 
 
 class SchemaNewer(CatalogueFailed):

@@ -11,7 +11,6 @@ import re
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from vault.audit import Head, Tree, leaf_hash, read_leaves, read_tree
 from vault.clock import Clock, utc_text
-from vault.durable import make_folder, write_new
+from vault.durable import make_folder, remove_file, replace_new, write_new
 from vault.errors import Reaction, StorageFailed, VaultError
 from vault.jsonform import parse_object
 from vault.store import read_small
@@ -110,8 +109,12 @@ class LogKey:
 
     def sign(self, text: str) -> bytes:
         """The signed note of a text that ends with a line feed."""
-        signature = _key_hash(self.verifier.name, self.verifier.public) + self._private.sign(text.encode())
-        return f"{text}\n{_DASH} {self.verifier.name} {base64.b64encode(signature).decode()}\n".encode()
+        return f"{text}\n".encode() + self.signature(text)
+
+    def signature(self, text: str) -> bytes:
+        """The line that stands under a note's text."""
+        raw = _key_hash(self.verifier.name, self.verifier.public) + self._private.sign(text.encode())
+        return f"{_DASH} {self.verifier.name} {base64.b64encode(raw).decode()}\n".encode()
 
 
 def _unpacked(packed: str) -> bytes:
@@ -150,16 +153,28 @@ def parse_checkpoint(content: bytes, verifier: LogVerifier) -> Checkpoint:
 
     Raises CheckpointRefused.
     """
+    text, signatures = _parts(content)
+    if not any(_holds(line, text, verifier) for line in signatures):
+        raise CheckpointRefused(
+            "The checkpoint carries no valid signature of this log's key.",
+            hint="Give the public key that the log had at that time (`--key`), from the paper of the ceremony.",
+        )
+    return _checkpoint(text)
+
+
+def _parts(content: bytes) -> tuple[str, list[str]]:
+    """A signed note's text, with its line feed, and its lines of signatures."""
     try:
         note = content.decode()
     except UnicodeDecodeError:
         raise CheckpointRefused("The checkpoint is not text.") from None
     text, blank, signatures = note.rpartition("\n\n")
-    text += "\n"
     if not blank or not signatures.endswith("\n") or any(ord(char) < 32 and char != "\n" for char in note):
         raise CheckpointRefused("The checkpoint is no signed note.")
-    if not any(_holds(line, text, verifier) for line in signatures.splitlines()):
-        raise CheckpointRefused("The checkpoint carries no valid signature of this log's key.")
+    return text + "\n", signatures.splitlines()
+
+
+def _checkpoint(text: str) -> Checkpoint:
     lines = text[:-1].split("\n")
     if len(lines) < 3 or not re.fullmatch(r"0|[1-9][0-9]*", lines[1]) or "" in lines:
         raise CheckpointRefused("The note is no checkpoint.")
@@ -200,11 +215,6 @@ class Checkpoints:
         """How many entries were signed for, by the notes' names; 0 where none was signed."""
         return max((int(path.stem) for path in self._folder.glob("*.note") if path.stem.isdigit()), default=0)
 
-    def newest_utc(self) -> str | None:
-        """When the newest head was signed, as its file tells; None where none was."""
-        size = self.newest_size()
-        return utc_text(datetime.fromtimestamp(self._path(size).stat().st_mtime, UTC)) if size else None
-
     def newest(self, verifier: LogVerifier) -> Checkpoint | None:
         """Raises CheckpointRefused."""
         notes = sorted(self._folder.glob("*.note"))
@@ -220,6 +230,23 @@ class Checkpoints:
         if last is not None:
             _demand_extends(tx, last, tree)
         return tree
+
+    def vouch(self, tx: sa.Connection, key: LogKey) -> None:
+        """Set a new key's signature under the head that was signed last, beside that of the key that is lost.
+
+        From then on the chain of heads goes on under the new key, and whoever has the old public key still reads the note.
+        Raises LogForked where the log does not go on from that head, CheckpointRefused, StorageFailed.
+        """
+        size = self.newest_size()
+        if not size:
+            return
+        path = self._path(size)
+        content = read_small(path, _NOTE_LIMIT_BYTES)
+        text, _ = _parts(content)
+        _demand_extends(tx, _checkpoint(text), read_tree(tx))
+        part = path.with_name(f".{path.name}.part")
+        remove_file(part)
+        replace_new(part, path, content + key.signature(text))
 
     def publish(self, tree: Tree, key: LogKey, clock: Clock, tombstones: Sequence[str]) -> bytes:
         """Sign a head and keep the note; one of the same size that stands already is as good. Returns the note.

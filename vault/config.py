@@ -4,8 +4,9 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vault.errors import ConfigurationError
 
@@ -30,6 +31,45 @@ class WebSettings(BaseModel):
     municipality: Annotated[str, Field(min_length=1, max_length=100)] = "gemeente Heusden"
 
 
+def _with_a_port(address: str) -> str:
+    """Of a server or a web address; urlsplit raises ValueError for a port that can't be."""
+    found = urlsplit(address if "//" in address else f"//{address}")
+    if found.port == 0:
+        raise ValueError("there is no port 0")
+    return address
+
+
+_MailAddress = Annotated[str, Field(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+$")]
+_MailServer = Annotated[str, Field(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$"), AfterValidator(_with_a_port)]
+_HERE = r"http://(localhost|127\.0\.0\.1|\[::1\])"
+_WebAddress = Annotated[
+    str,
+    Field(pattern=rf"^(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])|{_HERE})(:[0-9]{{1,5}})?(/[!-~]*)?$"),
+    AfterValidator(_with_a_port),
+]
+
+
+class AlertSettings(BaseModel):
+    """Who is told of alarms by `vault alert`, and how (`[alerts]`). `mail_to` empty and `webhook` None: nobody.
+
+    `state` is where it remembers what was told. A webhook over plain HTTP is on this machine.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    mail_to: list[_MailAddress] = []
+    mail_from: _MailAddress | None = None
+    smtp: _MailServer = "localhost:25"
+    webhook: _WebAddress | None = None
+    state: Annotated[Path, Field(strict=False)] = Path("alerts.json")
+
+    @model_validator(mode="after")
+    def _mail_has_a_sender(self) -> "AlertSettings":
+        if self.mail_to and self.mail_from is None:
+            raise ValueError("`mail_to` is given, and `mail_from` is not")
+        return self
+
+
 class VaultSettings(BaseModel):
     """Where the vault stands and what it may use. Relative paths are taken from the folder of the settings file."""
 
@@ -46,9 +86,11 @@ class VaultSettings(BaseModel):
     reserve_mb: Annotated[int, Field(ge=1)] = 512
     """Free space in MiB that intake leaves for the log and for viewing."""
     lanes: Annotated[int, Field(ge=1, le=16)] = 4
+    """How many files are sealed at the same time; each takes 4 MiB of memory."""
     web: WebSettings = WebSettings()
     """The back office."""
-    """How many files are sealed at the same time; each takes 4 MiB of memory."""
+    alerts: AlertSettings = AlertSettings()
+    """Who is told of alarms."""
 
     @property
     def log_key_path(self) -> Path:
@@ -77,7 +119,7 @@ def load_vault_settings(path: Path) -> VaultSettings:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"{path}: {key}: {first['msg']}.") from None
+        raise ConfigurationError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}.") from None
     here = path.resolve().parent
     placed: dict[str, object] = {"root": here / settings.root, "pins": here / settings.pins}
     web = {"packages": here / settings.web.packages}
@@ -86,6 +128,7 @@ def load_vault_settings(path: Path) -> VaultSettings:
         if path is not None:
             web[name] = here / path
     placed["web"] = settings.web.model_copy(update=web)
+    placed["alerts"] = settings.alerts.model_copy(update={"state": here / settings.alerts.state})
     if settings.log_key is not None:
         placed["log_key"] = here / settings.log_key
     return settings.model_copy(update=placed)

@@ -3,17 +3,19 @@
 Nothing is changed; one file is written, flushed and removed to see how fast the disk is. No person's name, no recording's.
 """
 
+import grp
 import os
+import pwd
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from vault.checkpoint import Checkpoints
 from vault.clock import MachineClock, utc_moment
 from vault.durable import try_disk
 from vault.health import Health, measure
+from vault.units import CALLED, RUNNING, RUNTIME, Unit, ask_units
 from vault.vault import Vault
 
 MIB = 1 << 20
@@ -21,9 +23,11 @@ SAMPLE_BYTES = 32 * MIB
 SLOW_BYTES_PER_S = 20 * MIB
 """Slower than this, ten cameras of a shift are not in before the next one begins."""
 SPACE_DAYS = 28
-HEAD_HOURS, SWEEP_HOURS, BACKUP_HOURS = 1, 3, 48
+HEAD_HOURS, SWEEP_HOURS, BACKUP_HOURS, VERIFY_HOURS = 1, 3, 48, 48
 DRILL_DAYS = 200
 """Twice a year, and a little."""
+
+_NO_BUS = "Install dbus, by which others than root may ask it, or look as root with `systemctl status 'vault-*'`."
 
 SWAPS = Path("/proc/swaps")
 BLOCK = Path("/sys/class/block")
@@ -58,12 +62,19 @@ def examine(vault: Vault, clock: MachineClock) -> Iterator[Line]:
     yield _catalogue(found)
     yield _pins(vault.settings.pins)
     yield _log_key(vault.settings.log_key_path)
-    yield _head(vault)
-    yield _witness(found)
+    yield _folder(vault.settings.root)
+    yield _since(
+        "head of the log", vault, found.last_head_utc, HEAD_HOURS, "Look with `systemctl status vault-checkpoint.timer`."
+    )
+    yield _witness(vault, found)
+    yield _verify(vault, found)
     yield _since("sweep", vault, found.last_sweep_utc, SWEEP_HOURS, "Look with `systemctl status vault-sweep.timer`.")
     if found.sweep_waits_because:
         yield Line(
-            "sweep", Verdict.LOOK, f"The sweep waits: {found.sweep_waits_because}.", "Two persons decide with `vault approve`."
+            "sweep",
+            Verdict.LOOK,
+            f"The sweep waits. {found.sweep_waits_because}",
+            "Two persons decide: `vault confirm` (catalogue), `vault clock confirm` (clock) or `vault approve` (list).",
         )
     yield _since(
         "backup",
@@ -74,6 +85,7 @@ def examine(vault: Vault, clock: MachineClock) -> Iterator[Line]:
     )
     yield _since("drill", vault, found.last_drill_utc, DRILL_DAYS * 24, "Ask both escrow holders to come, and run `vault drill`.")
     yield from _swap(SWAPS, BLOCK)
+    yield from _units(RUNTIME)
 
 
 def _space(found: Health) -> Line:
@@ -158,12 +170,32 @@ def _log_key(key: Path) -> Line:
     return Line("log key", Verdict.GOOD, f"{key} is its owner's and group's alone.")
 
 
-def _head(vault: Vault) -> Line:
-    signed = Checkpoints(vault.settings.root / "checkpoints").newest_utc()
-    return _since("head of the log", vault, signed, HEAD_HOURS, "Look with `systemctl status vault-checkpoint.timer`.")
+def _folder(root: Path) -> Line:
+    """Sealed files tell when somebody was recorded to whoever may read the folder, and are gone with whoever may write it."""
+    status = root.stat()
+    sentence = f"{root} is {_owner(status)}, {stat.filemode(status.st_mode)}."
+    if status.st_mode & stat.S_IRWXO:
+        return Line("folder", Verdict.BAD, f"{sentence} It is open to others.", f"Run `chmod o= {root}`.")
+    if status.st_uid != os.geteuid():
+        advice = f"Run the vault as {_owner(status)}, as its services do."
+        return Line("folder", Verdict.LOOK, f"{sentence} Who runs this is another.", advice)
+    return Line("folder", Verdict.GOOD, sentence)
 
 
-def _witness(found: Health) -> Line:
+def _owner(status: os.stat_result) -> str:
+    """Owner and group by name, or by number where they have none."""
+    try:
+        owner = pwd.getpwuid(status.st_uid).pw_name
+    except KeyError:
+        owner = str(status.st_uid)
+    try:
+        group = grp.getgrgid(status.st_gid).gr_name
+    except KeyError:
+        group = str(status.st_gid)
+    return f"{owner}:{group}"
+
+
+def _witness(vault: Vault, found: Health) -> Line:
     if not found.witness_named:
         return Line(
             "witness",
@@ -171,7 +203,24 @@ def _witness(found: Health) -> Line:
             "None is named: nobody outside could show a log that was written anew.",
             "Name one in vault.toml (`witness`).",
         )
-    return Line("witness", Verdict.GOOD, "One is named; each signed head is handed to it.")
+    if found.last_witness_utc is None:
+        advice = "Run `vault checkpoint`: it says why the witness took none."
+        return Line("witness", Verdict.LOOK, "One is named, and took no head yet.", advice)
+    line = _since(
+        "witness", vault, found.last_witness_utc, HEAD_HOURS, "Run `vault checkpoint`: it says why the witness is silent."
+    )
+    return replace(line, sentence=f"It took a head last on {found.last_witness_utc}.")
+
+
+def _verify(vault: Vault, found: Health) -> Line:
+    if found.last_verify_findings:
+        return Line(
+            "verify",
+            Verdict.BAD,
+            f"The daily check of {found.last_verify_utc} had {found.last_verify_findings} findings.",
+            "Run `vault verify`, which names each; `journalctl -u vault-verify` has them as well.",
+        )
+    return _since("verify", vault, found.last_verify_utc, VERIFY_HOURS, "Look with `systemctl status vault-verify.timer`.")
 
 
 def _since(what: str, vault: Vault, last_utc: str | None, hours_max: float, advice: str) -> Line:
@@ -199,3 +248,37 @@ def _swap(swaps: Path, block: Path) -> Iterator[Line]:
                 f"{name} is not encrypted.",
                 f"Run `swapoff {name}`, and take it out of /etc/fstab or encrypt it.",
             )
+
+
+def _units(runtime: Path) -> Iterator[Line]:
+    if not runtime.is_dir():
+        yield Line("units", Verdict.GOOD, "No service manager here: whoever started the vault looks after it.")
+        return
+    units = ask_units((*RUNNING, *CALLED), runtime)
+    if units is None:
+        yield Line("units", Verdict.LOOK, "systemd does not say how they are.", _NO_BUS)
+        return
+    lines = [line for unit in units if (line := judge_unit(unit)) is not None]
+    yield from lines
+    yield Line("units", Verdict.GOOD, f"{len(units) - len(lines)} of {len(units)} are as they should be.")
+
+
+def judge_unit(unit: Unit) -> Line | None:
+    """What is not well with a unit; None where all is."""
+    what, journal = f"unit {unit.name}", f"Look with `journalctl -u {unit.name}`."
+    if unit.load == "not-found":
+        return Line(what, Verdict.BAD, "It is not installed.", "Install the package dock-vault anew.")
+    if unit.load == "masked":
+        return Line(
+            what, Verdict.LOOK, "It is masked, so it never runs.", f"Run `systemctl unmask {unit.name}` where that is not meant."
+        )
+    if unit.failed:
+        return Line(what, Verdict.BAD, f"It failed ({unit.result}).", journal)
+    if unit.name in RUNNING and unit.active not in ("active", "activating", "reloading"):
+        return Line(what, Verdict.BAD, "It does not run.", f"Run `systemctl start {unit.name}`. {journal}")
+    if unit.enabled == "disabled":
+        advice = f"Run `systemctl enable {unit.name}`."
+        return Line(what, Verdict.LOOK, "It is not enabled: after a restart of the machine it stays away.", advice)
+    if unit.restarts:
+        return Line(what, Verdict.LOOK, f"It ended by itself and was started again {unit.restarts} times.", journal)
+    return None

@@ -167,8 +167,12 @@ def flush_folder(folder: Path) -> None:
 
 
 def file_mode(folder: Path) -> int:
-    """For a new file here. A vault whose folders are set-group-id is shared by one group's services; any other is its owner's."""
-    return 0o660 if _shared(folder) else 0o600
+    """For a new file here. A vault whose folders are set-group-id is shared by one group's services, which write where the folder
+    lets them and else only read; any other is its owner's."""
+    mode = folder.stat().st_mode
+    if not mode & stat.S_ISGID:
+        return 0o600
+    return 0o660 if mode & stat.S_IWGRP else 0o640
 
 
 def _folder_mode(parent: Path) -> int:

@@ -44,6 +44,14 @@ def grouped(text: str) -> str:
     return "-".join(text[at : at + GROUP_LENGTH] for at in range(0, len(text), GROUP_LENGTH))
 
 
+def as_typed(typed: str) -> str:
+    """What an escrow holder typed: the code as it was printed, however it is written; anything else as it is, for an escrow
+    that was founded with passphrases. Raises BadCode.
+    """
+    meant = typed.count("-") >= GROUPS or len("".join(typed.replace("-", " ").split())) == (GROUPS + 1) * GROUP_LENGTH
+    return read_code(typed) if meant else typed
+
+
 def read_code(typed: str) -> str:
     """The code as it was printed, from what a person typed or a scanner read. Raises BadCode."""
     text = "".join(char for char in typed.upper() if not char.isspace() and char != "-").translate(_ALIKE)

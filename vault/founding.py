@@ -4,7 +4,7 @@ import uuid
 from pathlib import Path
 
 from vault.audit import Entry, Log
-from vault.catalogue import Catalogue, set_meta
+from vault.catalogue import Catalogue, catalogue_of, set_meta
 from vault.ceremony import Founders, found_keyring
 from vault.checkpoint import LogKey
 from vault.clock import MachineClock, utc_text
@@ -45,13 +45,14 @@ def found(settings: VaultSettings, clock: MachineClock, founders: Founders, cost
         root / "incoming",
         root / "footage",
         root / "register",
+        root / "catalogue",
         root / "checkpoints",
         settings.pins.parent,
         key_path.parent,
     ):
         make_folder(folder)
-    migrate(root / "catalogue.db")
-    catalogue = Catalogue.opened(root / "catalogue.db")
+    migrate(catalogue_of(root))
+    catalogue = Catalogue.opened(catalogue_of(root))
     with catalogue.writing() as tx:
         summary = read_keyring(founding.keyring).summary(made_utc)
         enter(Log(root / "register", clock), tx, Entry("vault.founded", "vault init", vault_id, summary))

@@ -7,23 +7,25 @@ import sqlalchemy as sa
 from vault import catalogue
 from vault.audit import newest_leaves, read_tree
 from vault.catalogue import recording
-from vault.clock import utc_moment
 from vault.confirmation import unconfirmed_since
 from vault.durable import free_bytes
-from vault.jsonform import parse_object
+from vault.jsonform import Json, parse_object
 from vault.policy import Action, Actor, demand
 from vault.recording import Wholeness
 from vault.retention import last_sweep
 from vault.vault import CLOCK_TRUSTED, Vault
+from vault.witness import HEAD_SIGNED, HEAD_WITNESSED
 
 LOOK_BACK = 50_000
 """How many of the log's newest entries are looked through for when something was done last."""
-_TOLD = ("drill.done", "backup.made")
+_TOLD = ("drill.done", "backup.made", "vault.verified")
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Sizes in bytes, times as text. `last_*` None: not among the log's newest entries."""
+    """Sizes in bytes, times as text. `last_*` None: not among the log's newest entries, or for head and witness not since the
+    catalogue was made. `last_verify_findings`: what the daily check found then.
+    """
 
     recordings: int
     bytes: int
@@ -39,17 +41,16 @@ class Health:
     sweep_waits_because: str | None
     last_backup_utc: str | None
     last_drill_utc: str | None
+    last_verify_utc: str | None
+    last_verify_findings: int
+    last_head_utc: str | None
+    last_witness_utc: str | None
     witness_named: bool
 
     @property
     def room(self) -> bool:
         """Whether intake has room above its reserve."""
         return self.free_bytes > self.reserve_bytes
-
-    def hours_since_sweep(self, now_utc: str) -> float | None:
-        if self.last_sweep_utc is None:
-            return None
-        return (utc_moment(now_utc) - utc_moment(self.last_sweep_utc)).total_seconds() / 3600
 
 
 def health(vault: Vault, by: Actor) -> Health:
@@ -71,7 +72,8 @@ def measure(vault: Vault) -> Health:
         ).scalar_one()
         unproven = tx.execute(sa.select(sa.func.count()).where(standing, recording.c.proven.is_(False))).scalar_one()
         entries = read_tree(tx).size
-        times = _last(tx)
+        told = _last(tx)
+        signed, witnessed = (catalogue.get_meta(tx, fact) for fact in (HEAD_SIGNED, HEAD_WITNESSED))
         trusted = catalogue.get_meta(tx, CLOCK_TRUSTED) == "yes"
     return Health(
         recordings=count,
@@ -86,21 +88,29 @@ def measure(vault: Vault) -> Health:
         unconfirmed_utc=unconfirmed_since(vault),
         last_sweep_utc=last.swept_utc if last is not None else None,
         sweep_waits_because=last.because if last is not None else None,
-        last_backup_utc=times.get("backup.made"),
-        last_drill_utc=times.get("drill.done"),
+        last_backup_utc=_when(told, "backup.made"),
+        last_drill_utc=_when(told, "drill.done"),
+        last_verify_utc=_when(told, "vault.verified"),
+        last_verify_findings=told["vault.verified"]["details"]["findings"] if "vault.verified" in told else 0,
+        last_head_utc=signed,
+        last_witness_utc=witnessed,
         witness_named=bool(vault.settings.witness),
     )
 
 
-def _last(tx: sa.Connection) -> dict[str, str]:
-    """Action to when it was done last."""
+def _last(tx: sa.Connection) -> dict[str, Json]:
+    """Action to the entry that tells of it last."""
     marks = [f'"{action}"'.encode() for action in _TOLD]
-    found: dict[str, str] = {}
+    found: dict[str, Json] = {}
     for leaf in newest_leaves(tx, LOOK_BACK):
         if any(mark in leaf for mark in marks):
             told = parse_object(leaf)
             if told["action"] in _TOLD:
-                found.setdefault(str(told["action"]), str(told["time_utc"]))
+                found.setdefault(str(told["action"]), told)
         if len(found) == len(_TOLD):
             break
     return found
+
+
+def _when(told: dict[str, Json], action: str) -> str | None:
+    return str(told[action]["time_utc"]) if action in told else None

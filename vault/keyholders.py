@@ -66,14 +66,15 @@ def fingerprint_lines(keyring: Keyring) -> list[str]:
     return lines
 
 
-def pin(vault_root_keyring: bytes, pins: bytes) -> bytes:
+def pin(vault_root_keyring: bytes, pins: bytes | None) -> bytes:
     """The new content of the file of pins: the two signers whom the keyring names, once it is signed by both pinned ones.
 
-    Where a pinned signer can't sign any more there is no way but the paper of the ceremony: the administrator then writes the
-    file anew, and the two officials compare what it says. Raises KeyringRefused.
+    `pins` None: nothing is pinned, on a new PC, or where a pinned signer can't sign any more and the file was moved away. Then
+    the paper of the ceremony alone says whether these are the two: two officials compare first. Raises KeyringRefused.
     """
-    known = read_pins(pins)
-    keyring = read_keyring(vault_root_keyring).held_by(known)
+    keyring = read_keyring(vault_root_keyring)
+    if pins is not None:
+        keyring.held_by(read_pins(pins))
     following = keyring.next_pins()
     if not set(following.signers) <= keyring.signers:
         raise KeyringRefused("The keyring names a signer who has not signed it.")

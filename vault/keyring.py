@@ -235,7 +235,12 @@ class Keyring:
         entry = next((entry for entry in self.body.escrow if entry.holder == holder), None)
         if entry is None or holder not in self.locks:
             raise PairRefused(f"There is no function or escrow holder {holder!r}.")
-        private = unlock_secret(self.locks[holder].secret(), code, binding("escrow", self.vault_id, holder))
+        try:
+            private = unlock_secret(self.locks[holder].secret(), code, binding("escrow", self.vault_id, holder))
+        except WrongPassphrase:
+            raise WrongPassphrase(
+                f"The code is not that of {holder}.", hint="Compare it with the paper: holder, vault, and the code's nine groups."
+            ) from None
         if key_id(public_of(private)) != entry.key:
             raise KeyringRefused(f"The lock of {holder} opens to a key that the keyring's signers did not sign.")
         return private

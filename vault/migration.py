@@ -5,7 +5,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-from vault.catalogue import SCHEMA_VERSION, Catalogue, SchemaNewer
+from vault.catalogue import SCHEMA_VERSION, Catalogue, SchemaNewer, catalogue_of
 from vault.durable import make_empty, remove_file, replace_file
 from vault.errors import CatalogueFailed
 
@@ -27,7 +27,7 @@ def upgrade(root: Path) -> Path | None:
     migrations happen in one transaction of SQLite's: a power cut leaves the old schema or the new one, and this can be run
     again. The caller holds the intake lock. Raises SchemaNewer, CatalogueFailed, StorageFailed, VaultFull.
     """
-    path = root / "catalogue.db"
+    path = catalogue_of(root)
     if not path.is_file():
         raise CatalogueFailed("The vault has no catalogue.", hint="Run `vault rebuild`: it makes one from the folders.")
     catalogue = Catalogue(path)
@@ -36,10 +36,10 @@ def upgrade(root: Path) -> Path | None:
         raise SchemaNewer(found)
     if found == SCHEMA_VERSION:
         return None
-    kept = root / f"catalogue-{found}.db"
-    part = root / f".{kept.name}.part"
+    kept = path.with_name(f"catalogue-{found}.db")
+    part = path.with_name(f".{kept.name}.part")
     # With the part that a power cut left goes its journal, which SQLite would otherwise play into the new one.
-    for leftover in (root / f"{part.name}-journal", part):
+    for leftover in (path.with_name(f"{part.name}-journal"), part):
         remove_file(leftover)
     make_empty(part)
     catalogue.copy_to(part)

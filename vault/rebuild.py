@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from vault import catalogue
 from vault.audit import Entry, Log, Tree, leaf_hash, read_tree, write_tree
 from vault.cameras import camera_values
-from vault.catalogue import Catalogue
+from vault.catalogue import Catalogue, catalogue_of
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
-from vault.durable import remove_file, replace_file
+from vault.durable import make_folder, remove_file, replace_file
 from vault.errors import CannotOpen, StorageFailed
 from vault.jsonform import Json, parse_object
 from vault.ledger import project
@@ -52,10 +52,13 @@ def rebuild(settings: VaultSettings, clock: Clock, witnessed: Collection[str] = 
     root = settings.root
     store = Store(root, vault_id or read_vault_id(root), settings.reserve_bytes)
     log = Log(root / "register", clock)
-    for leftover in (NEW_NAME, NEW_NAME + "-journal"):
-        remove_file(root / leftover)
-    migrate(root / NEW_NAME)
-    new = Catalogue.opened(root / NEW_NAME)
+    old = catalogue_of(root)
+    made = old.with_name(NEW_NAME)
+    make_folder(old.parent, root)
+    for leftover in (made, made.with_name(NEW_NAME + "-journal")):
+        remove_file(leftover)
+    migrate(made)
+    new = Catalogue.opened(made)
     with new.writing() as tx:
         replayed = _replay(tx, log)
         buried = _buried(root, replayed)
@@ -76,14 +79,10 @@ def rebuild(settings: VaultSettings, clock: Clock, witnessed: Collection[str] = 
         told = {"recordings": recordings, "unproven": unproven, "destroyed_again": again}
         entries = log.append(tx, Entry("vault.rebuilt", "vault rebuild", None, told))
     new.dispose()
-    _drop_journal(root)
-    replace_file(root / NEW_NAME, root / "catalogue.db")
+    # A hot journal of the lost catalogue must not be played into the new one.
+    remove_file(old.with_name(old.name + "-journal"))
+    replace_file(made, old)
     return Rebuilt(recordings, unproven, entries + 1, tuple(damaged), tuple(again))
-
-
-def _drop_journal(root: Path) -> None:
-    """A hot journal of the lost catalogue must not be played into the new one."""
-    remove_file(root / "catalogue.db-journal")
 
 
 @dataclass(frozen=True, slots=True)

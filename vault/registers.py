@@ -529,6 +529,13 @@ def viewings(tx: sa.Connection) -> list[ViewingRow]:
     return _rows(tx, ViewingRow, sa.select(viewing).order_by(viewing.c.requested_utc, viewing.c.id))
 
 
+def viewings_open(tx: sa.Connection, since_utc: str) -> int:
+    """How many viewings were opened since then and are not ended."""
+    query = sa.select(sa.func.count()).where(viewing.c.opened_utc > since_utc, viewing.c.ended_utc.is_(None))
+    count: int = tx.execute(query).scalar_one()
+    return count
+
+
 def viewings_starting(tx: sa.Connection, start: str) -> list[str]:
     query = sa.select(viewing.c.id).where(viewing.c.id.startswith(start, autoescape=True))
     return [str(found) for (found,) in tx.execute(query)]

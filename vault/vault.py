@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from vault import catalogue
 from vault.audit import Entry, Log, read_leaves, read_tree
-from vault.catalogue import Catalogue
+from vault.catalogue import Catalogue, catalogue_of
 from vault.checkpoint import Checkpoints
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
@@ -25,6 +25,7 @@ KEYRING_LIMIT_BYTES = 4 << 20
 KEYRING_VERSION = "keyring_version"
 CLOCK_TRUSTED, CLOCK_SURE = "clock_trusted", "clock_sure"
 """Whether the clock was believed at the last look (`yes`, `no`), and how many entries the log had when it last was."""
+PINS_LOST = "Put the file of pins back, or make it with the paper of the key ceremony at hand: `vault ceremony pin`."
 UNCONFIRMED = "unconfirmed_since"
 """Set by a rebuild: until two persons have confirmed, nothing is erased on a camera and nothing expires."""
 
@@ -52,7 +53,7 @@ class Vault:
 
         Raises NotAVault, CatalogueFailed, KeyringRefused. Writes nothing but the entry of a keyring that is new to it.
         """
-        return cls._open(settings, clock, Catalogue.opened(_demand_vault(settings.root) / "catalogue.db"))
+        return cls._open(settings, clock, Catalogue.opened(catalogue_of(_demand_vault(settings.root))))
 
     @classmethod
     def _open(cls, settings: VaultSettings, clock: Clock, opened: Catalogue) -> "Vault":
@@ -161,7 +162,8 @@ class _KeyringFile:
             pins = read_pins(read_small(self._settings.pins, 65536))
             keyring = read_keyring(read_small(self._settings.root / "keyring.json", KEYRING_LIMIT_BYTES))
         except StorageFailed as error:
-            raise KeyringRefused(error.sentence) from error
+            lost = isinstance(error.__cause__, FileNotFoundError) and not self._settings.pins.exists()
+            raise KeyringRefused(error.sentence, hint=PINS_LOST if lost else None) from error
         if keyring.vault_id != self._vault_id:
             raise KeyringRefused("The keyring belongs to another vault.")
         with self._catalogue.reading() as tx:

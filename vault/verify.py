@@ -1,16 +1,19 @@
 """Checks a vault without opening anything and without changing anything: rows, files, digests, log.
 
+The daily check alone leaves something: an entry in the log of how it went, so that one which fails, or does not run, is seen.
+
 What it can't see without a key, an altered file whose digest was altered with it in `record.json`, in the row **and** in the
 log's entry, only a pair or the escrow drill can, and a checkpoint of the log held elsewhere.
 """
 
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from vault import catalogue, registers
-from vault.audit import Tree, leaf_hash, read_tree
-from vault.errors import CannotOpen, StorageFailed
+from vault.audit import Entry, Tree, count_leaves, leaf_hash, read_tree
+from vault.errors import CannotOpen, StorageFailed, VaultError
 from vault.jsonform import Json, parse_object
 from vault.record import LIMIT_BYTES, Record, file_rows, parse_record, recording_row
 from vault.recording import StoredSegment
@@ -18,6 +21,8 @@ from vault.store import RECORD_NAME, read_small
 from vault.tombstone import read_tombstones
 from vault.vault import Vault
 
+ACTOR = "vault verify"
+VERIFIED = "vault.verified"
 Progress = Callable[[int], None]
 """Is told how many more bytes were checked."""
 
@@ -56,6 +61,53 @@ ROUND_DAYS = 28
 def part_of_day(recording_id: str, day: int) -> bool:
     """Whether this recording is read on this day, counted from any."""
     return uuid.UUID(recording_id).int % ROUND_DAYS == day % ROUND_DAYS
+
+
+def verify_daily(vault: Vault, progress: Progress, beside: Sequence[str] = ()) -> Verdict:
+    """The check of one part of the recordings and all else, and an entry of how it went, also where it could not be finished.
+
+    It runs beside the services, so what they have in hand is no finding. `beside`: codes of what the caller found besides.
+    """
+    today = vault.clock.now().toordinal()
+    try:
+        verdict = verify(vault, progress, lambda recording: part_of_day(recording, today))
+    except VaultError as failure:
+        _enter(vault, Verdict(0, 0, 0, 0, ()), [*beside, failure.code])
+        raise
+    verdict = replace(verdict, findings=tuple(one for one in verdict.findings if not _in_hand(vault, one)))
+    _enter(vault, verdict, [*beside, *(finding.code for finding in verdict.findings)])
+    return verdict
+
+
+def _enter(vault: Vault, verdict: Verdict, codes: Sequence[str]) -> None:
+    details: Json = {
+        "recordings": verdict.recordings,
+        "files": verdict.files,
+        "log_entries": verdict.log_entries,
+        "findings": len(codes),
+        "codes": sorted(set(codes)),
+    }
+    with vault.writing() as tx:
+        vault.log.append(tx, Entry(VERIFIED, ACTOR, None, details))
+
+
+def _in_hand(vault: Vault, finding: Finding) -> bool:
+    """Whether a service was only half-way when the check came by: dockd with what it takes in, a sweep with what it destroys.
+
+    What an interrupted intake left looks the same; dockd drops it at its next start, and the camera still has the recording.
+    """
+    if finding.code == "incoming.part":
+        return True
+    with vault.reading() as tx:
+        row = catalogue.get_recording(tx, finding.subject)
+    if finding.code == "folder.without_row":
+        found = [folder for folder in vault.store.folders() if folder.name == finding.subject]
+        return row is not None or not any((folder / RECORD_NAME).exists() for folder in found)
+    if finding.code == "destroyed.remains":
+        return not any(folder.name == finding.subject for folder in vault.store.folders())
+    # It stood when the check began, and its files went while they were read.
+    of_files = finding.code.partition(".")[0] in ("record", "row", "file", "keys")
+    return of_files and row is not None and row.destroyed_utc is not None
 
 
 def verify(vault: Vault, progress: Progress, wanted: Callable[[str], bool] = lambda _: True) -> Verdict:
@@ -207,21 +259,28 @@ def _entry(leaf: bytes) -> Json:
 
 
 def _check_log(vault: Vault) -> tuple[int, list[Finding]]:
-    """The catalogue's leaves against their numbering, the tree's peaks, and the register's lines."""
+    """The catalogue's leaves against their numbering, the tree's peaks, and the register's lines.
+
+    The log as it stands at the beginning: what is entered meanwhile is another check's.
+    """
     findings = []
     tree = Tree()
+    with vault.reading() as tx:
+        stored = read_tree(tx)
+        end = count_leaves(tx)
     lines = vault.log.lines()
-    for at, leaf in enumerate(vault.leaves()):
+    for at, leaf in enumerate(islice(vault.leaves(), end)):
         if _entry(leaf).get("sequence") != at:
             findings.append(Finding("log.order", str(at), f"Entry {at} of the log carries another number."))
         if next(lines, None) != leaf:
             findings.append(Finding("log.register", str(at), f"Entry {at} of the log is not the one in the register."))
         tree.append(leaf_hash(leaf))
-    beyond = sum(1 for _ in lines)
+    told = tree.size + sum(1 for _ in lines)
+    with vault.reading() as tx:
+        # Asked after the lines were read: all but the last of them have committed by now, or never will.
+        beyond = told - count_leaves(tx)
     if beyond > 1:
         findings.append(Finding("log.rolled_back", "log", f"The register has {beyond} entries that the catalogue lacks."))
-    with vault.reading() as tx:
-        stored = read_tree(tx)
     if (stored.size, stored.peaks) != (tree.size, tree.peaks):
         findings.append(Finding("log.root", "log", "The log's root is not the root over its entries."))
     return tree.size, findings

@@ -456,6 +456,12 @@ def _opened_session(
     return session
 
 
+def open_count(vault: Vault) -> int:
+    """How many viewings are open now: what a process that died did not end is over with its time."""
+    with vault.reading() as tx:
+        return registers.viewings_open(tx, utc_text(vault.clock.now() - SESSION))
+
+
 # --- who watched --------------------------------------------------------------------------------------------------------
 
 

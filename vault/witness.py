@@ -8,13 +8,19 @@ the vault, and `vault verify` says that nobody outside could show a log that was
 import subprocess
 from collections.abc import Sequence
 
-from vault import registers
-from vault.checkpoint import CheckpointRefused, Checkpoints, LogKey
-from vault.errors import Reaction, StorageFailed, VaultError
+from vault import catalogue, registers
+from vault.audit import Entry
+from vault.checkpoint import CheckpointRefused, Checkpoints, LogKey, LogVerifier
+from vault.clock import utc_text
+from vault.durable import remove_file, write_new
+from vault.errors import Reaction, StorageFailed, VaultError, VaultExists
 from vault.store import read_small
 from vault.vault import Vault
 
 LIMIT_S = 30
+ACTOR = "vault checkpoint"
+HEAD_SIGNED, HEAD_WITNESSED = "head_signed_utc", "head_witnessed_utc"
+"""When a head was last signed, and last taken by the witness. Facts of the catalogue: an entry each would ask for a new head."""
 TOMBSTONE = "tombstone "
 
 
@@ -32,12 +38,35 @@ def log_key(vault: Vault) -> LogKey:
         return LogKey.read(read_small(vault.settings.log_key_path, 4096))
     except StorageFailed as error:
         raise CheckpointRefused(
-            f"The log's key can't be read: {error.sentence}", hint="Name it with `log_key` in the vault's settings."
+            f"The log's key can't be read: {error.sentence}",
+            hint="Name it with `log_key` in the vault's settings; where it is lost, `vault checkpoint --new-key` makes another.",
         ) from error
 
 
+def new_log_key(vault: Vault) -> LogVerifier:
+    """A new key where the old one is lost, with a disk or a whole PC; returns its public half, for the paper and the witness.
+
+    The entry, then the signature under the last head beside the old key's, then the key: cut off anywhere, it is done again.
+    Raises VaultExists, LogForked, CheckpointRefused, StorageFailed.
+    """
+    place = vault.settings.log_key_path
+    if place.exists():
+        raise VaultExists(
+            f"{place} exists: it signs this log.", hint="Move it away only where it is damaged, or somebody else may have it."
+        )
+    key = LogKey.generate(f"dock-vault/{vault.id}")
+    with vault.writing() as tx:
+        vault.log.append(tx, Entry("log.key_changed", ACTOR, vault.id, {"key": key.verifier.text(), "former": None}))
+    with vault.reading() as tx:
+        Checkpoints(vault.settings.root / "checkpoints").vouch(tx, key)
+    part = place.with_name(f".{place.name}.part")
+    remove_file(part)
+    write_new(part, place, key.content())
+    return key.verifier
+
+
 def sign_head(vault: Vault) -> bytes:
-    """Sign the log's head and hand it to the witness; returns the note.
+    """Sign the log's head and hand it to the witness; returns the note. When each was done last is remembered.
 
     Raises LogForked, CheckpointRefused, StorageFailed, WitnessFailed.
     """
@@ -47,9 +76,16 @@ def sign_head(vault: Vault) -> bytes:
         destroyed = [row.recording_id for row in registers.destructions(tx)]
         tree = checkpoints.head_to_sign(tx, key.verifier)
     note = checkpoints.publish(tree, key, vault.clock, destroyed)
+    _remember(vault, HEAD_SIGNED)
     if vault.settings.witness:
         hand_to(vault.settings.witness, note, destroyed)
+        _remember(vault, HEAD_WITNESSED)
     return note
+
+
+def _remember(vault: Vault, fact: str) -> None:
+    with vault.writing() as tx:
+        catalogue.set_meta(tx, fact, utc_text(vault.clock.now()))
 
 
 def hand_to(command: Sequence[str], note: bytes, destroyed: Sequence[str]) -> None:

@@ -12,11 +12,16 @@ from dockd.card import CardStuck
 from dockd.pipes import DeviceRefused
 from dockd.reader.card import CameraReader
 from dockd.reader.processes import Process, ReaderAbsent, Readers
-from dockd.reader.wire import Broken, Line, frozen
+from dockd.reader.wire import Broken, Deadline, Line, frozen, told
 from dockd.usb import UsbDevice
+from vault.clock import Clock
 
 log = structlog.get_logger()
 
+DEVICES_MAX = 128
+"""More than any dock has sockets. Each one that is told has a thread here."""
+SILENCE_S = 60.0
+"""How long the reader of the bus may be silent. It tells what stands there every 10 s, if it can still look."""
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 
@@ -24,12 +29,15 @@ LONGEST_WAIT_S = 60.0
 class ReaderBus:
     """Follows a bus through a reader of its own. `devices` may be called by any thread, and shows what was told last.
 
-    A reader that dies is replaced, after a wait that doubles. What stood there stands there for as long as nobody says otherwise.
+    A reader that dies or falls silent is replaced, after a wait that doubles. What stood there stands there for as long as nobody
+    says otherwise.
     """
 
-    def __init__(self, readers: Readers, setting: str) -> None:
+    def __init__(self, readers: Readers, setting: str, clock: Clock, *, silence_s: float = SILENCE_S) -> None:
         self._readers = readers
         self._setting = setting
+        self._clock = clock
+        self._silence_s = silence_s
         self._greeting = {"place": "bus", "bus": setting}
         self._lock = threading.Lock()
         self._known: dict[Hashable, UsbDevice] = {}
@@ -69,7 +77,8 @@ class ReaderBus:
         self._process = self._readers.start(self._greeting)
         try:
             self._heard(self._process)
-        except Broken as error:
+        except (Broken, TimeoutError) as error:
+            self._process.end()
             raise CardStuck(f"The USB can't be looked at: {error}.") from error
 
     def _follow(self, on_change: Callable[[], None]) -> None:
@@ -108,42 +117,45 @@ class ReaderBus:
         heard = False
         try:
             while True:
-                self._heard(process)
+                changed = self._heard(process)
                 heard = True
-                if not self._stopping.is_set():
+                if changed and not self._stopping.is_set():
                     on_change()
-        except Broken as error:
+        except (Broken, TimeoutError) as error:
             if not self._stopping.is_set():
                 log.error("the reader of the USB died", why=str(error))
         finally:
             process.end()
         return heard
 
-    def _heard(self, process: Process) -> None:
-        message, strange = process.line.receive()
-        if strange:
-            raise Broken("descriptors that nobody asked for")
-        try:
-            told = [self._told(words) for words in message["devices"]]
-            absent = str(message["absent"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise Broken("devices that are none") from error
-        with self._lock:
-            self._absent = absent
-            # Who stands there still keeps the reader that it has.
-            self._known = {device.key: self._known.get(device.key, device) for device in told}
-
-    def _told(self, words: Any) -> UsbDevice:
-        match words:
-            case [list(key), str(bay), str(volume_id), None | str() as refusal]:
-                pass
+    def _heard(self, process: Process) -> bool:
+        """Whether what the reader tells is new. Raises Broken, and TimeoutError where it tells nothing."""
+        match process.line.hear(Deadline(self._clock, self._silence_s)):
+            case {"devices": [*words], "absent": str(absent)} if len(words) <= DEVICES_MAX:
+                devices = [self._device(each) for each in words]
             case _:
-                raise ValueError(words)
+                raise Broken("devices that are none")
+        with self._lock:
+            before = (set(self._known), self._absent)
+            self._absent = told(absent)
+            # Who stands there still keeps the reader that it has.
+            self._known = {device.key: self._known.get(device.key, device) for device in devices}
+            return before != (set(self._known), self._absent)
+
+    def _device(self, words: Any) -> UsbDevice:
+        match words:
+            case [[int(), None | [*_] as ports, int()] as key, str(bay), str(volume_id), None | str() as refusal] if all(
+                isinstance(port, int) for port in ports or ()
+            ):
+                bay, volume_id = told(bay), told(volume_id)
+            case _:
+                raise Broken("a device that is none")
         if refusal is not None:
+            refusal = told(refusal)
             return UsbDevice(frozen(key), bay, volume_id, refusal, partial(_refuse, refusal))
         readers = _Lodgings(self) if self._setting.startswith("usbip:") else self._readers
-        reader = CameraReader(readers, {"place": "usb", "bus": self._setting, "key": key})
-        return UsbDevice(frozen(key), bay, volume_id, None, reader.open, reader.leave)
+        reader = CameraReader(readers, {"place": "usb", "bus": self._setting, "key": key}, self._clock)
+        return UsbDevice(frozen(key), bay, volume_id, None, reader.open, reader)
 
 
 class _Lodgings:

@@ -5,42 +5,43 @@ against what the camera signed, as ever. The bytes come through shared memory wh
 before anybody looks at them: nothing changes between the look and the use.
 """
 
-import json
 import mmap
 import os
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from fcntl import F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, fcntl
-from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 import structlog
-from pydantic import ValidationError
 
 from dockd.card import CardFile, CardFileChanged, CardStuck, CardTrouble
 from dockd.reader.processes import Process, ReaderDied
 from dockd.reader.wire import (
     BYTES,
     END,
-    FACTS,
+    FACTS_MAX,
     FAILED,
     GIVEN,
-    MESSAGE_MAX,
     STREAM_BYTES,
     WANTED,
     Broken,
+    Deadline,
     exactly,
+    facts_of,
     failure_of,
     file_of,
     file_words,
+    parsed,
     path_of,
+    told,
 )
 from dockd.timeline import SegmentFacts
+from vault.clock import Clock
 
 log = structlog.get_logger()
 
@@ -58,25 +59,33 @@ class Starts(Protocol):
 class CameraReader:
     """The reader of one camera during one docking. It is started at the first opening, and anew after it died. Any thread."""
 
-    def __init__(self, readers: Starts, greeting: dict[str, Any], *, answer_s: float = ANSWER_S) -> None:
+    def __init__(self, readers: Starts, greeting: dict[str, Any], clock: Clock, *, answer_s: float = ANSWER_S) -> None:
         self._readers = readers
         self._greeting = greeting
+        self._clock = clock
         self.answer_s = answer_s
+        self.answers = 0
         self._lock = threading.Lock()
         self._process: Process | None = None
 
     def open(self, **question: Any) -> "ReaderCard":
         """A card on the reader. Raises what opening the card raises, ReaderDied, ReaderAbsent."""
-        with self._lock:
-            if self._process is None:
-                self._process = self._readers.start(self._greeting)
-                self._process.line.socket.settimeout(self.answer_s)
-            process = self._process
+        process = self._started()
         answer = self.ask(process, {"do": "card", **question})
         match answer:
             case {"card": int(number), "where": str(where), "lanes": int(lanes)} if 1 <= lanes <= 16:
-                return ReaderCard(self, process, number, where, lanes)
+                return ReaderCard(self, process, number, told(where), lanes)
         raise self.died(process, "it opened a card that is none")
+
+    def greet(self) -> None:
+        """Have a reader answer, and open nothing. Raises ReaderAbsent, ReaderDied, CardStuck."""
+        self.ask(self._started(), {"do": "greet"})
+
+    def _started(self) -> Process:
+        with self._lock:
+            if self._process is None:
+                self._process = self._readers.start(self._greeting)
+            return self._process
 
     def leave(self) -> None:
         """The docking is over: let the process go. Whoever still waits for an answer of it gets ReaderDied."""
@@ -90,11 +99,10 @@ class CameraReader:
         with self._lock:
             if self._process is not process:
                 raise ReaderDied("The process that read the camera is gone.")
+            deadline = self.deadline()
             try:
-                process.line.send(question, *descriptors)
-                answer, strange = process.line.receive()
-                if strange:
-                    raise Broken("descriptors that nobody asked for")
+                process.line.send(question, *descriptors, deadline=deadline)
+                answer = process.line.hear(deadline)
                 failure = failure_of(answer["failure"]) if "failure" in answer else None
             except TimeoutError as error:
                 self._forget(process)
@@ -102,9 +110,14 @@ class CameraReader:
             except Broken as error:
                 self._forget(process)
                 raise _died(str(error)) from error
+        self.answers += 1
         if failure is not None:
             raise failure
         return answer.get("ok")
+
+    def deadline(self) -> Deadline:
+        """For an answer that is asked for now."""
+        return Deadline(self._clock, self.answer_s)
 
     def died(self, process: Process, why: str) -> ReaderDied:
         """Forget a process that died or speaks nonsense, so that the next opening starts another one; what to raise."""
@@ -147,9 +160,7 @@ class ReaderCard:
         answer = self._ask("files", below=list(below))
         with self._in_form():
             files = tuple(file_of(words) for words in answer["files"])
-            trouble = tuple(
-                CardTrouble(path_of(path), _text(code), _text(sentence)) for path, code, sentence in answer["trouble"]
-            )
+            trouble = tuple(CardTrouble(path_of(path), told(code), told(sentence)) for path, code, sentence in answer["trouble"])
         self._trouble = trouble
         return files
 
@@ -163,14 +174,25 @@ class ReaderCard:
                 # A reader that made it smaller would kill the dock at its next look.
                 fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
                 self._ask("open", far.fileno(), memory, file=file_words(file), offset=offset)
-            near.settimeout(self._reader.answer_s)
             shared = mmap.mmap(memory, STREAM_BYTES, prot=mmap.PROT_READ)
-            return ReaderFile(file, near, shared, partial(self._reader.died, self._process))
+            return ReaderFile(self, file, near, shared)
         except BaseException:
             near.close()
             raise
         finally:
             os.close(memory)
+
+    def deadline(self) -> Deadline:
+        """For an answer that is asked for now."""
+        return self._reader.deadline()
+
+    def answered(self) -> None:
+        """The reader gave bytes."""
+        self._reader.answers += 1
+
+    def died(self, why: str) -> ReaderDied:
+        """The reader died or speaks nonsense: what to raise."""
+        return self._reader.died(self._process, why)
 
     def delete(self, file: CardFile) -> None:
         """As `Card.delete`."""
@@ -212,35 +234,38 @@ class ReaderCard:
         try:
             yield
         except (Broken, KeyError, TypeError, ValueError) as error:
-            raise self._reader.died(self._process, f"it spoke what it should not of {self._where}") from error
+            raise self.died(f"it spoke what it should not of {self._where}") from error
 
 
 class ReaderFile:
     """A `FileReader` in a reader; and a witness of the footage, as the reader looked at its boxes while it read. One thread."""
 
-    def __init__(self, file: CardFile, channel: socket.socket, shared: mmap.mmap, died: Callable[[str], ReaderDied]) -> None:
+    def __init__(self, card: ReaderCard, file: CardFile, channel: socket.socket, shared: mmap.mmap) -> None:
+        self._card = card
         self._file = file
         self._channel = channel
         self._shared = shared
-        self._died = died
         self._facts: SegmentFacts | None = None
 
     def readinto(self, buffer: memoryview) -> int:
         """As `FileReader.readinto`."""
         wanted = min(buffer.nbytes, STREAM_BYTES)
+        deadline = self._card.deadline()
         try:
+            deadline.grant(self._channel)
             self._channel.sendall(WANTED.pack(wanted))
-            kind, size_bytes = GIVEN.unpack(exactly(self._channel, GIVEN.size))
+            kind, size_bytes = GIVEN.unpack(exactly(self._channel, GIVEN.size, deadline))
             if kind == BYTES and 0 < size_bytes <= wanted:
                 buffer[:size_bytes] = memoryview(self._shared)[:size_bytes]
+                self._card.answered()
                 return int(size_bytes)
-            if kind in (END, FAILED) and size_bytes <= MESSAGE_MAX:
-                return self._ended(kind, exactly(self._channel, size_bytes))
+            if kind in (END, FAILED) and size_bytes <= FACTS_MAX:
+                return self._ended(kind, exactly(self._channel, size_bytes, deadline))
             raise Broken("an answer that is none")
         except TimeoutError as error:
             raise CardStuck(f"The camera has not given the next bytes of {self._file.shown} in time.") from error
         except (OSError, Broken, ValueError, struct.error) as error:
-            raise self._died(f"{self._file.shown}: {error}") from error
+            raise self._card.died(f"{self._file.shown}: {error}") from error
 
     def facts(self) -> SegmentFacts:
         """What the reader saw of the footage, once it came to the end. Raises CardFileChanged before."""
@@ -261,19 +286,10 @@ class ReaderFile:
 
     def _ended(self, kind: int, text: bytes) -> int:
         if kind == FAILED:
-            raise failure_of(json.loads(text))
-        try:
-            self._facts = None if text == b"null" else FACTS.validate_json(text)
-        except ValidationError as error:
-            raise Broken("facts that are none") from error
+            raise failure_of(parsed(text))
+        self._facts = facts_of(text)
         return 0
 
 
 def _died(why: str) -> ReaderDied:
     return ReaderDied(f"The process that read the camera ended: {why}.")
-
-
-def _text(word: Any) -> str:
-    if not isinstance(word, str):
-        raise Broken("a word that is none")
-    return word

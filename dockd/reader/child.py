@@ -23,7 +23,7 @@ from typing import Any
 
 import structlog
 
-from dockd.card import Card, CardError, CardGone, FileReader
+from dockd.card import Card, CardError, CardGone, CardRefused, FileReader
 from dockd.journal import log_to_journal
 from dockd.mount import MountedCard
 from dockd.reader.landlock import Rights, restrict
@@ -37,6 +37,7 @@ from dockd.reader.wire import (
     WANTED,
     Broken,
     Line,
+    TooMuch,
     close_all,
     exactly,
     failure_words,
@@ -46,7 +47,7 @@ from dockd.reader.wire import (
     path_of,
 )
 from dockd.timeline import SegmentTimeline
-from dockd.usb import UsbDevice, UsbWatcher, bus_of, load_libraries
+from dockd.usb import UsbDevice, UsbWatcher, find_libraries, watcher_of
 from vault.clock import Clock, SystemClock
 
 log = structlog.get_logger()
@@ -55,11 +56,17 @@ OpenVolume = Callable[[Path], Card]
 
 MEMORY_MAX = 2 << 30
 """Address space, thread stacks included. A card that asks for more kills its reader."""
+BEAT_S = 10.0
+"""How often the dock hears at least that the bus is looked at."""
 DIED = 70
 """The exit code after a mistake of ours in a thread."""
 
-SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/run/udev", sys.prefix, sys.base_prefix, *sys.path)
-"""What a process that reads a device has to read beside it. Vault and settings lie elsewhere, or are shut out by the unit."""
+SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/run/udev", sys.prefix, sys.base_prefix)
+"""What a process that reads a device has to read beside it. Vault and settings lie elsewhere, or are shut out by the unit.
+
+Nothing of sys.path: it may name the working directory, which is / for a service. What comes from elsewhere was imported before.
+"""
+USB_NODES = Path("/dev/bus/usb")
 
 
 class Reader:
@@ -82,17 +89,18 @@ class Reader:
             "offset": self._offset,
             "set_clock": self._set_clock,
             "close": self._close,
+            "greet": self._greet,
         }
 
     def serve(self, greeting: dict[str, Any]) -> None:
         """Until the dock hangs up."""
         if greeting["place"] == "bus":
-            Bus(self._line, UsbWatcher(_bus(greeting), self._clock), self._clock).serve()
+            Bus(self._line, watcher_of(greeting["bus"], self._clock), self._clock).serve()
         elif greeting["place"] == "volume":
             self.answer(lambda question: self._open_volume(Path(question["root"])))
         else:
             # As this process's own look at the bus finds it; it must be the very docking that the dock means.
-            self.answer(opener_of(UsbWatcher(_bus(greeting), self._clock).find(frozen(greeting["key"]))))
+            self.answer(opener_of(watcher_of(greeting["bus"], self._clock).find(frozen(greeting["key"]))))
 
     def answer(self, opener: Callable[[dict[str, Any]], Card]) -> None:
         """Questions about the cards that `opener` opens, until the dock hangs up."""
@@ -107,7 +115,13 @@ class Reader:
                 answer = {"failure": failure_words(failure)}
             finally:
                 close_all(descriptors)
-            self._line.send(answer)
+            try:
+                self._line.send(answer)
+            except TooMuch:
+                self._line.send({"failure": failure_words(CardRefused("The card lists more than any camera has."))})
+
+    def _greet(self, question: dict[str, Any]) -> Any:  # noqa: ARG002
+        return True
 
     def _card(self, question: dict[str, Any]) -> Any:
         card = self._opener(question)
@@ -185,7 +199,7 @@ class Stream:
 
 
 class Bus:
-    """Tells what stands on the USB, at once and whenever something came or left.
+    """Tells what stands on the USB: at once, whenever something came or left, and now and then, as long as looks come to an end.
 
     A bus over USB/IP lends each device to one process only. There this one also reads the cameras: a question brings a connection
     on which a thread then answers, as a reader of its own would.
@@ -203,8 +217,14 @@ class Bus:
         self._watcher.look()
         changed.set()
         self._watcher.start(changed.set)
-        while changed.wait():
+        told_looks = 0
+        while True:
+            changed.wait(BEAT_S)
             changed.clear()
+            if self._watcher.looks == told_looks:
+                # Something on the bus does not let go of who looks at it. The dock hears that from this silence.
+                continue
+            told_looks = self._watcher.looks
             devices = [device_words(device) for device in self._watcher.devices()]
             self._line.send({"devices": devices, "absent": self._watcher.absent})
 
@@ -240,21 +260,27 @@ def device_words(device: UsbDevice) -> list[Any]:
     return [device.key, device.bay, device.volume_id, device.refusal]
 
 
-def _bus(greeting: dict[str, Any]) -> Any:
-    bus = bus_of(greeting["bus"])
-    assert bus is not None
-    return bus
-
-
 def confine(greeting: dict[str, Any]) -> None:
     """Shut this process off from every file but the system's and what it is to read; and from cores and endless memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
-    roots = [Path(root) for root in greeting.get("roots", ())]
-    devices = [Path("/dev")] if greeting["place"] != "volume" else [Path("/dev/null"), Path("/dev/urandom")]
-    reading = {Path(path): Rights.READING for path in SYSTEM if path}
-    if not restrict(reading | dict.fromkeys(devices, Rights.DEVICES) | dict.fromkeys(roots, Rights.CARD)):
-        log.warning("this kernel has no Landlock: only the unit's own walls stand around this reader")
+    if not restrict(granted(greeting)):
+        log.warning("no Landlock", sentence="Only the unit's own walls stand around this reader: this kernel has no others.")
+
+
+def granted(greeting: dict[str, Any]) -> dict[Path, Rights]:
+    """The files of a reader. Of a bus it lists what stands there (libusb does), and a camera's opens that one device."""
+    # A prefix that is the root of all files would grant all of them.
+    rights = {Path(path): Rights.READING for path in SYSTEM if len(Path(path).parts) > 1}
+    rights |= {Path("/dev/null"): Rights.DEVICES, Path("/dev/urandom"): Rights.READING}
+    match greeting:
+        case {"place": "volume", "roots": [*roots]}:
+            rights |= {Path(root): Rights.CARD for root in roots}
+        case {"place": "usb", "key": [int(bus), _, int(address)]}:
+            rights |= {USB_NODES: Rights.LISTING, USB_NODES / f"{bus:03d}" / f"{address:03d}": Rights.DEVICES}
+        case {"place": "bus"}:
+            rights[USB_NODES] = Rights.LISTING
+    return rights
 
 
 def main(open_volume: OpenVolume | None = None) -> None:
@@ -268,7 +294,7 @@ def main(open_volume: OpenVolume | None = None) -> None:
     close_all(descriptors)
     log_to_journal(greeting["log"])
     if greeting["place"] != "volume":
-        load_libraries()
+        find_libraries()
     confine(greeting)
     threading.excepthook = _died
     reader = Reader(line, clock, open_volume or (lambda root: MountedCard(root, clock)))

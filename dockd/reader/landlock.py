@@ -29,7 +29,9 @@ _PATH_BENEATH = struct.Struct("=Qi")
 class Rights(IntFlag):
     """What may be done at and below a path."""
 
-    READING = 1 << 2 | 1 << 3
+    LISTING = 1 << 3
+    """List folders, and open nothing in them."""
+    READING = 1 << 2 | LISTING
     """Read files and list folders."""
     CARD = READING | 1 << 4 | 1 << 5
     """And remove: a card is read and erased, nothing on it is made or written."""

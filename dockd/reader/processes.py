@@ -16,7 +16,8 @@ from typing import Any
 from dockd.card import CardStuck
 from dockd.reader.wire import Broken, Line
 
-PROGRAM = (sys.executable, "-m", "dockd.reader")
+PROGRAM = (sys.executable, "-I", "-m", "dockd.reader")
+"""Isolated, as the unit starts it: no module comes from the working directory, or from where the environment says."""
 ENDING_S = 2.0
 """How long a reader whose dock has hung up may take to end, before it is killed."""
 
@@ -32,7 +33,9 @@ class ReaderAbsent(CardStuck):
     """No reader can be started."""
 
     code = "reader.absent"
-    hint = "Look with `systemctl status dock-reader.socket` whether readers may be started; the dock tries again by itself."
+    hint = (
+        "Look with `systemctl status dock-reader.socket` and `journalctl -u 'dock-reader@*'` why; the dock tries again by itself."
+    )
 
 
 @dataclass(frozen=True, slots=True)

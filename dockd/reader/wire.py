@@ -10,9 +10,10 @@ import json
 import socket
 import struct
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from dockd.card import (
     CardDeleteFailed,
@@ -27,9 +28,21 @@ from dockd.card import (
 )
 from dockd.pipes import CardBusy, CardForbidden, DeviceRefused
 from dockd.timeline import SegmentFacts
+from vault.clock import Clock
 
-MESSAGE_MAX = 64 << 20
-"""A listing of the most objects that a card may have, with the longest names, fits."""
+MESSAGE_MAX = 16 << 20
+MARKS_MAX = 1_000_000
+"""Opening brackets and commas: each value of a message needs one, and takes up to 250 bytes of memory where its text takes three.
+
+A listing of the most objects that a card may have (100,000) fits well, with all that cameras do. A card that goes beyond is
+refused by its reader.
+"""
+FACTS_MAX = 1 << 20
+"""What is told at a file's end."""
+TOLD_MAX = 1000
+"""Characters of a sentence or a hint. They come into the vault's log, which is never shortened."""
+_NAME_MAX, _DEPTH_MAX = 1024, 64
+"""No file system and no camera has longer names, or lists deeper folders."""
 DESCRIPTORS_MAX = 2
 STREAM_BYTES = 4 << 20
 """The memory that a reader shares with the dock for one file: the largest block that is asked for at once."""
@@ -40,6 +53,9 @@ GIVEN = struct.Struct("!BI")
 BYTES, END, FAILED = range(3)
 FACTS = TypeAdapter(SegmentFacts)
 """What a reader saw of the footage, as JSON."""
+
+_NUMBER_MAX, _WORD_MAX, _ODD_MAX = 1 << 80, 64, 8
+"""Of what boxes can say: times of 64 bits in milliseconds, a digest, as many oddities as the timeline tells of."""
 
 _LENGTH = struct.Struct("!I")
 _DESCRIPTOR_BYTES = array.array("i").itemsize
@@ -65,30 +81,52 @@ class Broken(Exception):
     """The other end is gone, or speaks what it should not."""
 
 
+class TooMuch(Exception):
+    """A message that the other end would not take."""
+
+
+class Deadline:
+    """By when all of an answer must have come. Time for each single byte would never be over for one that trickles."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._at_s = clock.monotonic_s() + seconds
+
+    def grant(self, connection: socket.socket) -> None:
+        """Give the connection's next call what time is left. Raises TimeoutError."""
+        left_s = self._at_s - self._clock.monotonic_s()
+        if left_s <= 0:
+            raise TimeoutError("the time is over")
+        connection.settimeout(left_s)
+
+
 class Line:
     """One end of a conversation. One thread sends and one receives at a time."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
 
-    def send(self, message: dict[str, Any], *descriptors: int) -> None:
-        """Raises Broken where nobody is at the other end."""
+    def send(self, message: dict[str, Any], *descriptors: int, deadline: Deadline | None = None) -> None:
+        """Raises Broken where nobody is at the other end, or nobody there takes it in time; TooMuch before anything is sent."""
         content = json.dumps(message, ensure_ascii=True).encode("ascii")
+        if len(content) > MESSAGE_MAX or _marks(content) > MARKS_MAX:
+            raise TooMuch(f"a message of {len(content)} bytes")
         try:
+            if deadline is not None:
+                deadline.grant(self.socket)
             socket.send_fds(self.socket, [_LENGTH.pack(len(content))], list(descriptors))
             self.socket.sendall(content)
         except OSError as error:
             raise Broken(str(error)) from error
 
-    def receive(self) -> tuple[dict[str, Any], list[int]]:
+    def receive(self, deadline: Deadline | None = None) -> tuple[dict[str, Any], list[int]]:
         """The next message and the descriptors that came with it, which the caller closes. Raises Broken, TimeoutError."""
         descriptors: list[int] = []
         try:
-            head, descriptors = self._head()
-            (length,) = _LENGTH.unpack(head)
+            (length,) = _LENGTH.unpack(self._head(descriptors, deadline))
             if length > MESSAGE_MAX:
                 raise Broken(f"a message of {length} bytes")
-            message = json.loads(exactly(self.socket, length))
+            message = parsed(exactly(self.socket, length, deadline))
             if not isinstance(message, dict):
                 raise Broken("a message that is no object")
         except BaseException as error:
@@ -98,14 +136,24 @@ class Line:
             raise
         return message, descriptors
 
-    def _head(self) -> tuple[bytes, list[int]]:
-        head, descriptors, flags, _ = socket.recv_fds(self.socket, _LENGTH.size, DESCRIPTORS_MAX)
+    def hear(self, deadline: Deadline) -> dict[str, Any]:
+        """The next message of an end that has no descriptors to give. Raises Broken, TimeoutError."""
+        message, strange = self.receive(deadline)
+        if strange:
+            close_all(strange)
+            raise Broken("descriptors that nobody asked for")
+        return message
+
+    def _head(self, descriptors: list[int], deadline: Deadline | None) -> bytes:
+        if deadline is not None:
+            deadline.grant(self.socket)
+        head, came, flags, _ = socket.recv_fds(self.socket, _LENGTH.size, DESCRIPTORS_MAX)
+        descriptors += came
         if flags & socket.MSG_CTRUNC:
-            close_all(descriptors)
             raise Broken("more descriptors than any message has")
         if not head:
             raise Broken("the other end hung up")
-        return head + exactly(self.socket, _LENGTH.size - len(head)), descriptors
+        return head + exactly(self.socket, _LENGTH.size - len(head), deadline)
 
     def close(self) -> None:
         """Hang up; whoever waits at either end is woken."""
@@ -114,16 +162,30 @@ class Line:
         self.socket.close()
 
 
-def exactly(connection: socket.socket, size_bytes: int) -> bytes:
+def exactly(connection: socket.socket, size_bytes: int, deadline: Deadline | None = None) -> bytes:
     """So many bytes. Raises Broken where the other end hangs up before, TimeoutError."""
     pieces: list[bytes] = []
     while size_bytes:
+        if deadline is not None:
+            deadline.grant(connection)
         piece = connection.recv(min(size_bytes, 1 << 20))
         if not piece:
             raise Broken("the other end hung up")
         pieces.append(piece)
         size_bytes -= len(piece)
     return b"".join(pieces)
+
+
+def parsed(content: bytes) -> Any:
+    """The values of a JSON text, once it is sure that they are no more than memory is there for. Raises Broken, ValueError."""
+    if _marks(content) > MARKS_MAX:
+        raise Broken("more in a message than any has")
+    # Bytes alone would be looked at for the encodings in which marks are other bytes.
+    return json.loads(content.decode("ascii"))
+
+
+def _marks(content: bytes) -> int:
+    return sum(map(content.count, (b"[", b"{", b",")))
 
 
 def close_all(descriptors: list[int]) -> None:
@@ -145,9 +207,35 @@ def file_of(words: Any) -> CardFile:
 
 def path_of(words: Any) -> tuple[str, ...]:
     """Raises Broken for what is no path."""
-    if not isinstance(words, list) or not all(isinstance(name, str) for name in words):
+    if not isinstance(words, list) or not all(isinstance(name, str) and len(name) <= _NAME_MAX for name in words):
         raise Broken("a path that is none")
+    if len(words) > _DEPTH_MAX:
+        raise Broken("a path that is deeper than any")
     return tuple(words)
+
+
+def told(word: Any) -> str:
+    """What a reader says for people, cut where it says too much. Raises Broken for no text."""
+    if not isinstance(word, str):
+        raise Broken("a word that is none")
+    return word[:TOLD_MAX]
+
+
+def facts_of(text: bytes) -> SegmentFacts | None:
+    """What a reader saw of the footage, where it looked. Raises Broken for what can be seen of none."""
+    if text == b"null":
+        return None
+    try:
+        facts = FACTS.validate_json(text)
+    except ValidationError as error:
+        raise Broken("facts that are none") from error
+    numbers = [facts.size_bytes, facts.movie_ms or 0, *(track.timescale for track in facts.tracks)]
+    for fragment in facts.fragments:
+        numbers += [fragment.moof, fragment.track, fragment.start_ticks or 0, fragment.duration_ticks]
+    words = [facts.init_sha256 or "", *(word for track in facts.tracks for word in (track.kind, track.codec))]
+    if any(abs(number) > _NUMBER_MAX for number in numbers) or any(len(word) > _WORD_MAX for word in words):
+        raise Broken("facts of no footage")
+    return replace(facts, odd=tuple(told(sentence) for sentence in facts.odd[:_ODD_MAX]))
 
 
 def frozen(words: list[Any]) -> Hashable:
@@ -163,5 +251,5 @@ def failure_of(words: Any) -> CardError:
     """The card's error that a reader tells of. Raises Broken for an error that no card has."""
     match words:
         case {"code": str(code), "sentence": str(sentence), "hint": str(hint)} if code in _CARD_ERRORS:
-            return _CARD_ERRORS[code](sentence, hint=hint)
+            return _CARD_ERRORS[code](told(sentence), hint=told(hint))
     raise Broken("an error that no card has")

@@ -22,6 +22,7 @@ from rich.table import Table
 from tests.vault.office import Office, office
 from vault import catalogue, registers, retention
 from vault.audit import Entry, Tree, leaf_hash, read_tree, write_tree
+from vault.catalogue import catalogue_of
 from vault.checkpoint import Checkpoint, verify_since
 from vault.clock import utc_text
 from vault.jsonform import canonical
@@ -171,7 +172,7 @@ def measure(recordings: int, entries: int, rounds: int) -> bool:
         console.print(
             f"full check of a log of {head.size:,} entries: {whole_s:.1f} s, {'within' if whole_s < 60 else 'ABOVE'} a minute"
         )
-        size = (large.settings.root / "catalogue.db").stat().st_size
+        size = catalogue_of(large.settings.root).stat().st_size
         console.print(f"the large catalogue's file: {size / 1e6:.0f} MB")
         return good and whole_s < 60
     finally:

@@ -35,7 +35,7 @@ from tests.vault.office import Office, office
 from vault import cases, registers, retention, viewing
 from vault.audit import Entry
 from vault.cases import CaseRefused, NewCase
-from vault.catalogue import Catalogue
+from vault.catalogue import Catalogue, catalogue_of
 from vault.checkpoint import parse_checkpoint, verify_since
 from vault.confirmation import confirm
 from vault.errors import CatalogueFailed, Failure, NotAllowed
@@ -311,7 +311,7 @@ class Custody(RuleBasedStateMachine):
 
     @rule()
     def keep_catalogue(self) -> None:
-        self.kept = (self.here.settings.root / "catalogue.db").read_bytes()
+        self.kept = catalogue_of(self.here.settings.root).read_bytes()
 
     @precondition(lambda self: self.kept is not None)
     @rule()
@@ -319,7 +319,7 @@ class Custody(RuleBasedStateMachine):
         """An older catalogue is put in the place of today's: it is refused, made anew, and confirmed by two."""
         self.close_session()
         assert self.kept is not None
-        (self.here.settings.root / "catalogue.db").write_bytes(self.kept)
+        catalogue_of(self.here.settings.root).write_bytes(self.kept)
         self.kept = None
         self.reopen()
 
@@ -430,7 +430,7 @@ class Custody(RuleBasedStateMachine):
 
     def rows(self) -> dict[str, list[Any]]:
         found = {}
-        catalogue = Catalogue.opened(self.here.settings.root / "catalogue.db")
+        catalogue = Catalogue.opened(catalogue_of(self.here.settings.root))
         with catalogue.reading() as tx:
             for name in (
                 "person",

@@ -20,7 +20,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from vault.catalogue import SCHEMA_VERSION
+from vault.catalogue import SCHEMA_VERSION, catalogue_of
 from vault.migration import migrate
 
 OLD = "0001"
@@ -51,7 +51,8 @@ class Point:
 def make_old(root: Path) -> None:
     """A vault's folder with a catalogue as an older program left it; large enough that SQLite writes before it commits."""
     root.mkdir()
-    path = root / "catalogue.db"
+    path = catalogue_of(root)
+    path.parent.mkdir()
     migrate(path, OLD)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(
@@ -63,7 +64,7 @@ def make_old(root: Path) -> None:
 
 def upgraded(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """`upgrade` in a process of its own under strace, which sees the catalogue's paths alone."""
-    watched = [word for name in NAMES for word in ("-P", str(root / name))]
+    watched = [word for name in NAMES for word in ("-P", str(root / "catalogue" / name))]
     return subprocess.run(
         [
             "strace",
@@ -112,7 +113,7 @@ def killed_at(folder: Path, old: Path, point: Point) -> str:
         again = subprocess.run([sys.executable, "-c", PROGRAM, str(root)], capture_output=True, text=True, check=False)
         assert again.returncode == 0, f"after {point}: {again.stderr}"
         demand_whole(root, {SCHEMA_VERSION})
-        left = sorted(path.name for path in root.iterdir())
+        left = sorted(path.name for path in (root / "catalogue").iterdir())
         assert left == sorted(("catalogue.db", f"catalogue-{OLD}.db")), f"after {point}: {left}"
         return stood
     finally:
@@ -122,11 +123,11 @@ def killed_at(folder: Path, old: Path, point: Point) -> str:
 
 def demand_whole(root: Path, schemas: set[str]) -> str:
     """Every row in one of these schemas, and a copy that has its name is whole. Returns the schema."""
-    kept = root / f"catalogue-{OLD}.db"
+    kept = root / "catalogue" / f"catalogue-{OLD}.db"
     if kept.exists():
         assert not kept.with_name(f"{kept.name}-journal").exists(), "the copy that has its name is not finished"
         assert looked_at(kept) == OLD
-    found = looked_at(root / "catalogue.db")
+    found = looked_at(catalogue_of(root))
     assert found in schemas, found
     return found
 

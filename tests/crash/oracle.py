@@ -32,7 +32,8 @@ from vault.verify import verify
 __all__ = ["Shift", "World", "check", "check_after_recovery", "check_at_the_end", "committed"]
 
 RECORD = "record.json"
-_ROOT_FILES = {"vault.json", "keyring.json", "intake.lock", "catalogue.db", "catalogue.db-journal"}
+_ROOT_FILES = {"vault.json", "keyring.json", "intake.lock"}
+_CATALOGUE = {"catalogue.db", "catalogue.db-journal"}
 _STATE_ACTIONS = {"erase.intended": "erasing", "erase.failed": "erasing", "erase.done": "erased"}
 
 
@@ -117,8 +118,8 @@ def read_catalogue(vault: Path) -> Catalogue:
     """The committed state. A journal that a crash left beside the database is played back in the copy."""
     with tempfile.TemporaryDirectory() as scratch:
         for name in ("catalogue.db", "catalogue.db-journal"):
-            if (vault / name).exists():
-                shutil.copyfile(vault / name, Path(scratch) / name)
+            if (vault / "catalogue" / name).exists():
+                shutil.copyfile(vault / "catalogue" / name, Path(scratch) / name)
         with closing(sqlite3.connect(Path(scratch) / "catalogue.db")) as database:
             (sound,) = database.execute("PRAGMA integrity_check").fetchone()
             if sound != "ok":
@@ -276,6 +277,8 @@ def _has_a_place(path: Path) -> bool:
     match path.parts:
         case (name,):
             return name in _ROOT_FILES
+        case ("catalogue", name):
+            return name in _CATALOGUE
         case ("incoming", _) | ("register", "log", _):
             return True
         case ("footage", year, month, _, name):

@@ -75,9 +75,9 @@ class Watch(Enum):
             case Watch.ANYWHERE:
                 return ()
             case Watch.STANDING:
-                return (vault / "catalogue.db", vault / "intake.lock")
+                return (vault / "catalogue" / "catalogue.db", vault / "intake.lock")
         parts = [vault / "incoming" / f"{process}-{at}-{name}.part" for at in range(_PARTS_A_RUN) for name in _PART_NAMES]
-        return (*parts, vault / "catalogue.db-journal", vault / "register" / "log" / "000000.jsonl")
+        return (*parts, vault / "catalogue" / "catalogue.db-journal", vault / "register" / "log" / "000000.jsonl")
 
 
 @dataclass(frozen=True)

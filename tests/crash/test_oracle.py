@@ -12,6 +12,7 @@ from tests.crash.nursery import Nursery
 from tests.crash.oracle import check, check_after_recovery, check_at_the_end, committed
 from tests.crash.strace import once
 from tests.crash.world import Shift, World
+from vault.catalogue import catalogue_of
 
 Harm = Callable[[World], None]
 
@@ -41,7 +42,7 @@ def register(world: World) -> Path:
 
 
 def in_catalogue(world: World, statement: str) -> None:
-    with closing(sqlite3.connect(world.vault / "catalogue.db")) as database:
+    with closing(sqlite3.connect(catalogue_of(world.vault))) as database:
         database.execute(statement)
         database.commit()
 
@@ -122,5 +123,5 @@ def test_what_a_recovery_must_clear_away_is_seen(world: World) -> None:
 def test_a_log_that_was_rolled_back_is_seen(world: World) -> None:
     """Fault I1. The catalogue alone is sound: only what it said before tells that something is missing."""
     before = committed(world)
-    shutil.copyfile(world.shift.template / "vault" / "catalogue.db", world.vault / "catalogue.db")
+    shutil.copyfile(catalogue_of(world.shift.template / "vault"), catalogue_of(world.vault))
     assert any("does not go on" in line for line in check(world, before=before))

@@ -9,14 +9,12 @@ from dataclasses import asdict
 
 from dockd.card import CardError
 from dockd.mtp import MtpCard
-from dockd.usb import UsbWatcher, bus_of
+from dockd.usb import watcher_of
 from vault.clock import SystemClock
 
 
 def main() -> None:
-    bus = bus_of("libusb")
-    assert bus is not None
-    watcher = UsbWatcher(bus, SystemClock())
+    watcher = watcher_of("libusb", SystemClock())
     watcher.look()
     (camera,) = watcher.devices()
     said = {"bay": camera.bay, "volume_id": camera.volume_id, "refusal": camera.refusal}

@@ -4,6 +4,8 @@ import os
 import pwd
 import stat
 import subprocess
+import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,10 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files
 
 
 def recording(footage: Path, name: str, owner: pwd.struct_passwd, names: tuple[str, ...]) -> Path:
-    folder = footage / "2026" / "11" / name
+    folder = footage / "2026" / "11" / str(uuid.uuid5(uuid.NAMESPACE_URL, name))
     folder.mkdir(parents=True)
+    for shelf in (footage.parent, footage, folder.parents[1], folder.parent):
+        os.chown(shelf, DOCK.pw_uid, DOCK.pw_gid)
     for file in names:
         (folder / file).write_bytes(b"sealed")
         os.chown(folder / file, owner.pw_uid, DOCK.pw_gid)
@@ -26,11 +30,9 @@ def recording(footage: Path, name: str, owner: pwd.struct_passwd, names: tuple[s
     return folder
 
 
-def taken(footage: Path, tmp_path: Path) -> None:
-    script = tmp_path / "take-custody"
-    text = SCRIPT.read_text().replace("/var/lib/dock-vault/vault/footage", str(footage))
-    script.write_text(text.replace("-user dockd", f"-user {DOCK.pw_name}").replace("-h vault", f"-h {VAULT.pw_name}"))
-    subprocess.run(["sh", script], check=True)
+def taken(footage: Path) -> subprocess.CompletedProcess[str]:
+    words = [SCRIPT, footage.parent, DOCK.pw_name, VAULT.pw_name]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
 def held(path: Path) -> tuple[int, int]:
@@ -41,24 +43,93 @@ def held(path: Path) -> tuple[int, int]:
 @pytest.mark.parametrize("owner", [DOCK, VAULT], ids=["taken in", "restored"])
 def test_a_stored_recording_is_the_vaults_and_nobody_elses_to_change(tmp_path: Path, owner: pwd.struct_passwd) -> None:
     """A restore makes everything as the vault's user, and in the group's modes: without this, the dock could delete all of it."""
-    footage = tmp_path / "footage"
+    footage = tmp_path / "vault" / "footage"
     stored = recording(footage, "a", owner, ("0000.sealed", "record.json"))
     unfinished = recording(footage, "b", DOCK, ("0000.sealed",))
-    taken(footage, tmp_path)
+    assert taken(footage).returncode == 0
     assert {held(path) for path in stored.iterdir()} == {(VAULT.pw_uid, 0o640)}
     assert held(stored) == (VAULT.pw_uid, 0o2750)
     assert held(unfinished) == (DOCK.pw_uid, 0o2770)
     assert held(unfinished / "0000.sealed") == (DOCK.pw_uid, 0o660)
 
 
-def test_keys_that_came_later_are_not_the_docks_to_change(tmp_path: Path) -> None:
-    """`keys-N.json` is made by the vault, in the group's modes, in a folder that was taken into custody long ago."""
-    footage = tmp_path / "footage"
+def test_the_shelves_are_sticky_and_the_vaults(tmp_path: Path) -> None:
+    footage = tmp_path / "vault" / "footage"
+    recording(footage, "a", DOCK, ("0000.sealed", "record.json"))
+    assert taken(footage).returncode == 0
+    for shelf in (footage.parent, footage, footage / "2026", footage / "2026" / "11"):
+        assert held(shelf) == (VAULT.pw_uid, 0o3770)
+
+
+TRICKS = (
+    "os.rename('footage', 'gone')",
+    "os.remove('keyring.json')",
+    "open('keyring.json', 'w')",
+    "os.rename('register', 'gone')",
+    "os.rename('footage/2026', 'footage/2027')",
+)
+
+
+def test_the_vaults_papers_are_the_vaults(tmp_path: Path) -> None:
+    """Who deletes keyring.json takes every key; who renames footage hides every recording."""
+    footage = tmp_path / "vault" / "footage"
+    recording(footage, "a", DOCK, ("0000.sealed", "record.json"))
+    root = footage.parent
+    (root / "register" / "log").mkdir(parents=True)
+    for path in (root / "register", root / "register" / "log"):
+        os.chown(path, VAULT.pw_uid, DOCK.pw_gid)
+    for name in ("vault.json", "keyring.json"):
+        (root / name).write_bytes(b"{}")
+        (root / name).chmod(0o660)
+        os.chown(root / name, VAULT.pw_uid, DOCK.pw_gid)
+    assert taken(footage).returncode == 0
+    assert held(root / "register") == held(root / "register" / "log") == (VAULT.pw_uid, 0o3770)
+    assert held(root / "keyring.json") == held(root / "vault.json") == (VAULT.pw_uid, 0o640)
+    for trick in TRICKS:
+        program = (
+            f"import os; os.chdir({str(root)!r}); os.setgroups([]); os.setgid({DOCK.pw_gid}); os.setuid({DOCK.pw_uid}); {trick}"
+        )
+        tried = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert "PermissionError" in tried.stderr, trick
+
+
+@pytest.mark.parametrize("trick", ["link to a file", "link to a folder", "hard link", "fifo", "another's", "year"])
+def test_nothing_outside_is_ever_changed(tmp_path: Path, trick: str) -> None:
+    """A dock in wrong hands puts something else where its files would be: that is left alone and told, the others are taken."""
+    footage = tmp_path / "vault" / "footage"
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o700)
+    secret = outside / "secret"
+    secret.write_bytes(b"of another")
+    secret.chmod(0o600)
     stored = recording(footage, "a", DOCK, ("0000.sealed", "record.json"))
-    taken(footage, tmp_path)
-    later = stored / "keys-1.json"
-    later.write_bytes(b"{}")
-    os.chown(later, VAULT.pw_uid, DOCK.pw_gid)
-    later.chmod(0o660)
-    taken(footage, tmp_path)
-    assert held(later) == (VAULT.pw_uid, 0o640)
+    crooked = recording(footage, "b", DOCK, ("0000.sealed", "record.json"))
+    target = crooked / "0001.sealed"
+    match trick:
+        case "link to a file":
+            target.symlink_to(secret)
+        case "link to a folder":
+            target.symlink_to(outside)
+        case "hard link":
+            target.hardlink_to(secret)
+        case "fifo":
+            os.mkfifo(target)
+        case "another's":
+            target.write_bytes(b"root's")
+        case "year":
+            (footage / "2027").symlink_to(outside)
+    before = (outside.stat().st_uid, outside.stat().st_mode, secret.stat().st_uid, secret.stat().st_mode)
+    done = taken(footage)
+    assert done.returncode == 1
+    assert done.stderr.startswith("<3>left as it is")
+    assert (outside.stat().st_uid, outside.stat().st_mode, secret.stat().st_uid, secret.stat().st_mode) == before
+    assert {held(path) for path in stored.iterdir()} == {(VAULT.pw_uid, 0o640)}
+
+
+def test_a_name_is_only_a_name(tmp_path: Path) -> None:
+    """Folders are called after their recordings; what has another name is looked at by nobody."""
+    footage = tmp_path / "vault" / "footage"
+    crooked = footage / "2026" / "11" / "x\n-delete"
+    recording(footage, "a", DOCK, ("0000.sealed", "record.json")).rename(crooked)
+    assert taken(footage).returncode == 0
+    assert {held(path)[0] for path in crooked.iterdir()} == {DOCK.pw_uid}

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card import CardFile, CardGone, CardReading, edges_of
+from dockd.card import CardFile, CardGone, CardReading, CardStuck, edges_of
 from dockd.dcim import QUIET_S, read_recordings
 from dockd.mount import MountedCard, MountedReader
 from tests.dockd.hand_clock import HandClock
+from tests.dockd.memory_card import Medium, Path_
 from tests.dockd.real_mounts import tmpfs, unmount
 from vault.errors import ConfigurationError
 from vault.recording import Origin, SegmentClaim
@@ -266,3 +267,16 @@ def test_every_file_is_read_once_or_refused_once(found: dict[str, int], tmp_path
     assert sorted(taken) == sorted(name for name, size_bytes in found.items() if size_bytes)
     assert len(reading.refused) == len(found) - len(taken)
     assert len({(entry.claim.name, entry.claim.identity) for entry in reading.recordings}) == len(reading.recordings)
+
+
+def test_a_camera_that_does_not_answer_refuses_no_file(root: Path) -> None:
+    put(root, "DCIM/100TEST/A.MP4")
+    medium = Medium.of_folder(root)
+    card = medium.open()
+
+    def stick(path: Path_, position: int) -> None:
+        raise CardStuck("The camera's reader has not answered for 110 s.")
+
+    medium.before_read = stick
+    with pytest.raises(CardStuck):
+        read_recordings(card, card.files(), SERIAL, None, HandClock())

@@ -1,5 +1,7 @@
 """The command line as a person meets it: sentences, tables, exit codes."""
 
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -190,6 +192,20 @@ def test_the_doctor_says_what_is_missing_and_what_to_do(pier: Pier, hub: Hub, tm
     lines = {line[6:].partition(":")[0]: line for line in pier.call("doctor").stdout.splitlines()}
     assert "systemctl start dock-erase.socket" in lines["erase"]
     assert "Make it" in lines["cards"]
+
+
+def test_the_doctor_waits_for_an_answer_of_a_reader(pier: Pier) -> None:
+    """A service manager accepts each connection, also where it then can't start what should answer."""
+    path = pier.sockets / "reader"
+    pier.config.write_text(pier.config.read_text() + f'reader_socket = "{path}"\n')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as manager:
+        manager.bind(str(path))
+        manager.listen()
+        threading.Thread(target=lambda: manager.accept()[0].close(), daemon=True).start()
+        done = pier.call("doctor")
+    assert done.returncode == 70
+    assert done.stdout.startswith("look  reader: None answers."), done.stdout
+    assert "systemctl status dock-reader.socket" in done.stdout.splitlines()[0]
 
 
 def test_the_doctor_is_content_with_a_dock_that_runs(pier: Pier) -> None:

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card import CardGone, CardReading, Refused
+from dockd.card import CardGone, CardReading, CardStuck, Refused
 from dockd.manifest import ManifestRefused, chain_findings, read_device, read_recordings
 from dockd.mount import MountedCard
 from tests.dockd.card_maker import CardMaker, MadeRecording
 from tests.dockd.hand_clock import HandClock
+from tests.dockd.memory_card import Medium, Path_
 from tests.dockd.real_mounts import tmpfs, unmount
 from vault.recording import Origin, PrerollClaim, RecordingClaim
 
@@ -531,3 +532,20 @@ def _link(counter: int) -> RecordingClaim:
 
 def _refused(counter: int) -> Refused:
     return Refused(f"BWC0042-{counter:06d}", "manifest.unsigned", "No.")
+
+
+def test_a_camera_that_does_not_answer_refuses_no_recording(camera: CardMaker) -> None:
+    """One time-out is no verdict: else each further recording would be called refused in the vault's log, for good."""
+    chain(camera, 2)
+    medium = Medium.of_folder(camera.root)
+    card = medium.open()
+    device = read_device(card, card.files())
+    assert device is not None
+
+    def stick(path: Path_, position: int) -> None:
+        if path[1] == "BWC0042-000002":
+            raise CardStuck("The camera's reader has not answered for 110 s.")
+
+    medium.before_read = stick
+    with pytest.raises(CardStuck):
+        read_recordings(card, card.files(), device, camera.public_key)

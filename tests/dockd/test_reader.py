@@ -1,23 +1,30 @@
 """The reader apart: a card in another process is the same card, and nothing that happens to that process happens to the dock."""
 
+import contextlib
 import mmap
 import os
 import select
 import signal
+import socket
+import subprocess
 import sys
+import threading
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dockd.approach import Approach
-from dockd.card import CardFile, CardFileChanged, CardGone, CardReadFailed, CardStuck, edges, read_whole
+from dockd.card import CardFile, CardFileChanged, CardGone, CardReadFailed, CardRefused, CardStuck, edges, read_whole
 from dockd.config import DockSettings
 from dockd.mount import MountedCard
 from dockd.reader.card import CameraReader, ReaderCard
+from dockd.reader.child import granted
 from dockd.reader.landlock import Rights, restrict
 from dockd.reader.processes import Readers
-from dockd.reader.wire import Broken, failure_of, failure_words
+from dockd.reader.wire import MARKS_MAX, MESSAGE_MAX, TOLD_MAX, Broken, Line, failure_of, failure_words, file_of, file_words
 from dockd.timeline import SegmentTimeline
 from dockd.volumes import Volume
 from tests.dockd.card_maker import CardMaker
@@ -25,15 +32,27 @@ from tests.dockd.pier import ENOUGH_S, Pier, Service
 from vault.clock import SystemClock
 
 HERE = Path(__file__).parent
+CONFINED = """
+import os, sys
+from dockd.reader.child import confine
+confine({"place": "usb", "bus": "libusb", "key": [1, [2, 3], 47]})
+for path in sys.argv[1:]:
+    try:
+        os.close(os.open(path, os.O_RDWR))
+        print(path)
+    except PermissionError:
+        pass
+"""
+"""A camera's reader that is through with its own work, and says which other files it could open."""
 NEEDS_LANDLOCK = pytest.mark.skipif(
     os.system(f"{sys.executable} -c 'from dockd.reader.landlock import restrict; import sys; sys.exit(not restrict({{}}))'") != 0,
     reason="this kernel has no Landlock",
 )
 
 
-def reader_of(root: Path, *program: str, answer_s: float = ENOUGH_S) -> CameraReader:
+def reader_of(root: Path, *program: str) -> CameraReader:
     readers = Readers(None, (sys.executable, *program)) if program else Readers(None)
-    return CameraReader(readers, {"place": "volume", "roots": [str(root)]}, answer_s=answer_s)
+    return CameraReader(readers, {"place": "volume", "roots": [str(root)]}, SystemClock(), answer_s=ENOUGH_S)
 
 
 @pytest.fixture
@@ -77,7 +96,9 @@ def test_a_card_in_a_reader_is_the_same_card(root: Path) -> None:
             assert taken(far, file, 1 << 20) == content
             assert taken(far, file, 4096) == content
             assert edges(far, file) == edges(near, file)
+            before = reader.answers
             assert read_whole(far, file) == content
+            assert reader.answers >= before + 2, "the opening, and the bytes"
     reader.leave()
 
 
@@ -153,6 +174,8 @@ def test_a_reader_that_is_killed_kills_only_its_card(root: Path) -> None:
         "a negative size",
         "no trouble",
         "nothing",
+        "a name without end",
+        "a folder without end",
         "endless",
         "no JSON",
         "deep JSON",
@@ -168,13 +191,112 @@ def test_a_reader_that_lies_is_a_dead_one(root: Path, lie: str) -> None:
     reader.leave()
 
 
-@pytest.mark.parametrize("lie", ["too many bytes", "no kind", "no facts", "no failure"])
+@pytest.mark.parametrize("lie", ["too many bytes", "no kind", "no facts", "no failure", "long facts", "impossible facts"])
 def test_a_stream_that_lies_is_a_dead_one(root: Path, lie: str) -> None:
     reader = reader_of(root, str(HERE / "lying_reader.py"), lie)
     card = reader.open(root=str(root))
     with card.open(card.files()[0]) as stream, pytest.raises(CardStuck) as caught:
         stream.readinto(memoryview(mmap.mmap(-1, 4096)))
     assert caught.value.code == "reader.died"
+    reader.leave()
+
+
+def test_what_a_reader_tells_for_people_is_cut(root: Path) -> None:
+    """It comes into the vault's log, which is never shortened."""
+    reader = reader_of(root, str(HERE / "lying_reader.py"), "a tale")
+    card = reader.open(root=str(root))
+    files = card.files()
+    assert [(len(entry.code), len(entry.sentence)) for entry in card.trouble] == [(TOLD_MAX, TOLD_MAX)]
+    with card.open(files[0]) as stream:
+        stream.readinto(memoryview(mmap.mmap(-1, 4096)))
+        assert [len(sentence) for sentence in stream.facts().odd] == [TOLD_MAX] * 8
+    reader.leave()
+    failure = failure_of({"code": CardReadFailed.code, "sentence": "s" * 100_000, "hint": "h" * 100_000})
+    assert (len(failure.sentence), len(failure.hint)) == (TOLD_MAX, TOLD_MAX)
+
+
+@pytest.mark.parametrize("pattern", [b"[],", b'{"a":0},', b'"ab",', b"-1234567,", b"[[[[]]]],"], ids=bytes.decode)
+def test_no_message_takes_more_memory_than_there_is(pattern: bytes) -> None:
+    """A reader in wrong hands, and the dock's 1 GiB: the largest message that passes, and the largest that is sent."""
+    for size_bytes in (MESSAGE_MAX - 64, MARKS_MAX * len(pattern) // (sum(map(pattern.count, b"[{,")) + 1)):
+        content = b'{"ok":[' + pattern * (min(size_bytes, MESSAGE_MAX - 64) // len(pattern)) + b"0]}"
+        near, far = socket.socketpair()
+        sender = threading.Thread(target=far.sendall, args=(len(content).to_bytes(4, "big") + content,))
+        sender.start()
+        tracemalloc.start()
+        with contextlib.suppress(Broken):
+            Line(near).receive()
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        sender.join()
+        near.close()
+        far.close()
+        assert peak_bytes < 200 << 20, f"{len(content)} bytes took {peak_bytes}"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8"])
+def test_a_message_is_ascii(encoding: str) -> None:
+    """In another encoding what is counted before the parser sees it would be something else."""
+    with pytest.raises(Broken):
+        near, far = socket.socketpair()
+        with near, far:
+            content = '{"ok": "\u00e9"}'.encode(encoding)
+            far.sendall(len(content).to_bytes(4, "big") + content)
+            Line(near).receive()
+
+
+def test_the_most_that_a_camera_has_can_be_told() -> None:
+    """100,000 files in folders as cameras make them."""
+    files = [
+        file_words(CardFile(("RECORDINGS", f"BWC0042-{n:06}", f"{n % 60:04}.mp4"), 1 << 34, n << 40)) for n in range(100_000)
+    ]
+    near, far = socket.socketpair()
+    with near, far:
+        sender = threading.Thread(target=Line(far).send, args=({"ok": {"files": files, "trouble": []}},))
+        sender.start()
+        told, _ = Line(near).receive()
+        sender.join()
+    assert [file_of(words) for words in told["ok"]["files"][:: len(files) - 1]] == [file_of(files[0]), file_of(files[-1])]
+
+
+def test_a_card_that_has_more_than_can_be_told_is_refused(tmp_path: Path) -> None:
+    """By its own reader, which lives on: it is the card that is at fault."""
+    folder = tmp_path / "card"
+    folder.mkdir()
+    for number in range(900):
+        (folder / (f"{number:03}" + "," * 252)).touch()
+    program = tmp_path / "small.py"
+    program.write_text("from dockd.reader import child, wire\nwire.MARKS_MAX = 200_000\nchild.main()\n")
+    reader = reader_of(folder, str(program))
+    card = reader.open(root=str(folder))
+    with pytest.raises(CardRefused):
+        card.files()
+    assert card.files(("nothing",)) == ()
+    reader.leave()
+
+
+@pytest.mark.parametrize("lie", ["descriptors", "half a word with descriptors"])
+def test_descriptors_that_nobody_asked_for_are_closed(root: Path, lie: str) -> None:
+    """Else a reader takes the dock's last one away from it."""
+    reader = reader_of(root, str(HERE / "lying_reader.py"), lie)
+    reader.open(root=str(root)).close()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(CardStuck) as caught:
+        reader.open(root=str(root)).files()
+    assert caught.value.code == "reader.died"
+    assert len(list(Path("/proc/self/fd").iterdir())) == before - 1, "the line is closed, and all that came over it"
+
+
+@pytest.mark.parametrize("lie", ["a byte now and then", "a stream's byte now and then"])
+def test_an_answer_that_trickles_is_late(root: Path, lie: str) -> None:
+    """Time for each byte would never be over. The whole answer has one deadline."""
+    reader = reader_of(root, str(HERE / "lying_reader.py"), lie)
+    card = reader.open(root=str(root))
+    reader.answer_s = 1.0
+    with pytest.raises(CardStuck) as caught:
+        with card.open(card.files()[0]) as stream:
+            stream.readinto(memoryview(mmap.mmap(-1, 4096)))
+    assert caught.value.code == "card.stuck"
     reader.leave()
 
 
@@ -189,10 +311,11 @@ def test_a_reader_can_not_take_the_shared_memory_away(root: Path) -> None:
 
 def test_a_reader_that_does_not_answer_is_given_up(root: Path, tmp_path: Path) -> None:
     held = str(HERE / "held_reader.py")
-    reader = reader_of(root, held, "device.json", str(tmp_path / "held"), str(tmp_path / "never"), answer_s=0.5)
+    reader = reader_of(root, held, "device.json", str(tmp_path / "held"), str(tmp_path / "never"))
     before = set(children(os.getpid()))
     card = reader.open(root=str(root))
     file = next(file for file in card.files() if file.path[-1] == "device.json")
+    reader.answer_s = 0.5
     with pytest.raises(CardStuck, match="has not answered"):
         card.open(file)
     assert set(children(os.getpid())) <= before
@@ -200,7 +323,7 @@ def test_a_reader_that_does_not_answer_is_given_up(root: Path, tmp_path: Path) -
 
 def test_no_reader_can_be_started(root: Path) -> None:
     with pytest.raises(CardStuck) as caught:
-        CameraReader(Readers(root / "no.sock"), {"place": "volume", "roots": [str(root)]}).open(root=str(root))
+        CameraReader(Readers(root / "no.sock"), {"place": "volume", "roots": [str(root)]}, SystemClock()).open(root=str(root))
     assert caught.value.code == "reader.absent"
 
 
@@ -221,6 +344,47 @@ def test_a_reader_reaches_its_card_and_nothing_else(root: Path, tmp_path: Path) 
     assert "link" not in listed
     assert file in card.files()
     reader.leave()
+
+
+@NEEDS_LANDLOCK
+def test_a_reader_does_not_reach_where_its_dock_works(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service's working directory is /: Python would look for modules there, and the reader be granted all files."""
+    (tmp_path / "dockd").mkdir()
+    (tmp_path / "dockd" / "__init__.py").write_text("raise SystemExit('a module from the working directory')")
+    monkeypatch.chdir(tmp_path)
+    reader = reader_of(root)
+    reader.open(root=str(root)).close()
+    with pytest.raises(CardGone):
+        reader.open(root=str(tmp_path))
+    reader.leave()
+
+
+def test_a_reader_is_granted_its_own_device_and_no_other() -> None:
+    """To write to another camera is to erase it. Who follows the bus opens none at all."""
+
+    def beyond_reading(greeting: dict[str, Any]) -> dict[str, Rights]:
+        return {str(path): rights for path, rights in granted(greeting).items() if rights & ~Rights.READING}
+
+    null = {"/dev/null": Rights.DEVICES}
+    camera = {"place": "usb", "bus": "libusb", "key": [1, [2, 3], 47]}
+    assert beyond_reading(camera) == null | {"/dev/bus/usb/001/047": Rights.DEVICES}
+    assert beyond_reading({"place": "bus", "bus": "libusb"}) == null
+    assert beyond_reading({"place": "usb", "bus": "libusb", "key": [1, [2], "../../sda"]}) == null
+    assert beyond_reading({"place": "volume", "roots": ["/card"]}) == null | {"/card": Rights.CARD}
+    for greeting in (camera, {"place": "bus", "bus": "libusb"}):
+        below_dev = {path: rights for path, rights in granted(greeting).items() if path.is_relative_to("/dev")}
+        assert below_dev[Path("/dev/bus/usb")] == Rights.LISTING
+        assert Path("/dev") not in below_dev
+    assert not {Path("/"), Path()} & set(granted(camera))
+
+
+@NEEDS_LANDLOCK
+def test_a_confined_reader_writes_to_no_other_device() -> None:
+    """Whatever its user may open."""
+    said = subprocess.run(
+        [sys.executable, "-c", CONFINED, "/dev/zero", "/dev/full", "/dev/null"], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.split() == ["/dev/null"]
 
 
 @NEEDS_LANDLOCK
@@ -306,7 +470,7 @@ def test_a_volume_is_read_where_it_is_mounted_and_erased_behind_the_door(tmp_pat
     )
     card = Volume(tmp_path / "cards" / "1-3", "1-3", "VOL-1", "vfat", True)
     folder = Volume(tmp_path / "bays" / "1", "1", "1", "folder", False)
-    approach = Approach(settings, Readers(None))
+    approach = Approach(settings, Readers(None), SystemClock())
     assert approach.volume(folder).writable is None
     docked = approach.volume(card)
     assert docked.writable is not None

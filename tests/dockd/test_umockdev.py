@@ -1,7 +1,7 @@
 """A real camera nobody here wrote: the recording of a Canon, played by umockdev to the machine's own libusb, and dockd on it.
 
 The replay gives the recorded answer to the recorded bytes and an I/O error to all others: that dockd gets an answer proves that
-it asks for exactly what gphoto2 asked for when the recording was made. The camera has no strings to tell over USB.
+it asks for exactly what gphoto2 asked for when the recording was made. Its serial is in what the kernel tells of it.
 """
 
 import json
@@ -38,7 +38,11 @@ def identify(transfers: Path) -> dict[str, Any]:
 
 def test_a_real_camera_is_identified() -> None:
     said = identify(TRANSFERS)
-    assert (said["bay"], said["volume_id"], said["refusal"]) == ("usb 1-1.5.2.3", "USB-04a9-31c0", None)
+    assert (said["bay"], said["volume_id"], said["refusal"]) == (
+        "usb 1-1.5.2.3",
+        "USB-04a9-31c0-C767F1C714174C309255F70E4A7B2EE2",
+        None,
+    )
     device = said["device"]
     assert (device["manufacturer"], device["model"]) == ("Canon Inc.", "Canon PowerShot SX200 IS")
     assert (device["version"], device["serial"]) == ("1-6.0.1.0", "C767F1C714174C309255F70E4A7B2EE2")
@@ -80,3 +84,26 @@ def test_what_the_camera_did_not_finish_is_not_believed(tmp_path: Path) -> None:
         shortened(tmp_path, content, 405, "0C0000000300022001000000"),
     ):
         assert identify(broken)["code"] == "card.stuck"
+
+
+THREADS = """
+from pathlib import Path
+from dockd.usb import find_libraries, watcher_of
+from vault.clock import SystemClock
+
+def threads():
+    return len(list(Path("/proc/self/task").iterdir()))
+
+find_libraries()
+before = threads()
+watcher_of("libusb", SystemClock()).look()
+print(before, threads())
+"""
+
+
+def test_libusb_begins_behind_the_wall() -> None:
+    """It starts a thread, and Landlock shuts off those that are started after it was called, and no other."""
+    replay = ["umockdev-run", f"--device={DEVICE}", "--", sys.executable, "-c", THREADS]
+    ended = subprocess.run(replay, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=True)
+    before, after = map(int, ended.stdout.split())
+    assert (before, after > 1) == (1, True)

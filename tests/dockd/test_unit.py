@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from dockd.daemon import STOP_S
+from dockd.reader.bus import SILENCE_S
 from dockd.reader.card import ANSWER_S
+from dockd.reader.child import BEAT_S
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 SERVICES = sorted(SYSTEMD.glob("*.service"))
@@ -25,7 +27,9 @@ EXPOSURE_MAX = {
     "vault-verify": 0.5,
     "vault-checkpoint": 1.0,
     "vault-backup": 0.5,
+    "vault-alert": 1.0,
     "vault-custody": 1.5,
+    "dock-card-changed@": 2.2,
     "vault-migrate": 0.5,
     "dock-mount@": 5.0,
     "dock-erase@": 5.0,
@@ -80,7 +84,7 @@ def test_it_is_told_and_watched_and_never_given_up() -> None:
     assert setting("Type") == "notify"
     assert setting("NotifyAccess") == "main"
     assert int(setting("WatchdogSec")) > ANSWER_S
-    assert setting("Restart") == "on-failure"
+    assert setting("Restart") == "always"
     for unit in ("dockd.service", "vault-web.service", "dock-page.service"):
         assert setting("StartLimitIntervalSec", unit) == "0"
 
@@ -109,6 +113,27 @@ def test_who_touches_devices_has_no_vault_and_who_has_the_vault_no_devices() -> 
     assert not settings(reader, "ReadWritePaths")
     assert not settings(dock, "DeviceAllow")
     assert settings(dock, "PrivateNetwork") == ["yes"]
+
+
+def test_each_reader_is_a_user_of_its_own() -> None:
+    """One in wrong hands kills no other: three deaths close a port. The instance's name makes the user's."""
+    reader = SYSTEMD / "dock-reader@.service"
+    assert settings(reader, "DynamicUser") == ["yes"]
+    assert settings(reader, "User") == ["dr-%i"]
+    assert settings(reader, "Group") == []
+    assert settings(reader, "SupplementaryGroups") == ["dock-reader"]
+    assert "g dock-reader - -" in (SYSTEMD / "sysusers.conf").read_text().splitlines()
+    assert 'GROUP="dock-reader", MODE="0660"' in (SYSTEMD / "udev" / "72-dock-vault-cameras.rules").read_text()
+    assert "gid=$group,umask=0007" in (SYSTEMD / "libexec" / "card-mount").read_text()
+
+
+def test_a_deadly_port_is_remembered_over_a_crash() -> None:
+    """Fault G3. An orderly stop empties what was remembered itself."""
+    assert setting("RuntimeDirectoryPreserve") == "restart"
+
+
+def test_the_bus_is_given_up_before_the_watchdog_would() -> None:
+    assert BEAT_S * 3 < SILENCE_S < int(setting("WatchdogSec"))
 
 
 def test_hotplug_reaches_the_reader() -> None:
@@ -165,3 +190,12 @@ def test_a_service_that_sees_no_kernel_settings_is_told_the_boot(unit: Path) -> 
     """The clock guard asks for it, and ProcSubset=pid hides it."""
     assert settings(unit, "ProcSubset") == ["pid"]
     assert settings(unit, "Environment") == ["BOOT_ID=%b"]
+
+
+def test_the_target_wants_all_that_is_enabled() -> None:
+    """What the package enables, and what starting the target starts after a stop, is the same."""
+    wanted = {name for line in settings(SYSTEMD / "dock-vault.target", "Wants") for name in line.split()}
+    enabled = {
+        unit.name for unit in UNITS if "[Install]" in unit.read_text() and unit.suffix != ".target" and "@" not in unit.name
+    }
+    assert enabled <= wanted

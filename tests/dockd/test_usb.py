@@ -8,7 +8,7 @@ import pytest
 import usb.core
 
 from dockd.card import CardGone
-from dockd.usb import UsbAbsent, UsbWatcher, bus_of
+from dockd.usb import UsbAbsent, UsbWatcher, bus_of, watcher_of
 from tests.dockd.usb_quay import UsbQuay
 from vault.clock import SystemClock
 
@@ -85,6 +85,23 @@ def test_a_machine_without_usb_has_no_cameras_and_is_asked_again() -> None:
     assert [watcher.look() for _ in range(3)] == [False, False, False]
     assert watcher.devices() == ()
     assert answers == []
+
+
+def test_a_device_that_the_kernel_knows_is_not_opened_for_its_serial(
+    dock: UsbQuay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who follows the bus may open none."""
+    told = tmp_path / "sys" / "1-2"
+    told.mkdir(parents=True)
+    (told / "serial").write_bytes(b"CAM \xff\n")
+    monkeypatch.setattr("dockd.usb.KERNEL_DEVICES", told.parent)
+    monkeypatch.setattr("dockd.usb._libusb", lambda: usb.core.find(find_all=True, backend=dock.backend))
+    cameras = [dock.plug(tmp_path / "card", "CAM1", port=2), dock.plug(tmp_path / "card", "CAM2", port=3)]
+    watcher = watcher_of("libusb", SystemClock())
+    watcher.look()
+    names = [device.volume_id for device in watcher.devices()]
+    assert names == ["USB-1209-0007-CAM \\udcff", "USB-1209-0007"]
+    assert [camera.calls for camera in cameras] == [[], []]
 
 
 def test_off_is_no_bus_at_all() -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 import structlog
 from structlog.testing import capture_logs
 
-from dockd.bay import Phase
-from dockd.pull import Port
+from dockd.bay import Phase, Vigil
+from dockd.card import SENTENCE_MAX, CardGone, CardTrouble
+from dockd.pull import SAID_MAX, Port
+from dockd.reader.processes import ReaderDied
 from dockd.visit import FIRST_WAIT_S, LONGEST_WAIT_S, PATIENCE, Visit
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.memory_card import Medium, path_of
@@ -92,6 +94,30 @@ def test_failures_are_tried_again_ever_more_slowly(quay: Quay, tmp_path: Path) -
     assert waits.seconds[: times + 1] == doubling
     assert quay.states() == {"BWC0042-000001": "erased"}
     assert len(quay.said("camera.refused")) == 1
+
+
+class Teller:
+    """A keeper whose camera has answered so often."""
+
+    answers = 0
+
+    def leave(self) -> None:
+        """Nothing is held."""
+
+
+def test_a_reader_that_answers_does_not_stand_still(quay: Quay, tmp_path: Path) -> None:
+    """Fault G2. One answer may take nearly as long as the watchdog waits; two slow ones must not restart all bays."""
+    _, medium = card_with(tmp_path / "card", count=1)
+    teller = Teller()
+    visit = Visit("1", Port("VOL-1", medium.open, 1, True, keeper=teller), quay.workplace(), quay.board, Waits(), nothing)
+    vigil = Vigil(120, quay.hand)
+    for _ in range(5):
+        assert vigil.all_is_well([visit.pulse()])
+        quay.hand.sleep(110)
+        teller.answers += 1
+    assert vigil.all_is_well([visit.pulse()])
+    quay.hand.sleep(121)
+    assert not vigil.all_is_well([visit.pulse()])
 
 
 def test_an_unknown_camera_leaves_without_a_word(quay: Quay, tmp_path: Path) -> None:
@@ -200,3 +226,47 @@ def test_a_stop_ends_a_wait(quay: Quay, tmp_path: Path) -> None:
     serve(visit)
     assert len(waits.seconds) == 1
     assert quay.roster.join("2", "BWC0042")
+
+
+def test_a_camera_fills_neither_the_log_nor_the_journal(quay: Quay, tmp_path: Path) -> None:
+    """Fault A13. One that says it is gone whenever it has told its tales can't tell them anew for ever, nor at any length."""
+    maker, medium = card_with(tmp_path / "card", count=1)
+    quay.register(maker)
+    medium.trouble = tuple(
+        CardTrouble((f"{number}", "n" * 9000), "card.other", f"{number} " + "s" * 9000) for number in range(500)
+    )
+
+    def go_and_come(path: tuple[str, ...], position: int) -> None:
+        if path[-1].endswith(".mp4"):
+            raise CardGone("The card is no longer there. " + "s" * 9000)
+
+    medium.before_read = go_and_come
+    states: list[str] = []
+    waits = Waits(nothing, nothing, nothing, lambda: states.append(quay.board.states()[0].message))
+    structlog.reset_defaults()
+    with capture_logs() as told:
+        serve(visit_of(quay, medium, waits))
+    assert len(states[0]) == SENTENCE_MAX
+    assert max(len(entry.get("sentence", "")) for entry in told) == SENTENCE_MAX
+    refused = quay.said("recording.refused")
+    assert len(refused) == SAID_MAX
+    assert max(map(len, refused)) == SENTENCE_MAX
+    assert quay.actions().count("camera.docked") == 5, "each time it came its clock was measured"
+
+
+def test_a_reader_that_dies_at_a_look_again_counts_as_any_other(quay: Quay, tmp_path: Path) -> None:
+    """A card that kills its reader once it is done with, and then whenever it is opened: the third death closes the port."""
+    maker, medium = card_with(tmp_path / "card", count=1)
+    quay.register(maker)
+    messages: list[str] = []
+
+    def die() -> None:
+        raise ReaderDied("The process that read the camera ended.")
+
+    def become_deadly() -> None:
+        medium.before_listing = die
+
+    waits = Waits(become_deadly, nothing, lambda: messages.append(quay.board.states()[0].message))
+    serve(visit_of(quay, medium, waits))
+    assert waits.seconds[:3] == [None, FIRST_WAIT_S, None], "one death at the look again, two in rounds"
+    assert "closed" in messages[0]

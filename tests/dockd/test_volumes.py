@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dockd.volumes import MountWatcher, Volume
-from tests.dockd.real_mounts import mount, tmpfs, unmount
+from tests.dockd.real_mounts import ext4, mount, tmpfs, unmount
 
 WAIT_S = 10
 """How long a test waits before it calls something lost. What is awaited takes milliseconds."""
@@ -94,6 +94,19 @@ def test_many_mounts_at_once_are_all_noticed(tmp_path: Path) -> None:
             for place in mounted:
                 unmount(place, lazily=True)
         seen.wait_for(lambda: not seen.volumes)
+
+
+def test_a_mount_whose_device_is_gone_is_no_card(tmp_path: Path) -> None:
+    """A card that was done with and pulled out stays mounted for a moment; it must not arrive anew as another one."""
+    blocks, bay = tmp_path / "blocks", tmp_path / "cards" / "bay1"
+    blocks.mkdir()
+    with ext4(tmp_path / "card.img", bay):
+        watcher = MountWatcher([bay.parent], filesystems=("ext4",), blocks=blocks)
+        assert watcher.volumes() == ()
+        device = bay.stat().st_dev
+        (blocks / f"{os.major(device)}:{os.minor(device)}").touch()
+        assert [volume.bay for volume in watcher.volumes()] == ["bay1"]
+        assert [volume.bay for volume in MountWatcher([bay.parent], filesystems=("ext4",)).volumes()] == ["bay1"]
 
 
 def test_only_named_file_systems_below_named_roots_count(tmp_path: Path) -> None:

@@ -39,3 +39,10 @@ def here(tmp_path: Path) -> Iterator[Office]:
     with office(tmp_path / "office") as made:
         made.clock.pass_time(3600)
         yield made
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what the machine that tests has set for itself."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)

@@ -139,9 +139,11 @@ class Office:
 
 
 @contextmanager
-def office(folder: Path, people: Sequence[Founder] = PEOPLE, **changes: object) -> Iterator[Office]:
+def office(
+    folder: Path, people: Sequence[Founder] = PEOPLE, *, clock: HandClock | None = None, **changes: object
+) -> Iterator[Office]:
     """A founded vault with its camera registered."""
-    clock = HandClock()
+    clock = clock or HandClock()
     settings = settings_in(folder, **changes)
     found(settings, clock, Founders(tuple(people), ESCROW), CHEAP)
     vault = Vault.open(settings, clock)

@@ -14,6 +14,7 @@ from tests.vault.world import HandClock
 from vault import backup, cases, retention
 from vault.backup import BackedUp, Restored
 from vault.cases import NewCase
+from vault.catalogue import catalogue_of
 from vault.checkpoint import CheckpointRefused, LogKey, parse_checkpoint, verify_since
 from vault.config import VaultSettings
 from vault.confirmation import confirm
@@ -73,7 +74,7 @@ def test_after_the_next_backup_nothing_opens_what_was_destroyed(here: Office, tm
             assert not any(half in content for half in halves), path
             assert b"seen on the street" not in content, path
         assert keys_below(root, other) != []
-    assert not list(here.settings.root.glob("catalogue.db-*"))
+    assert not list((here.settings.root / "catalogue").glob("catalogue.db-*"))
     assert verify(here.vault, quiet_progress).findings == ()
 
 
@@ -180,7 +181,7 @@ def test_the_escrow_alone_opens_a_random_recording_in_the_drill(here: Office) ->
 
 def test_no_key_stands_in_the_catalogue_even_before_a_destruction(here: Office) -> None:
     here.record()
-    connection = sqlite3.connect(here.settings.root / "catalogue.db")
+    connection = sqlite3.connect(catalogue_of(here.settings.root))
     dump = "\n".join(connection.iterdump())
     connection.close()
     assert "halves" not in dump

@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from vault import catalogue
-from vault.catalogue import Catalogue, SchemaNewer, get_meta, set_meta
+from vault.catalogue import Catalogue, SchemaNewer, catalogue_of, get_meta, set_meta
 from vault.durable import make_folder, write_new
 from vault.errors import CatalogueFailed, Failure
 from vault.migration import migrate, upgrade
@@ -77,7 +77,8 @@ def test_no_catalogue_is_a_clear_error(tmp_path: Path, content: bytes | None) ->
 
 def older(root: Path) -> Path:
     """A catalogue as the first program left it, with something in it."""
-    path = root / "catalogue.db"
+    path = catalogue_of(root)
+    path.parent.mkdir()
     migrate(path, "0001")
     with sqlite3.connect(path) as connection:
         connection.execute("INSERT INTO meta VALUES ('kept', 'yes')")
@@ -90,7 +91,7 @@ def test_an_older_catalogue_is_brought_up_and_kept_as_it_was(tmp_path: Path) -> 
     with pytest.raises(CatalogueFailed, match="vault migrate"):
         Catalogue.opened(path)
     kept = upgrade(tmp_path)
-    assert kept == tmp_path / "catalogue-0001.db"
+    assert kept == catalogue_of(tmp_path).with_name("catalogue-0001.db")
     with Catalogue.opened(path).reading() as tx:
         assert get_meta(tx, "kept") == "yes"
     assert Catalogue(kept).schema() == "0001"
@@ -104,25 +105,25 @@ def test_what_a_power_cut_left_of_an_upgrade_spoils_neither_the_copy_nor_the_nex
     """A part and its hot journal from the first attempt; the copy that has its name already gives way to a whole one alone."""
     older(tmp_path)
     for name in (".catalogue-0001.db.part", ".catalogue-0001.db.part-journal", "catalogue-0001.db"):
-        (tmp_path / name).write_bytes(b"half of it" * 1000)
+        catalogue_of(tmp_path).with_name(name).write_bytes(b"half of it" * 1000)
     kept = upgrade(tmp_path)
     assert kept is not None
     assert Catalogue(kept).schema() == "0001"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["catalogue-0001.db", "catalogue.db"]
+    assert sorted(path.name for path in catalogue_of(tmp_path).parent.iterdir()) == ["catalogue-0001.db", "catalogue.db"]
 
 
 def test_a_damaged_catalogue_is_neither_migrated_nor_put_over_its_good_copy(tmp_path: Path) -> None:
     path = older(tmp_path)
     with sqlite3.connect(path) as connection:
         connection.executemany("INSERT INTO meta VALUES (?, ?)", ((str(at), "x" * 900) for at in range(200)))
-    shutil.copy(path, tmp_path / "catalogue-0001.db")
+    shutil.copy(path, catalogue_of(tmp_path).with_name("catalogue-0001.db"))
     good = path.read_bytes()
     # The second half of the rows' pages: the schema's own are at the front.
     path.write_bytes(good[: len(good) // 2] + bytes(4096) * 4 + good[len(good) // 2 + 4 * 4096 :])
     with pytest.raises(CatalogueFailed, match="damaged") as refused:
         upgrade(tmp_path)
     assert "vault rebuild" in refused.value.hint
-    assert (tmp_path / "catalogue-0001.db").read_bytes() == good
+    assert catalogue_of(tmp_path).with_name("catalogue-0001.db").read_bytes() == good
 
 
 def test_an_upgrade_without_room_says_so(tmp_path: Path) -> None:
@@ -137,8 +138,8 @@ def test_an_upgrade_without_room_says_so(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, told)
-    assert Catalogue(tmp_path / "catalogue.db").schema() == "0001"
-    assert not (tmp_path / "catalogue-0001.db").exists()
+    assert Catalogue(catalogue_of(tmp_path)).schema() == "0001"
+    assert not catalogue_of(tmp_path).with_name("catalogue-0001.db").exists()
 
 
 def test_a_newer_catalogue_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_a_newer_catalogue_is_refused_and_left_alone(tmp_path: Path) -> None:
         with pytest.raises(SchemaNewer, match="0999"):
             attempt()
     assert path.read_bytes() == before
-    assert [entry.name for entry in tmp_path.iterdir()] == ["catalogue.db"]
+    assert [entry.name for entry in catalogue_of(tmp_path).parent.iterdir()] == ["catalogue.db"]
 
 
 @pytest.mark.parametrize(("shared", "modes"), [(True, (0o660, 0o2770)), (False, (0o600, 0o700))])

@@ -11,6 +11,7 @@ from tests.vault.note_reader import NotANote, read_note, tree_root
 from tests.vault.office import Office, office
 from vault import catalogue
 from vault.audit import Entry, Head, Tree, leaf_hash
+from vault.catalogue import catalogue_of
 from vault.checkpoint import (
     Checkpoint,
     CheckpointRefused,
@@ -22,9 +23,9 @@ from vault.checkpoint import (
     parse_checkpoint,
     verify_since,
 )
-from vault.errors import Failure
+from vault.errors import Failure, VaultExists
 from vault.vault import Vault
-from vault.witness import WitnessFailed, hand_to, log_key, read_witnessed, sign_head
+from vault.witness import WitnessFailed, hand_to, log_key, new_log_key, read_witnessed, sign_head
 
 SEED = bytes(range(32))
 NAME = "dock-vault/5f0c8f1e-0000-4000-8000-000000000001"
@@ -120,10 +121,10 @@ def test_a_head_that_does_not_go_on_from_the_last_is_not_signed(tmp_path: Path, 
 def test_a_catalogue_older_than_a_signed_head_is_refused_even_by_one_entry(tmp_path: Path) -> None:
     """One entry back looks like a process that died before its commit; the signed head tells them apart."""
     with office(tmp_path) as here:
-        kept = (here.settings.root / "catalogue.db").read_bytes()
+        kept = catalogue_of(here.settings.root).read_bytes()
         entries(here, 1)
         sign_head(here.vault)
-        (here.settings.root / "catalogue.db").write_bytes(kept)
+        catalogue_of(here.settings.root).write_bytes(kept)
         with pytest.raises(Failure, match="were signed"):
             Vault.open(here.settings, here.clock)
 
@@ -171,6 +172,41 @@ def test_without_its_key_nothing_is_signed(tmp_path: Path) -> None:
         here.settings.log_key_path.unlink()
         with pytest.raises(Failure, match="log's key"):
             sign_head(here.vault)
+
+
+def test_a_new_key_goes_on_from_the_head_that_the_lost_one_signed(tmp_path: Path) -> None:
+    """The last note is read with either public key; heads that follow with the new one alone; the log names it."""
+    with office(tmp_path) as here:
+        entries(here, 3)
+        sign_head(here.vault)
+        old = log_key(here.vault).verifier
+        with pytest.raises(VaultExists):
+            new_log_key(here.vault)
+        here.settings.log_key_path.unlink()
+        new = new_log_key(here.vault)
+        (last,) = (here.settings.root / "checkpoints").glob("*.note")
+        assert {read_note(last.read_bytes(), key.text()).size for key in (old, new)} == {Checkpoints(last.parent).newest_size()}
+        entries(here, 2)
+        note = sign_head(here.vault)
+        assert read_note(note, new.text()).root == tree_root(list(here.vault.leaves()))
+        with pytest.raises(CheckpointRefused, match="no valid signature"):
+            parse_checkpoint(note, old)
+        assert [entry["details"]["key"] for entry in here.told("log.key_changed")] == [new.text()]
+
+
+def test_a_new_key_does_not_vouch_for_a_fork(tmp_path: Path) -> None:
+    with office(tmp_path) as here:
+        entries(here, 3)
+        sign_head(here.vault)
+        here.settings.log_key_path.unlink()
+        with here.vault.writing() as tx:
+            tree = Tree()
+            for leaf in here.vault.leaves():
+                tree.append(leaf_hash(leaf + b" "))
+            tx.execute(sa.update(catalogue.log_head).values(peaks=b"".join(tree.peaks)))
+        with pytest.raises(LogForked):
+            new_log_key(here.vault)
+        assert not here.settings.log_key_path.exists()
 
 
 def test_outside_checkpoints_bracket_the_place() -> None:

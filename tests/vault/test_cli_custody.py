@@ -180,6 +180,41 @@ def test_checkpoints_backup_restore_and_the_drill(desk: Desk, tmp_path: Path) ->
     desk.here.reopen()
 
 
+def test_a_new_pc_has_neither_pins_nor_log_key(desk: Desk, tmp_path: Path) -> None:
+    """What the backup lacks on purpose is named, and made anew: the pins by the paper, the log's key as another one."""
+    desk.here.record()
+    (tmp_path / "note").write_text(desk.type("checkpoint").output)
+    lines = desk.done("ceremony", "show").partition("signed by ")[2]
+    old = desk.done("checkpoint", "--key")
+    desk.done("backup", "--to", tmp_path / "b")
+    desk.here.intake.close()
+    desk.here.vault.close()
+    for path in (desk.here.settings.root, desk.here.settings.pins, desk.here.settings.log_key_path):
+        path.rename(tmp_path / f"lost-{path.name}")
+    told = desk.done("restore", "--from", tmp_path / "b")
+    assert "pins.json is not there: put it back, or run `vault ceremony pin`." in told
+    assert "log.key is not there: put it back, or run `vault checkpoint --new-key`." in told
+    refusal = desk.refused("verify")
+    assert (refusal.code, "vault ceremony pin" in refusal.hint) == ("vault.keyring_refused", True)
+    assert lines in desk.done("ceremony", "pin", "--yes")
+    assert "--new-key" in desk.refused("checkpoint").hint
+    new = desk.done("checkpoint", "--new-key")
+    assert (new == old, desk.done("checkpoint", "--key") == new) == (False, True)
+    assert desk.refused("checkpoint", "--new-key").code == "vault.exists"
+    desk.done("drill", by=("ESCROW-A", "ESCROW-B"))
+    desk.done("confirm", by=("Carel", "Petra"))
+    desk.done("checkpoint")
+    assert "--key" in desk.refused("verify", "--since", tmp_path / "note").hint
+    assert "goes on from every checkpoint" in desk.done("verify", "--since", tmp_path / "note", "--key", old)
+    desk.here.reopen()
+
+
+def test_who_may_not_write_the_pins_is_told_how(desk: Desk, tmp_path: Path) -> None:
+    desk.config.write_text(f'root = "{desk.here.settings.root}"\npins = "{tmp_path}/nowhere/pins.json"\n')
+    refusal = desk.refused("ceremony", "pin", "--yes")
+    assert (refusal.code, "after-ceremony" in refusal.hint) == ("config.invalid", True)
+
+
 def test_figures_hold_no_person(desk: Desk, tmp_path: Path) -> None:
     """Proves P62: numbers by month; the accountability report names officials, viewings, deletions."""
     desk.here.record()

@@ -1,6 +1,5 @@
 """The doctor: each line says how it stands, and what to do where it is not well."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,8 @@ from vault.__main__ import commands
 from vault.clock import told_synced
 from vault.doctor import Line, Verdict
 from vault.vault import Vault
+from vault.verify import verify_daily
 from vault.witness import sign_head
-
-
-@pytest.fixture
-def vault(tmp_path: Path) -> Iterator[Vault]:
-    clock = HandClock()
-    with Vault.open(founded(tmp_path, clock), clock) as opened:
-        yield opened
 
 
 def lines(vault: Vault) -> dict[str, Line]:
@@ -37,7 +30,10 @@ def test_every_line_that_is_not_good_says_what_to_do(vault: Vault) -> None:
         "pins",
         "log key",
         "head of the log",
+        "folder",
         "witness",
+        "verify",
+        "units",
         "sweep",
         "backup",
         "drill",
@@ -56,6 +52,47 @@ def test_a_head_grows_old(vault: Vault) -> None:
     when = vault.settings.root / "checkpoints"
     assert lines(vault)["head of the log"].sentence.startswith("Last on ")
     assert len(list(when.glob("*.note"))) == 1
+
+
+def test_a_vault_that_others_may_enter_is_bad(vault: Vault) -> None:
+    root = vault.settings.root
+    assert lines(vault)["folder"].verdict is Verdict.GOOD
+    root.chmod(0o2775)
+    assert lines(vault)["folder"].verdict is Verdict.BAD
+    assert f"chmod o= {root}" in lines(vault)["folder"].advice
+    root.chmod(0o2770)
+    assert "drwxrws---" in lines(vault)["folder"].sentence
+
+
+def test_a_witness_that_is_silent_is_not_one_that_is_not_named(vault: Vault, clock: HandClock) -> None:
+    assert "None is named" in lines(vault)["witness"].sentence
+    vault.settings.witness[:] = ["cat"]
+    assert "took no head yet" in lines(vault)["witness"].sentence
+    sign_head(vault)
+    took = lines(vault)["witness"]
+    assert (took.verdict, took.sentence) == (Verdict.GOOD, "It took a head last on 2026-11-23T18:00:00.000Z.")
+    clock.pass_time(3601)
+    silent = lines(vault)["witness"]
+    assert (silent.verdict, silent.sentence) == (Verdict.LOOK, took.sentence)
+    assert "vault checkpoint" in silent.advice
+
+
+def test_a_daily_check_grows_old_and_its_findings_are_bad(vault: Vault, clock: HandClock) -> None:
+    assert lines(vault)["verify"].verdict is Verdict.LOOK
+    verify_daily(vault, lambda _: None)
+    assert lines(vault)["verify"].verdict is Verdict.GOOD
+    clock.pass_time(48 * 3600 + 1)
+    assert "vault-verify.timer" in lines(vault)["verify"].advice
+    (vault.settings.root / "footage" / "2026" / "11" / "x").mkdir(parents=True)
+    (vault.settings.root / "footage" / "2026" / "11" / "x" / "record.json").write_bytes(b"{}")
+    verify_daily(vault, lambda _: None)
+    bad = lines(vault)["verify"]
+    assert (bad.verdict, "had 1 findings" in bad.sentence, "vault verify" in bad.advice) == (Verdict.BAD, True, True)
+
+
+def test_units_are_told_where_systemd_runs(tmp_path: Path) -> None:
+    (line,) = doctor._units(tmp_path / "nothing")
+    assert (line.verdict, line.sentence) == (Verdict.GOOD, "No service manager here: whoever started the vault looks after it.")
 
 
 def test_a_log_key_that_others_may_read_is_bad(vault: Vault) -> None:

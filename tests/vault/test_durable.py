@@ -3,6 +3,7 @@
 import errno
 import mmap
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,17 @@ def test_a_lock_that_the_disk_refuses_is_a_failure_with_a_sentence(tmp_path: Pat
     (tmp_path / LOCK_NAME).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StorageFailed):
         IntakeLock(tmp_path)
+
+
+@pytest.mark.parametrize(("folder", "file"), [(0o700, 0o600), (0o2770, 0o660), (0o3770, 0o660), (0o2750, 0o640)])
+def test_a_new_file_is_as_open_as_its_folder(tmp_path: Path, folder: int, file: int) -> None:
+    """`keys-N.json` is made in a folder that was taken into custody long ago: the dock reads it and does not write it."""
+    place = tmp_path / "place"
+    place.mkdir()
+    place.chmod(folder)
+    before = os.umask(0o007)
+    try:
+        write_new(place / ".keys.part", place / "keys-1.json", b"{}")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((place / "keys-1.json").stat().st_mode) == file

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.escrow import ALPHABET, BadCode, new_code, paper, picture_svg, read_code
+from vault.escrow import ALPHABET, BadCode, as_typed, new_code, paper, picture_svg, read_code
 
 CODE = new_code(bytes(range(20)))
 
@@ -17,6 +17,14 @@ def test_a_code_is_printed_in_nine_groups_of_four() -> None:
 def test_spaces_small_letters_and_look_alikes_are_forgiven() -> None:
     typed = CODE.lower().replace("-", " ").replace("0", "o").replace("1", "l")
     assert read_code(typed) == read_code(CODE.replace("-", "")) == CODE
+
+
+def test_a_holder_types_the_code_as_they_like_or_another_passphrase() -> None:
+    for typed in (CODE, CODE.replace("-", ""), CODE.lower().replace("-", " ")):
+        assert as_typed(typed) == CODE
+    assert as_typed("words of an escrow") == "words of an escrow"
+    with pytest.raises(BadCode):
+        as_typed(CODE[:-1] + "*")
 
 
 @given(st.integers(0, 35), st.sampled_from(ALPHABET))

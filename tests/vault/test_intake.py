@@ -22,6 +22,7 @@ from tests.vault.world import (
 )
 from vault import catalogue
 from vault.audit import read_leaves
+from vault.catalogue import catalogue_of
 from vault.config import VaultSettings
 from vault.errors import CatalogueFailed, ContentDiffers, EraseRefused, StorageFailed, VaultBusy, VaultFull, VaultReadOnly
 from vault.intake import ChainEnd, Intake
@@ -323,11 +324,11 @@ def test_a_damaged_folder_without_a_row_is_left_for_a_person(settings: VaultSett
 
 def test_a_rolled_back_catalogue_is_refused(settings: VaultSettings, clock: HandClock) -> None:
     """Fault D5: a catalogue older than the register neither erases nor forgets; the error names the way out."""
-    old = (settings.root / "catalogue.db").read_bytes()
+    old = catalogue_of(settings.root).read_bytes()
     with Vault.open(settings, clock) as vault, Intake(vault) as intake:
         stored(intake, claim_of(CONTENTS), CONTENTS, clock)
         stored(intake, claim_of(CONTENTS, 2), CONTENTS, clock)
-    (settings.root / "catalogue.db").write_bytes(old)
+    catalogue_of(settings.root).write_bytes(old)
     with Vault.open(settings, clock) as vault, Intake(vault) as intake:
         with pytest.raises(CatalogueFailed, match="older"):
             intake.recover()

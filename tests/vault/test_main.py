@@ -63,6 +63,15 @@ def test_init_asks_each_person_and_makes_a_sound_vault(tmp_path: Path) -> None:
     assert "Person 2" in run("person", "list", "--config", tmp_path / "vault.toml").output
 
 
+def test_init_looks_for_room_for_the_papers_before_it_makes_anything(tmp_path: Path) -> None:
+    """Codes that can't be written would be codes that nobody has."""
+    words = ("init", "--config", tmp_path / "vault.toml", "--root", tmp_path / "v", "--papers", tmp_path / "papers")
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "ESCROW-B.txt").write_text("another vault's")
+    assert refused(run(*words)).code == "vault.exists"
+    assert not (tmp_path / "v").exists()
+
+
 def test_init_never_touches_a_vault_that_stands(config: Path) -> None:
     before = (config.parent / "vault/keyring.json").read_bytes()
     assert refused(run("init", "--config", config, "--demo")).code == "vault.exists"
@@ -128,7 +137,7 @@ def test_damage_is_named_and_the_exit_code_tells(config: Path) -> None:
 
 def test_a_lost_catalogue_is_rebuilt_and_confirmed(config: Path) -> None:
     take_in(config)
-    (config.parent / "vault/catalogue.db").unlink()
+    (config.parent / "vault/catalogue/catalogue.db").unlink()
     lost = refused(run("list", "--config", config))
     assert (lost.code, "vault rebuild" in lost.hint) == ("vault.catalogue_failed", True)
     assert run("rebuild", "--config", config).exit_code == 0

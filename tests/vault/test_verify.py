@@ -3,15 +3,17 @@
 import os
 import random
 import sqlite3
+import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.vault.world import PASSPHRASES, SERIAL, HandClock, claim_of, files_below, plaintexts, stored
+from tests.vault.world import PASSPHRASES, SERIAL, HandClock, claim_of, files_below, plaintexts, received, stored
 from vault import cameras, catalogue
-from vault.audit import read_leaves
+from vault.audit import Entry, read_leaves
+from vault.catalogue import catalogue_of
 from vault.config import VaultSettings
 from vault.confirmation import confirm, unconfirmed_since
 from vault.errors import (
@@ -32,7 +34,7 @@ from vault.rebuild import rebuild
 from vault.recording import Receipt, State
 from vault.release import open_recording
 from vault.vault import Vault
-from vault.verify import ROUND_DAYS, part_of_day, total_bytes, verify
+from vault.verify import ROUND_DAYS, VERIFIED, part_of_day, total_bytes, verify, verify_daily
 
 CONTENTS = [os.urandom(40_000), os.urandom(20_000)]
 
@@ -47,7 +49,7 @@ def folder_of(vault: Vault, receipt: Receipt) -> Path:
 
 
 def sql(vault: Vault, statement: str) -> None:
-    with sqlite3.connect(vault.settings.root / "catalogue.db") as raw:
+    with sqlite3.connect(catalogue_of(vault.settings.root)) as raw:
         raw.execute(statement)
 
 
@@ -125,7 +127,7 @@ def test_a_rebuilt_catalogue_is_the_one_that_was_lost(settings: VaultSettings, c
             intake.erased(intake.intend_erase(first))
         with vault.reading() as tx:
             rows, known = catalogue.all_recordings(tx), catalogue.all_cameras(tx)
-    (settings.root / "catalogue.db").unlink()
+    catalogue_of(settings.root).unlink()
     assert rebuild(settings, clock).recordings == 2
     with Vault.open(settings, clock) as vault, Intake(vault) as intake:
         with vault.reading() as tx:
@@ -154,10 +156,10 @@ def test_a_rebuild_with_a_hole_in_the_register_is_refused(settings: VaultSetting
         stored(intake, claim_of(CONTENTS), CONTENTS, clock)
     path = settings.root / "register/log/000000.jsonl"
     path.write_bytes(path.read_bytes().split(b"\n", 1)[1])
-    before = (settings.root / "catalogue.db").read_bytes()
+    before = catalogue_of(settings.root).read_bytes()
     with pytest.raises(StorageFailed, match="entry 0"):
         rebuild(settings, clock)
-    assert (settings.root / "catalogue.db").read_bytes() == before
+    assert catalogue_of(settings.root).read_bytes() == before
 
 
 def unlocked(vault: Vault, *names: str) -> list[Unwrapper]:
@@ -246,3 +248,71 @@ def test_the_daily_part_reads_every_recording_once_in_28_days() -> None:
     read = [[day for day in days if part_of_day(recording, day)] for recording in ids]
     assert all(len(on) == 1 for on in read)
     assert len({on[0] for on in read}) == ROUND_DAYS
+
+
+def quiet(_: int) -> None:
+    pass
+
+
+def verified(vault: Vault) -> list[dict[str, object]]:
+    """The details of every daily check that the log tells of."""
+    entries = [parse_object(leaf) for leaf in vault.leaves()]
+    return [entry["details"] for entry in entries if entry["action"] == VERIFIED]
+
+
+def on_its_day(clock: HandClock, receipt: Receipt) -> None:
+    """Let days pass until the recording's turn has come."""
+    while not part_of_day(receipt.recording_id, clock.now().toordinal()):
+        clock.pass_time(86400)
+
+
+def test_the_daily_check_alone_says_in_the_log_how_it_went(vault: Vault, receipt: Receipt, clock: HandClock) -> None:
+    on_its_day(clock, receipt)
+    entries = verify(vault, quiet).log_entries
+    assert verified(vault) == []
+    assert verify_daily(vault, quiet).findings == ()
+    assert verified(vault) == [{"recordings": 1, "files": 3, "log_entries": entries, "findings": 0, "codes": []}]
+    _flip(folder_of(vault, receipt) / "0000.sealed")
+    (folder_of(vault, receipt) / "0001.sealed").unlink()
+    assert len(verify_daily(vault, quiet, ["log.truncated"]).findings) == 2
+    told = verified(vault)[-1]
+    assert (told["findings"], told["codes"]) == (3, ["file.altered", "file.missing", "log.truncated"])
+
+
+def test_a_daily_check_that_breaks_off_is_a_finding(vault: Vault, receipt: Receipt) -> None:
+    register = vault.settings.root / "register/log/000000.jsonl"
+    with vault.writing() as tx:
+        vault.log.append(tx, Entry("test.entered", "test", None, {}))
+    lines = register.read_bytes().splitlines(keepends=True)
+    register.write_bytes(b"".join(lines[:1] + lines[2:]))
+    with pytest.raises(StorageFailed, match="lacks entry 1"):
+        verify_daily(vault, quiet)
+    assert [(told["findings"], told["codes"]) for told in verified(vault)] == [(1, ["vault.storage_failed"])]
+
+
+def test_what_dockd_has_in_hand_is_no_finding_of_the_daily_check(vault: Vault, intake: Intake, clock: HandClock) -> None:
+    """The folder without a row and the part of an intake that goes on; a folder that only looks stored is one."""
+    received(intake, claim_of(CONTENTS), CONTENTS, clock)
+    (vault.store.incoming / "x.part").write_bytes(b"")
+    assert {finding.code for finding in verify(vault, quiet).findings} == {"folder.without_row", "incoming.part"}
+    assert verify_daily(vault, quiet).findings == ()
+    planted = vault.store.footage / "2026/11" / str(uuid.uuid4())
+    planted.mkdir()
+    (planted / "record.json").write_bytes(b"{}")
+    assert [finding.code for finding in verify_daily(vault, quiet).findings] == ["folder.without_row"]
+
+
+def test_entries_that_come_while_the_log_is_read_are_no_findings(vault: Vault, receipt: Receipt) -> None:
+    def enter() -> None:
+        for _ in range(100):
+            with vault.writing() as tx:
+                vault.log.append(tx, Entry("test.entered", "test", None, {}))
+
+    writer = threading.Thread(target=enter)
+    writer.start()
+    found = []
+    while writer.is_alive():
+        found += verify(vault, quiet).findings
+    writer.join()
+    assert found == []
+    assert verify(vault, quiet).log_entries > 100

@@ -18,6 +18,8 @@ from tests.vm.hardware import Hardware
 
 STARTED_S = 30.0
 HANDSHAKE_S = 10.0
+MOVED_S = 120.0
+ASKED_EVERY_S = 0.02
 GREETING = 0
 """The id under which an agent that has just started says so."""
 
@@ -73,6 +75,22 @@ class Machine:
         """Cut the power."""
         self._process.kill()
         self._process.wait()
+
+    def quit(self) -> None:
+        """End QEMU by its own word: all that it holds in memory is written to its images first."""
+        self.qmp("quit")
+        self._process.wait(timeout=STARTED_S)
+
+    def migrate(self, stream: Path) -> None:
+        """Write the memory of a machine that stands still to a file, from which another one can go on."""
+        self.qmp("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
+        self.qmp("migrate", uri=f"exec:cat >{stream}")
+        self._until(lambda: str(self.qmp("query-migrate").get("status")) == "completed", "the migration")
+
+    def wait_incoming(self) -> None:
+        """Until the memory of another machine has come in (`-incoming`); then go on where that one stood."""
+        self._until(lambda: self.qmp("query-status")["status"] != "inmigrate", "the incoming memory")
+        self.qmp("cont")
 
     def wait_ended(self, timeout_s: float) -> None:
         """Until the guest has switched itself off."""
@@ -151,6 +169,15 @@ class Machine:
             name = next(self._names)
             self._agent.sendall(json.dumps({"id": name, **question}).encode() + b"\n")
         return self._wait(lambda: self._answers.pop(name, None), timeout_s + HANDSHAKE_S, what)
+
+    def _until(self, holds: Callable[[], bool], what: str) -> None:
+        """For what QEMU tells only when it is asked."""
+        pause = threading.Event()
+        for _ in range(int(MOVED_S / ASKED_EVERY_S)):
+            if holds():
+                return
+            pause.wait(ASKED_EVERY_S)
+        raise MachineFailed(f"{what}: it did not come to its end in {MOVED_S:.0f} s: {self.last_words()}")
 
     def _wait(self, found: Callable[[], dict[str, Any] | None], timeout_s: float, what: str) -> dict[str, Any]:
         """What `found` finds, asked anew with each message. QEMU's end wakes every waiter."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from device_sim.clock import SystemClock
@@ -26,6 +27,12 @@ QEMU_CAMERA = f"USB-46f4-0004-{QEMU_SERIAL}"
 
 STOPPED_CAMERA = "VOL-CA3D-0066"
 """A DCIM card, named by its volume."""
+
+SWAPPED = ("VOL-CA3D-0067", "VOL-CA3D-0068", "VOL-CA3D-0069")
+"""DCIM cards that are put one after the other into a reader that stays where it is."""
+
+WAITING = "VOL-CA3D-006A"
+"""A DCIM card that is docked while the vault's disk is full."""
 
 SLOW_BYTES_PER_S = 2_000_000
 """A card that is read in some seconds, so that it can be pulled out in the middle."""
@@ -57,6 +64,8 @@ class Stage:
     clock: Clock
     stopped: dict[str, bytes] = field(default_factory=dict)
     """What stood on the card whose taking in was stopped."""
+    swapped: dict[str, bytes] = field(default_factory=dict)
+    """What stood on each card that was put into a reader in another's place."""
     footage: dict[str, bytes] = field(default_factory=dict)
     """What stood on QEMU's device, by path."""
 
@@ -81,6 +90,30 @@ class Stage:
             "journalctl -k -b --no-pager | grep -E 'BUG:|Oops|WARNING:|Call Trace|hung task|I/O error.*EXT4'"
         ).output
 
+
+CONFINED = """
+import os, sys
+from pathlib import Path
+from dockd.reader.child import confine
+from dockd.usb import find_libraries, watcher_of
+from vault.clock import SystemClock
+
+find_libraries()
+assert len(list(Path("/proc/self/task").iterdir())) == 1, "a thread from before the wall stands outside of it"
+bus, address = map(int, sys.argv[1].split("/")[-2:])
+confine({"place": "usb", "bus": "libusb", "key": [bus, None, address]})
+for node in sys.argv[1:]:
+    for way, flag in (("w", os.O_RDWR), ("r", os.O_RDONLY)):
+        try:
+            os.close(os.open(node, flag))
+            print(node, way)
+        except PermissionError:
+            pass
+watcher = watcher_of("libusb", SystemClock())
+watcher.look()
+print(*(device.volume_id for device in watcher.devices()))
+"""
+"""The reader of the first device that is named, behind its wall: which of all it can open, and what it sees on the bus."""
 
 FIND = "grep -ls {serial} /sys/bus/usb/devices/*/serial | sed 's,/serial,,' | xargs -r readlink -f"
 
@@ -110,6 +143,24 @@ def udev_sees_the_cameras(stage: Stage) -> str:
     return ", ".join(stage.bay(serial) for serial in (FIRST, SECOND))
 
 
+def a_reader_opens_its_own_camera_alone(stage: Stage) -> str:
+    """Its user may open both. Behind its wall it opens one, also for reading, and still sees who stands there."""
+    own, other = (stage.properties(serial)["DEVNAME"] for serial in (FIRST, SECOND))
+    unit = "systemd-run --quiet --wait --pipe -p DynamicUser=yes -p SupplementaryGroups=dock-reader --"
+    said = stage.machine.must(f"{unit} /opt/dock-vault/bin/python -I -c {quote(CONFINED)} {own} {other} /dev/null /dev/zero")
+    *opened, seen = said.splitlines()
+    assert opened == [f"{own} w", f"{own} r", "/dev/null w", "/dev/null r"], said
+    assert [name.rpartition("-")[2] for name in seen.split()] == [FIRST, SECOND], said
+    return f"{own} and not {other}"
+
+
+def users_of_readers(machine: Machine) -> list[str]:
+    """Of each reader that lives, sorted."""
+    units = "systemctl list-units --plain --no-legend 'dock-reader@*' | cut -d' ' -f1"
+    said = machine.must(f'for unit in $({units}); do stat -c %u /proc/"$(systemctl show -P MainPID "$unit")"; done')
+    return sorted(said.split())
+
+
 def dockd_takes_in_over_usb(stage: Stage) -> str:
     """The service starts with two docked. One is torn out in mid-pull, and docked again; the other is not disturbed."""
     station, simulator = stage.station, stage.simulator
@@ -118,6 +169,9 @@ def dockd_takes_in_over_usb(stage: Stage) -> str:
     assert stage.cable.held.wait(HELD_S), f"{FIRST} was not pulled: {station.bays()}"
     torn_in = station.wait_bay(lambda state: state["bay"] == bay)
     assert torn_in["phase"] == "pulling", torn_in
+    users = users_of_readers(stage.machine)
+    assert len(set(users)) == len(users) > 1, f"readers share a user: {users}"
+    assert all(61184 <= int(user) <= 65519 for user in users), f"users that do not come and go: {users}"
     simulator.tell("unplug", FIRST)
     station.wait_bay(lambda state: state["bay"] == bay and state["phase"] == "taken too early")
     simulator.tell("plug", FIRST)
@@ -127,7 +181,7 @@ def dockd_takes_in_over_usb(stage: Stage) -> str:
     for serial in (FIRST, SECOND):
         assert not stage.cameras[serial].left(), f"{serial} still has {sorted(stage.cameras[serial].left())}"
         simulator.tell("unplug", serial)
-    return f"torn out at {torn_in['bytes_done']} of {torn_in['bytes_total']} bytes"
+    return f"torn out at {torn_in['bytes_done']} of {torn_in['bytes_total']} bytes; readers were {', '.join(users)}"
 
 
 def dockd_takes_in_from_qemu(stage: Stage) -> str:
@@ -209,6 +263,86 @@ def a_stop_in_mid_pull_loses_nothing(stage: Stage) -> str:
     return f"stopped at {reading['bytes_done']} of {reading['bytes_total']} bytes within {stopped_s:.1f} s"
 
 
+def another_card_in_the_same_reader(stage: Stage) -> str:
+    """The medium alone is changed. The new card is read, and nothing of the old one's is ever written over it."""
+    machine, station = stage.machine, stage.station
+    station.start()
+    images = [dcim_card(stage, serial, number) for number, serial in enumerate(SWAPPED)]
+    for image in images:
+        attach_file(machine, image.stem, image)
+    insert_stick(machine, images[0].stem)
+    bay = station.wait_phase(SWAPPED[0], "safe to take", 180)["bay"]
+    change_medium(machine, images[1].stem)
+    assert station.wait_phase(SWAPPED[1], "safe to take", 180)["bay"] == bay, "the bay has another name"
+    assert vfat_files(images[1]) == [], vfat_files(images[1])
+    # Before anybody has noticed, somebody asks for the erase.
+    machine.must("udevadm control --stop-exec-queue")
+    before = images[2].read_bytes()
+    change_medium(machine, images[2].stem)
+    refused = machine.must(f"echo {bay} | runuser -u dockd -- python3 -c '{ASK_THE_DOOR}'")
+    assert "another card" in refused, refused
+    machine.must("sync")
+    assert images[2].read_bytes() == before, "the new card was written to"
+    machine.must("udevadm control --start-exec-queue")
+    station.wait_phase(SWAPPED[2], "safe to take", 180)
+    machine.unplug("stick")
+    machine.wait_unplugged("stick")
+    for image in images:
+        machine.qmp("blockdev-del", **{"node-name": image.stem})
+    return f"{bay}: {refused}"
+
+
+ASK_THE_DOOR = (
+    'import socket, sys; door = socket.socket(socket.AF_UNIX); door.connect("/run/dock-vault/erase.sock"); '
+    "door.sendall(sys.stdin.buffer.read()); print(door.recv(4096).decode())"
+)
+STICK_DRIVE = "/machine/peripheral/stick/stick.0/legacy[0]"
+
+
+def dcim_card(stage: Stage, serial: str, number: int) -> Path:
+    """The image of a DCIM card with one clip of its own."""
+    root = stage.folder / f"swapped-{number}"
+    (root / "DCIM" / "100TEST").mkdir(parents=True)
+    clip = hashlib.sha256(serial.encode()).digest() * 4096
+    (root / "DCIM" / "100TEST" / f"CLIP{number:04d}.MP4").write_bytes(clip)
+    stage.swapped[serial] = clip
+    image = stage.folder / f"swapped-{number}.img"
+    vfat_card(root, image, serial.removeprefix("VOL-").replace("-", ""), 16)
+    return image
+
+
+def change_medium(machine: Machine, node: str) -> None:
+    """Open the tray of the reader that stands there, take out what is in it, put another in."""
+    machine.qmp("blockdev-open-tray", id=STICK_DRIVE, force=True)
+    machine.qmp("blockdev-remove-medium", id=STICK_DRIVE)
+    machine.qmp("blockdev-insert-medium", **{"id": STICK_DRIVE, "node-name": node})
+    machine.qmp("blockdev-close-tray", id=STICK_DRIVE)
+
+
+def a_full_disk_keeps_cameras_waiting(stage: Stage) -> str:
+    """Fault C5. Intake stops with the camera untouched and says so; log, sweep and check go on; with room it is taken in."""
+    machine, station = stage.machine, stage.station
+    image = dcim_card(stage, WAITING, len(SWAPPED))
+    before = image.read_bytes()
+    free_bytes = int(machine.must("stat -f -c '%a %S' /var/lib/dock-vault | awk '{print $1 * $2}'"))
+    machine.must(f"fallocate -l {free_bytes - RESERVE_BYTES} /var/lib/dock-vault/ballast")
+    attach_file(machine, image.stem, image)
+    insert_stick(machine, image.stem)
+    full = station.wait_bay(lambda bay: bay["camera"] == WAITING and bay["phase"] == "vault full", 120)
+    for unit in ("vault-checkpoint", "vault-sweep", "vault-verify"):
+        machine.must(f"systemctl start {unit}", 120)
+    machine.must("sync")
+    assert image.read_bytes() == before, "the card was written to"
+    machine.must("rm /var/lib/dock-vault/ballast")
+    station.wait_phase(WAITING, "safe to take", 180)
+    pull_stick(machine, image.stem)
+    return str(full["message"])
+
+
+RESERVE_BYTES = 1 << 20
+"""What the guest's settings keep for the log and for viewing."""
+
+
 def nobody_reaches_what_is_not_theirs(stage: Stage) -> str:
     """Ruling 13: what is stored the dock can read and not delete; a reader sees cards and no vault; the keys are root's."""
     machine = stage.machine
@@ -224,7 +358,11 @@ def nobody_reaches_what_is_not_theirs(stage: Stage) -> str:
             "sh -c 'echo >>/etc/dock-vault/keys/pins.json'",
             "cat /etc/dock-vault/keys/log.key",
         ),
-        "dock-reader": (f"cat {stored}/record.json", "ls /var/lib/dock-vault/vault", "cat /etc/dock-vault/keys/pins.json"),
+        "nobody -G dock-reader": (
+            f"cat {stored}/record.json",
+            "ls /var/lib/dock-vault/vault",
+            "cat /etc/dock-vault/keys/pins.json",
+        ),
         "vault": ("sh -c 'echo >>/etc/dock-vault/keys/pins.json'", "cat /run/dock-vault/reader.sock"),
     }
     for user, commands in refusals.items():
@@ -384,6 +522,9 @@ def the_vault_holds_it_all(stage: Stage) -> str:
     assert clips == sorted(stage.footage.values()), "QEMU's files are not held as they were"
     clips = sorted(content for files in opened(held, STOPPED_CAMERA).values() for content in files.values())
     assert clips == sorted(stage.stopped.values()), "the card whose taking in was stopped is not held as it was"
+    for serial, clip in stage.swapped.items():
+        held_clips = [content for files in opened(held, serial).values() for content in files.values()]
+        assert held_clips == [clip], f"{serial} is not held as it was"
     return said
 
 
@@ -400,10 +541,13 @@ def opened(held: list[Held], camera: str) -> dict[str, dict[str, bytes]]:
 
 SCENARIOS: tuple[Callable[[Stage], str], ...] = (
     udev_sees_the_cameras,
+    a_reader_opens_its_own_camera_alone,
     dockd_takes_in_over_usb,
     dockd_takes_in_from_qemu,
     dockd_takes_in_a_card,
     a_stop_in_mid_pull_loses_nothing,
+    another_card_in_the_same_reader,
+    a_full_disk_keeps_cameras_waiting,
     nobody_reaches_what_is_not_theirs,
     the_services_do_their_work,
     no_plaintext_lies_anywhere,

@@ -25,8 +25,8 @@ class Worn:
     `card` is what stood on it when it was docked.
     """
 
-    def __init__(self, folder: Path, serial: str) -> None:
-        profile = Profile(serial, width=1280, height=720, fps=10, seed=int(serial[-2:]))
+    def __init__(self, folder: Path, serial: str, width: int = 1280, height: int = 720) -> None:
+        profile = Profile(serial, width=width, height=height, fps=10, seed=int(serial[-2:]))
         camera = Camera.create(folder, profile, SystemClock())
         self.folder = folder
         self.serial = serial
@@ -132,3 +132,11 @@ def vfat_files(image: Path) -> list[str]:
     """The names on a FAT volume that nobody has mounted."""
     done = subprocess.run(["mdir", "-/", "-b", "-i", image, "::"], check=True, capture_output=True, text=True)
     return [line.removeprefix("::/") for line in done.stdout.splitlines() if not line.endswith("/")]
+
+
+def vfat_content(image: Path) -> dict[str, bytes]:
+    """Every file on a FAT volume that nobody has mounted."""
+    files = {}
+    for path in vfat_files(image):
+        files[path] = subprocess.run(["mtype", "-i", image, f"::{path}"], check=True, capture_output=True).stdout
+    return files

@@ -4,6 +4,7 @@ Programs and vault come on disks of their own. The vault is founded out here and
 passphrases that the guest never sees.
 """
 
+import copy
 import json
 import shutil
 import subprocess
@@ -59,17 +60,18 @@ class Held:
 
 
 class Station:
-    """Made on this machine in `folder`; `install` brings it into the guest."""
+    """Made on this machine in `folder`; `install` brings it into the guest. `settings`: of a vault that has a past already."""
 
-    def __init__(self, folder: Path, source: Path = REPOSITORY) -> None:
+    def __init__(self, folder: Path, source: Path = REPOSITORY, settings: VaultSettings | None = None) -> None:
         self._folder = folder
         self._source = source
         self._clock = SystemClock()
         self._machine: Machine | None = None
-        self._home = folder / "vault-disk"
-        self._home.mkdir()
-        self._settings = VaultSettings(root=self._home / "vault", pins=folder / "pins.json", reserve_mb=1, lanes=2)
-        found(self._settings, self._clock, Founders.by_function(PASSPHRASES), CHEAP)
+        home = folder / "vault-disk"
+        self._settings = settings or VaultSettings(root=home / "vault", pins=folder / "pins.json", reserve_mb=1, lanes=2)
+        if settings is None:
+            home.mkdir()
+            found(self._settings, self._clock, Founders.by_function(PASSPHRASES), CHEAP)
 
     @property
     def machine(self) -> Machine:
@@ -84,11 +86,18 @@ class Station:
     def install(self, machine: Machine) -> None:
         """Plug the two disks and make the guest a docking PC. The service is not started yet."""
         self._machine = machine
-        images = {"program": self._program_disk(), "vault": _disk(self._home, self._folder / "vault.img", VAULT_DISK)}
+        vault = _disk(self._settings.root.parent, self._folder / "vault.img", VAULT_DISK)
+        images = {"program": self._program_disk(), "vault": vault}
         for slot, (name, image) in enumerate(images.items(), 1):
             attach_file(machine, name, image)
             machine.plug("virtio-blk-pci", f"{name}-disk", drive=name, serial=name, bus=f"port{slot}")
         machine.must(SET_UP.format(now=int(self._clock.now().timestamp())), 300)
+
+    def on(self, machine: Machine) -> "Station":
+        """The same station on another machine, which goes on from a moment of this one's."""
+        other = copy.copy(self)
+        other._machine = machine
+        return other
 
     def start(self) -> None:
         """Until systemd has heard that dockd is ready."""

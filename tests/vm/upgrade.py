@@ -49,7 +49,7 @@ set -e
 mkdir -p /etc/systemd/system/vault-migrate.service.d {SEEN}
 cat >/etc/systemd/system/vault-migrate.service.d/seen.conf <<'END'
 [Service]
-ExecStartPre=+/bin/sh -c 'rm -f {SEEN}/*; cp -p {ROOT}/catalogue* {SEEN}/'
+ExecStartPre=+/bin/sh -c 'rm -f {SEEN}/*; cp -p {ROOT}/catalogue/* {SEEN}/'
 END
 sed -i 's/^# log_level = .*/log_level = "debug"/' /etc/dock-vault/dockd.toml
 sed -i 's/^# reserve_mb = .*/reserve_mb = 300/' /etc/dock-vault/vault.toml
@@ -92,7 +92,7 @@ class Ground:
             pc.must(INSTALL.format(package=f"dock-vault_{OLD_VERSION}.deb"))
             pc.must(SETTLED)
             pc.wait_active(*wanted_units())
-            self.before = looked_at(pc, f"{ROOT}/catalogue.db")
+            self.before = looked_at(pc, f"{ROOT}/catalogue/catalogue.db")
             assert self.before["dockings"] == DOCKINGS, self.before
             pc.power_off()
         with Pc.booted(self.guest, self._disks, self.course) as pc:
@@ -150,8 +150,8 @@ def demand_upgraded(ground: Ground, pc: Pc) -> None:
     """Version, schema, the copy, the administrator's settings, and everything at work."""
     assert pc.must("dpkg-query -W -f '${Version} ${Status}' dock-vault") == f"{VERSION} install ok installed"
     pc.wait_active(*wanted_units())
-    demand_whole(ground, looked_at(pc, f"{ROOT}/catalogue.db"), {ground.new_schema})
-    pc.must(f"cp {ROOT}/catalogue-{ground.old_schema}.db {SEEN}/kept.db && chown vault {SEEN} {SEEN}/kept.db")
+    demand_whole(ground, looked_at(pc, f"{ROOT}/catalogue/catalogue.db"), {ground.new_schema})
+    pc.must(f"cp {ROOT}/catalogue/catalogue-{ground.old_schema}.db {SEEN}/kept.db && chown vault {SEEN} {SEEN}/kept.db")
     demand_whole(ground, looked_at(pc, f"{SEEN}/kept.db"), {ground.old_schema})
     for file, line in (("dockd.toml", 'log_level = "debug"'), ("vault.toml", "reserve_mb = 300")):
         pc.must(f"grep -qx '{line}' /etc/dock-vault/{file}")
@@ -171,7 +171,7 @@ def undisturbed(ground: Ground) -> str:
         upgrading = pool.submit(pc.must, INSTALL.format(package=f"dock-vault_{VERSION}.deb"), 600)
         pc.machine.run(IN_MIGRATION, 600)
         hit_s = ground.clock.monotonic_s()
-        pc.machine.run(f"while test -e {ROOT}/catalogue.db-journal; do sleep 0.02; done", 600)
+        pc.machine.run(f"while test -e {ROOT}/catalogue/catalogue.db-journal; do sleep 0.02; done", 600)
         ground.migration_s = ground.clock.monotonic_s() - hit_s
         said = upgrading.result()
         ground.upgrade_s = ground.clock.monotonic_s() - began_s
@@ -181,7 +181,7 @@ def undisturbed(ground: Ground) -> str:
     return f"{ground.upgrade_s:.1f} s, of which the migration {ground.migration_s:.1f} s"
 
 
-IN_MIGRATION = f"until test -e {ROOT}/catalogue.db-journal; do sleep 0.02; done"
+IN_MIGRATION = f"until test -e {ROOT}/catalogue/catalogue.db-journal; do sleep 0.02; done"
 
 
 def cuts(ground: Ground, count: int) -> str:
@@ -211,7 +211,7 @@ def cut(ground: Ground, fraction: float, *, in_migration: bool) -> str:
         schema = pc.must("cat /opt/dock-vault/schema")
         pc.must(f"chown -R vault {SEEN}")
         stood = demand_whole(ground, looked_at(pc, f"{SEEN}/catalogue.db"), {ground.old_schema, ground.new_schema})
-        demand_whole(ground, looked_at(pc, f"{ROOT}/catalogue.db"), {schema})
+        demand_whole(ground, looked_at(pc, f"{ROOT}/catalogue/catalogue.db"), {schema})
         if pc.machine.run(f"test -e {SEEN}/catalogue-{ground.old_schema}.db").code == 0:
             demand_whole(ground, looked_at(pc, f"{SEEN}/catalogue-{ground.old_schema}.db"), {ground.old_schema})
         assert not pc.complaints(), pc.complaints()

@@ -48,6 +48,15 @@ def test_the_dashboard_shows_every_figure(back: BackOffice) -> None:
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
 
 
+def test_a_vault_that_no_longer_opens_says_so_and_nothing_else(back: BackOffice) -> None:
+    client = TestClient(build_metrics(back.web))
+    assert "\ndock_vault_opens 1.0\n" in client.get("/metrics").text
+    (back.office.settings.root / "keyring.json").unlink()
+    lines = client.get("/metrics").text.splitlines()
+    assert [line for line in lines if not line.startswith("#")] == ["dock_vault_opens 0.0"]
+    assert client.get("/health").status_code == 503
+
+
 def test_ages_count_from_what_was_done(back: BackOffice) -> None:
     def value(name: str) -> float:
         text = TestClient(build_metrics(back.web)).get("/metrics").text

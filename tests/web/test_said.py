@@ -12,6 +12,7 @@ from vault.web import said as module
 from vault.web.said import said
 
 TECHNICAL = {
+    "alerts.not_delivered",
     "catalogue.newer",
     *("failure", "vault.failure", "config.invalid", "vault.not_a_vault", "vault.busy", "vault.storage_failed", "vault.read_only"),
     *("vault.catalogue_failed", "vault.keyring_refused", "vault.content_differs", "vault.read_back_differs"),

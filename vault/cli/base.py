@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from vault.ceremony import LEAST_PASSPHRASE
 from vault.clock import SystemClock, utc_text
 from vault.config import load_vault_settings
 from vault.errors import ConfigurationError, UnknownRecording
-from vault.escrow import read_code
+from vault.escrow import as_typed
 from vault.people import Signed, sign_in
 from vault.policy import ESCROW_HOLDERS
 from vault.vault import Vault
@@ -28,8 +29,6 @@ from vault.vault import Vault
 DEFAULT_CONFIG = "/etc/dock-vault/vault.toml"
 SHORT_ID = 8
 """How much of an id a table shows; every command takes any unambiguous start of it."""
-CODE_DASHES = 8
-"""A code as it is printed has so many; an escrow that was founded with passphrases has those."""
 ZONE = ZoneInfo("Europe/Amsterdam")
 
 out = Console(highlight=False, markup=False)
@@ -79,6 +78,15 @@ def _exactly_two(_: click.Context, __: click.Parameter, value: tuple[str, ...]) 
     return value
 
 
+def demand_key_folder(folder: Path) -> None:
+    """The folder of the pins and the log's key is root's, and opened for one step. Raises ConfigurationError."""
+    if not os.access(folder, os.W_OK):
+        raise ConfigurationError(
+            f"Who runs the vault can't write to {folder}, as it should be.",
+            hint=f"Open it for this step: `chown vault {folder}`. Then `/usr/lib/dock-vault/after-ceremony` closes it.",
+        )
+
+
 def opened(config: Path) -> Vault:
     """The vault that the settings name."""
     return Vault.open(load_vault_settings(config), SystemClock())
@@ -95,12 +103,8 @@ def ask(prompt: str) -> str:
 
 
 def ask_codes() -> dict[str, str]:
-    """Both escrow codes, as they are printed. One that was founded as a passphrase is taken as it is typed. Raises BadCode."""
-    codes = {}
-    for holder in ESCROW_HOLDERS:
-        typed = ask(f"Code of {holder}")
-        codes[holder] = read_code(typed) if typed.count("-") >= CODE_DASHES else typed
-    return codes
+    """Both escrow holders' codes. Raises BadCode."""
+    return {holder: as_typed(ask(f"Code of {holder}")) for holder in ESCROW_HOLDERS}
 
 
 def ask_new(prompt: str, taken: Collection[str] = ()) -> str:

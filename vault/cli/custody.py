@@ -17,6 +17,7 @@ from vault.cli.base import (
     as_option,
     ask_codes,
     config_option,
+    demand_key_folder,
     err,
     json_option,
     local,
@@ -48,7 +49,7 @@ from vault.policy import PURPOSES, Action, Purpose, demand
 from vault.store import read_small
 from vault.vault import Vault
 from vault.viewing import Span, find_viewing, open_viewing
-from vault.witness import log_key, read_witnessed, sign_head
+from vault.witness import log_key, new_log_key, read_witnessed, sign_head
 
 PURPOSE = click.Choice([purpose.value for purpose in Purpose])
 NOTE_LIMIT_BYTES = 64 << 20
@@ -424,10 +425,15 @@ def _about(row: Json, called: dict[str, str]) -> str:
 @click.command("checkpoint")
 @config_option
 @click.option("--key", "only_key", is_flag=True, help="Show the log's public key, for the witness and the paper.")
-def checkpoint(config: Path, only_key: bool) -> None:
+@click.option("--new-key", is_flag=True, help="The log's key is lost: make another one and show its public half.")
+def checkpoint(config: Path, only_key: bool, new_key: bool) -> None:
     """Sign the log's head, hand it to the witness, and show it."""
     with opened(config) as vault:
-        text = log_key(vault).verifier.text() if only_key else sign_head(vault).decode()
+        if new_key:
+            demand_key_folder(vault.settings.log_key_path.parent)
+            text = new_log_key(vault).text()
+        else:
+            text = log_key(vault).verifier.text() if only_key else sign_head(vault).decode()
     click.echo(text.rstrip("\n"))
 
 
@@ -514,6 +520,8 @@ def restore(config: Path, source: Path, witnessed: tuple[Path, ...], yes: bool, 
     out.print(f"{done.rebuilt.recordings} recordings stand again, {done.rebuilt.log_entries} log entries.")
     if done.left_out:
         out.print(f"{len(done.left_out)} were left out: they were destroyed.")
+    if done.rebuilt.unproven:
+        out.print(f"{done.rebuilt.unproven} are unproven: the log has no entry that they were stored so.", style="yellow")
     if done.log_key is not None:
         out.print("The log's key was lost with the old machine. The new one's public key, for the witness and the paper:")
         out.print(done.log_key, soft_wrap=True)

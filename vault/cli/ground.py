@@ -36,7 +36,7 @@ from vault.cli.base import (
 from vault.clock import SystemClock, utc_text
 from vault.config import load_vault_settings
 from vault.confirmation import confirm, unconfirmed_since
-from vault.durable import make_folder, write_new
+from vault.durable import make_folder, remove_file, replace_new, write_new
 from vault.errors import ConfigurationError, VaultExists
 from vault.escrow import new_code, paper
 from vault.founding import found
@@ -47,7 +47,7 @@ from vault.policy import ESCROW_HOLDERS, FUNCTION_NAMES_NL, Action, Function, de
 from vault.rebuild import rebuild
 from vault.release import extract, open_recording
 from vault.store import read_small
-from vault.verify import part_of_day, total_bytes, verify
+from vault.verify import part_of_day, total_bytes, verify, verify_daily
 from vault.witness import log_key, read_witnessed
 
 DEMO_NAME = "demo-passphrases.json"
@@ -70,6 +70,8 @@ def init(config: Path, root: Path | None, papers: Path | None, demo: bool) -> No
     if root is not None:
         _write_settings(config, root)
     settings = load_vault_settings(config)
+    if papers is not None:
+        _demand_place(papers)
     founders = _demo_founders() if demo else _asked_founders()
     vault_id = found(settings, SystemClock(), founders, PassphraseCost())
     out.print(f"The vault {vault_id} stands in {settings.root}.")
@@ -86,10 +88,20 @@ def init(config: Path, root: Path | None, papers: Path | None, demo: bool) -> No
         if papers is None:
             click.echo(f"\n{page}")
         else:
-            make_folder(papers)
-            write_new(papers / f".{holder}.part", papers / f"{holder}.txt", page.encode())
+            replace_new(papers / f".{holder}.part", papers / f"{holder}.txt", page.encode())
     if papers is not None:
         out.print(f"Print {papers}, hand each holder theirs, and destroy the files.")
+
+
+def _demand_place(papers: Path) -> None:
+    """That both papers can be written, before there is a vault whose codes they hold. Raises VaultExists, StorageFailed."""
+    make_folder(papers)
+    for holder in ESCROW_HOLDERS:
+        if (papers / f"{holder}.txt").exists():
+            raise VaultExists(f"{papers} holds a paper of {holder}.", hint="Name a new or empty folder.")
+    # A memory stick with vfat knows no links: what is tried is what will be done.
+    replace_new(papers / ".trial.part", papers / ".trial", b"")
+    remove_file(papers / ".trial")
 
 
 def _write_settings(config: Path, root: Path) -> None:
@@ -277,18 +289,29 @@ def _preroll_text(row: catalogue.RecordingRow) -> str:
     help="A checkpoint as the witness has it: the log is held against it. May be given again.",
 )
 @click.option("--key", help="The log's public key, from the paper; else that of the configured credential.")
-@click.option("--daily", is_flag=True, help="Read one 28th of the recordings, another one each day; all of the log.")
+@click.option(
+    "--daily",
+    is_flag=True,
+    help="Read one 28th of the recordings, another one each day; all of the log. The log then says how it went.",
+)
 def verify_vault(config: Path, notes: tuple[Path, ...], key: str | None, daily: bool) -> None:
-    """Check every sealed file, row and log entry; with --since the log against what a witness holds. Changes nothing."""
+    """Check every sealed file, row and log entry; with --since the log against what a witness holds.
+
+    Changes nothing; the daily check alone enters into the log how it went.
+    """
     with opened(config) as vault:
-        today = vault.clock.now().toordinal()
-        wanted = (lambda recording: part_of_day(recording, today)) if daily else (lambda _: True)
-        with _Bar(total_bytes(vault, wanted)) as (progress, task):
-            verdict = verify(vault, lambda count: progress.advance(task, count), wanted)
-        waiting = unconfirmed_since(vault)
         verifier = LogVerifier.read(key) if key else log_key(vault).verifier if notes else None
         known = [_witnessed(path, verifier) for path in notes] if verifier else []
         altered = verify_since(known, vault.leaves()) if known else []
+        today = vault.clock.now().toordinal()
+        wanted = (lambda recording: part_of_day(recording, today)) if daily else (lambda _: True)
+        with _Bar(total_bytes(vault, wanted)) as (progress, task):
+
+            def advance(count: int) -> None:
+                progress.advance(task, count)
+
+            verdict = verify_daily(vault, advance, [one.code for one in altered]) if daily else verify(vault, advance)
+        waiting = unconfirmed_since(vault)
     for finding in verdict.findings:
         err.print(f"{finding.sentence} [{finding.code}]", style="red")
     for discrepancy in altered:

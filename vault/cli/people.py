@@ -11,6 +11,7 @@ from vault.cli.base import (
     ask_codes,
     ask_new,
     config_option,
+    demand_key_folder,
     json_option,
     local,
     moment,
@@ -188,10 +189,11 @@ def show(config: Path) -> None:
 @config_option
 @click.option("--yes", is_flag=True, help="The two lines were compared with the paper.")
 def pin(config: Path, yes: bool) -> None:
-    """Pin the two signers whom the keyring names (administrator, after a signer changed)."""
+    """Pin the two signers whom the keyring names (administrator, after a signer changed or on a new PC)."""
     settings = load_vault_settings(config)
+    demand_key_folder(settings.pins.parent)
     keyring = read_small(settings.root / "keyring.json", KEYRING_LIMIT_BYTES)
-    content = keyholders.pin(keyring, read_small(settings.pins, 65536))
+    content = keyholders.pin(keyring, read_small(settings.pins, 65536) if settings.pins.exists() else None)
     for line in keyholders.fingerprint_lines(read_keyring(keyring)):
         out.print(f"  {line}")
     if not yes:

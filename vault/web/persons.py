@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from vault import keyholders, people, registers
 from vault.ceremony import Appoint, Dismiss, Edit, Enrol, Founder, Leave, SetOfficer
-from vault.escrow import read_code
+from vault.escrow import as_typed
 from vault.keys import PassphraseCost
 from vault.people import Signed
 from vault.policy import ESCROW_HOLDERS, Action, Function, Role
@@ -81,7 +81,7 @@ def change_keyring(visit: Visit) -> Response:
         helpers.append(visit.prove(visit.text("third"), "third_"))
     codes = [visit.text(f"code_{holder}", optional=True) for holder in ESCROW_HOLDERS]
     escrow = [
-        visit.vault.keyring.escrow_private(holder, read_code(code) if code.count("-") >= 8 else code)
+        visit.vault.keyring.escrow_private(holder, as_typed(code))
         for holder, code in zip(ESCROW_HOLDERS, codes, strict=True)
         if code
     ]

@@ -6,12 +6,12 @@ from itertools import islice
 from starlette.responses import Response
 
 from vault.audit import newest_leaves, read_tree
+from vault.dock import ask_dock
 from vault.figures import HEADINGS_EN, HEADINGS_NL, accountability, as_csv, figures, report_csv, report_pdf
 from vault.health import health
 from vault.jsonform import Json, parse_object
 from vault.people import entry
 from vault.policy import Action, demand
-from vault.web.dock import ask_dock
 from vault.web.visit import FormWrong, Routes, Visit
 from vault.web.words import ZONE, local_input
 

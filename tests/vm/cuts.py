@@ -1,0 +1,278 @@
+"""QEMU is killed while a shift is taken in, its camera erased, a sweep destroys and two officials watch.
+
+Each life goes on from one kept moment and is cut at another one of its writes: what was not flushed is lost, kept or torn
+(`volatile.py`). What the disks hold is looked at, the docking PC is restarted on them, the card docked again, and everything must
+have come to its good end (`aftermath.py`). A control shows that the cut does lose what nobody flushed.
+"""
+
+import contextlib
+import random
+import shlex
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.vm.aftermath import Aftermath, unpacked
+from tests.vm.archive import CONDITIONS, FIRST, SECOND, Archive, archive
+from tests.vm.cards import Card, Wearer
+from tests.vm.guest import Guest
+from tests.vm.machine import Machine, MachineFailed
+from tests.vm.outside import Outside
+from tests.vm.prepared import AT_WORK, RESTARTED, SERVICES, Prepared
+from tests.vm.simulator import vfat_content
+from tests.vm.station import Station
+from tests.vm.volatile import Power, VolatileDisk
+from vault.clock import SystemClock
+
+SERIAL = "BWC0071"
+LIFE_S = 240.0
+SETTLED_S = 180.0
+SEGMENTS = 6
+"""How many pieces the viewer asks for in each viewing."""
+
+clock = SystemClock()
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all lives share."""
+
+    prepared: Prepared
+    archive: Archive
+    station: Station
+    card: Card
+
+    @property
+    def aftermath(self) -> Aftermath:
+        return Aftermath(self.archive, self.card)
+
+
+def ground(guest: Guest, folder: Path) -> tuple[Ground, Wearer]:
+    """A docking PC with a past, a card of two recordings and its camera, and the two moments that lives go on from."""
+    wearer = Wearer(folder, SERIAL)
+    made = archive(folder, {SERIAL: wearer.worn.public_key})
+    card = wearer.wear(folder / "card.img")
+    station = Station(folder, settings=made.settings)
+    with Outside() as outside:
+        prepared = Prepared.make(guest, folder, made, station, outside.port)
+    return Ground(prepared, made, station, card), wearer
+
+
+class Life:
+    """One machine that goes on from AT_WORK: everything at once, until the power is gone or all of it is done."""
+
+    def __init__(self, on: Ground, folder: Path, outside: Outside) -> None:
+        self._on = on
+        self._folder = folder
+        self._outside = outside
+        self.failures: list[str] = []
+
+    def live(self, cut_after: int | None) -> tuple[VolatileDisk, VolatileDisk, Power]:
+        """The disks of the vault and of the card, without power; what they hold is asked of them."""
+        power = Power(cut_after)
+        vault = VolatileDisk(self._on.prepared.vault_at_work, self._folder / "vault.sock", power)
+        card = VolatileDisk(self._on.card.image, self._folder / "card.sock", power)
+        self._outside.forget()
+        with vault, card, self._on.prepared.machine(AT_WORK, self._folder, vault) as machine:
+            machine.must(f"echo {self._outside.port} >/run/outside")
+            machine.qmp("blockdev-add", **card.options("card"))
+            machine.plug("usb-storage", "stick", drive="card", bus="xhci.0", removable=True)
+            work = [self._spawn(self._sweep, machine), self._spawn(self._watch, machine), self._spawn(self._dock, machine)]
+            if cut_after is None:
+                for thread in work:
+                    thread.join(LIFE_S)
+            else:
+                power.gone.wait(LIFE_S)
+            machine.kill()
+            power.cut()
+        return vault, card, power
+
+    def _spawn(self, do: Callable[[Machine], None], machine: Machine) -> threading.Thread:
+        def safely() -> None:
+            # A machine without power answers nobody.
+            with contextlib.suppress(MachineFailed, OSError):
+                do(machine)
+
+        thread = threading.Thread(target=safely, daemon=True)
+        thread.start()
+        return thread
+
+    def _dock(self, machine: Machine) -> None:
+        self._on.station.on(machine).wait_phase(SERIAL, "safe to take", LIFE_S)
+
+    def _sweep(self, machine: Machine) -> None:
+        self._say(machine, "systemctl start vault-sweep")
+
+    def _watch(self, machine: Machine) -> None:
+        secrets = self._on.archive.secrets
+        for viewing in self._on.archive.viewings:
+            words = ["watch", viewing, self._on.archive.watched, str(SEGMENTS), FIRST, secrets[FIRST], SECOND, secrets[SECOND]]
+            self._say(machine, f"/opt/dock-vault/bin/python /usr/local/sbin/viewer.py {shlex.join([*words, *CONDITIONS])}")
+
+    def _say(self, machine: Machine, command: str) -> None:
+        done = machine.run(command, LIFE_S)
+        if done.code:
+            self.failures.append(done.output)
+
+
+@dataclass(frozen=True)
+class Options:
+    """`lanes`: machines at once; `real`: every so many recoveries boot for real."""
+
+    cuts: int
+    lanes: int
+    seed: int
+    real: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one cut ended."""
+
+    at: int
+    fate: str
+    violations: tuple[str, ...]
+    seconds: float
+
+
+def cut(on: Ground, folder: Path, at: int, chance: random.Random, *, real: bool) -> Ended:
+    """One life, cut at its `at`-th write; what it left is looked at, brought back to work, and looked at again."""
+    began_s = clock.monotonic_s()
+    first, second = folder / "life", folder / "after"
+    first.mkdir()
+    second.mkdir()
+    with Outside() as outside:
+        vault, card, _ = Life(on, first, outside).live(at)
+        notes, shown = outside.notes(), outside.shown()
+        fate = vault.left_behind(folder / "vault.img", chance)
+        card.left_behind(folder / "card.img", chance)
+        found = on.aftermath.at_the_cut(
+            unpacked(folder / "vault.img", folder / "cut"), folder / "vault.img", vfat_content(folder / "card.img")
+        )
+        found += recovered(on, folder, second, outside, real=real)
+        notes += outside.notes()
+    found += on.aftermath.at_the_end(
+        unpacked(folder / "vault-end.img", folder / "end"), vfat_content(folder / "card-end.img"), notes, shown
+    )
+    return Ended(at, fate, tuple(found), clock.monotonic_s() - began_s)
+
+
+def recovered(on: Ground, folder: Path, channels: Path, outside: Outside, *, real: bool) -> list[str]:
+    """The docking PC restarted on what the cut left, and the same card docked again. What went wrong."""
+    power = Power()
+    outside.forget()
+    with (
+        VolatileDisk(folder / "vault.img", channels / "vault.sock", power) as vault,
+        VolatileDisk(folder / "card.img", channels / "card.sock", power) as card,
+        on.prepared.booted(channels, vault) if real else on.prepared.machine(RESTARTED, channels, vault) as machine,
+    ):
+        prologue = "" if real else "date -s '+15 minutes' >/dev/null; mount /var/lib/dock-vault"
+        machine.must(f"set -e; {prologue}\nvouch; echo {outside.port} >/run/outside; systemctl start {SERVICES}", SETTLED_S)
+        machine.qmp("blockdev-add", **card.options("card"))
+        machine.plug("usb-storage", "stick", drive="card", bus="xhci.0", removable=True)
+        try:
+            on.station.on(machine).wait_phase(SERIAL, "safe to take", SETTLED_S)
+            machine.must("systemctl start vault-sweep vault-checkpoint", SETTLED_S)
+        except MachineFailed as failure:
+            journal = machine.run("journalctl -b --no-pager -o cat -n 60 -u 'dock*' -u 'vault*'").output
+            return [f"recovery: {failure}\n{journal}"]
+        finally:
+            machine.must(f"systemctl stop dock-vault.target {SERVICES}; umount /var/lib/dock-vault; sync", SETTLED_S)
+            vault.save(folder / "vault-end.img")
+            card.save(folder / "card-end.img")
+    return []
+
+
+def control(on: Ground, folder: Path) -> str:
+    """The cut loses what nobody flushed, also what had reached the disk, and nothing of what was. Raises AssertionError."""
+    folder.mkdir()
+    power = Power()
+    vault = VolatileDisk(on.prepared.vault_at_work, folder / "vault.sock", power)
+    with vault, on.prepared.machine(AT_WORK, folder, vault) as machine:
+        machine.must(CONTROL)
+        unflushed = vault.unflushed
+        machine.kill()
+        power.cut()
+    assert unflushed, "nothing was un-flushed at the cut"
+    vault.left_behind(folder / "left.img", Losing())
+    unpacked(folder / "left.img", folder / "left")
+    held = {path.name: path.read_bytes() for path in (folder / "left" / "control").iterdir()}
+    whole = b"\x5a" * (256 << 10)
+    assert held.get("flushed") == whole, "what was flushed is lost"
+    assert held.get("direct") != whole, "what had only reached the disk's cache is still there"
+    assert held.get("written") != whole, "what was only written is still there"
+    return f"{unflushed} writes in the disk's cache lost"
+
+
+CONTROL = """\
+set -e
+mkdir /var/lib/dock-vault/control; cd /var/lib/dock-vault/control
+python3 - <<'END'
+import mmap, os
+block = mmap.mmap(-1, 256 << 10); block.write(b"Z" * (256 << 10))
+direct = os.open("direct", os.O_WRONLY | os.O_CREAT | os.O_DIRECT)
+os.posix_fallocate(direct, 0, 256 << 10)
+flushed = os.open("flushed", os.O_WRONLY | os.O_CREAT)
+os.write(flushed, block); os.fsync(flushed)
+folder = os.open(".", os.O_RDONLY); os.fsync(folder); os.fsync(direct)
+os.pwrite(direct, block, 0)
+written = os.open("written", os.O_WRONLY | os.O_CREAT)
+os.write(written, block)
+END
+"""
+
+
+class Losing(random.Random):
+    """Loses every write that it may."""
+
+    def choices(self, *_: object, **__: object) -> list[str]:  # type: ignore[override]
+        return ["lost"]
+
+
+def rehearsal(on: Ground, folder: Path) -> int:
+    """A life that nobody cuts; how many writes and flushes it has. Raises AssertionError where not all of it was done."""
+    folder.mkdir()
+    with Outside() as outside:
+        life = Life(on, folder, outside)
+        _, _, power = life.live(None)
+        assert not life.failures, life.failures
+        shown, notes = len(outside.shown()), len(outside.notes())
+    print(f"a life has {power.count} writes and flushes, {shown} pieces shown, {notes} notes for the witness", flush=True)
+    return power.count
+
+
+def campaign(on: Ground, folder: Path, options: Options) -> int:
+    """A control, and cuts spread over the life, each in a stretch of its own; a word for each. How many had violations."""
+    print(f"control: {control(on, folder / 'control')}", flush=True)
+    writes = rehearsal(on, folder / "whole")
+    chances = [random.Random(f"{options.seed}-{number}") for number in range(options.cuts)]
+    moments = [1 + int((number + chance.random()) * writes / options.cuts) for number, chance in enumerate(chances)]
+    order = list(range(options.cuts))
+    random.Random(options.seed).shuffle(order)
+    tally: Counter[str] = Counter()
+
+    def one(number: int) -> None:
+        with tempfile.TemporaryDirectory(prefix="c-", dir=folder) as place:
+            real = bool(options.real) and order.index(number) % options.real == options.real - 1
+            try:
+                ended = cut(on, Path(place), moments[number], chances[number], real=real)
+            except (AssertionError, MachineFailed, OSError) as error:
+                ended = Ended(moments[number], "", (f"{type(error).__name__}: {error}",), 0)
+        tally["cuts"] += 1
+        tally["booted"] += real
+        tally["violations"] += bool(ended.violations)
+        print(
+            f"{tally['cuts']:4} of {options.cuts}  write {ended.at:5}  {ended.seconds:5.1f} s  "
+            f"{'restarted for real, ' if real else ''}{ended.fate}",
+            *(f"\n     VIOLATION {line}" for line in ended.violations),
+            flush=True,
+        )
+
+    with ThreadPoolExecutor(options.lanes) as pool:
+        list(pool.map(one, order))
+    print(f"{tally['cuts']} power cuts, {tally['booted']} of them restarted for real, {tally['violations']} with violations")
+    return tally["violations"]

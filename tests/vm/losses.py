@@ -1,0 +1,40 @@
+"""`make power-cuts` and `make yanks`: what is lost when the power goes, or a card, on a docking PC at work."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.vm import cuts, yanks
+from tests.vm.__main__ import CACHE
+from tests.vm.guest import Guest
+from vault.clock import SystemClock
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.vm.losses", description=__doc__)
+    parser.add_argument("--cuts", type=int, default=0)
+    parser.add_argument("--yanks", type=int, default=0)
+    parser.add_argument("--lanes", type=int, default=1, help="machines at once, for the cuts")
+    parser.add_argument("--real", type=int, default=10, help="every so many recoveries boot for real")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    clock = SystemClock()
+    began_s = clock.monotonic_s()
+    violations = 0
+    with tempfile.TemporaryDirectory(prefix="loss-") as name:
+        folder = Path(name)
+        on, wearer = cuts.ground(Guest.cached(CACHE), folder)
+        print(f"the docking PC stands after {clock.monotonic_s() - began_s:.1f} s", flush=True)
+        if options.cuts:
+            violations += cuts.campaign(on, folder, cuts.Options(options.cuts, options.lanes, options.seed, options.real))
+        if options.yanks:
+            violations += yanks.campaign(on, wearer, folder, options.yanks, options.seed)
+    print(
+        f"{options.cuts + options.yanks - violations} passed, {violations} failed, {clock.monotonic_s() - began_s:.0f} s in all"
+    )
+    return 1 if violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
