@@ -103,7 +103,7 @@ def discard_unfinished(settings: VaultSettings) -> bool:
 
 def _begun(root: Path) -> bool:
     """Whether `found` stopped on its way: what it makes first is there, and no restore's mark."""
-    return (root / "catalogue.db").exists() and not (root / ".restore.json").exists()
+    return catalogue_of(root).exists() and not (root / ".restore.json").exists()
 
 
 def _write(folder: Path, path: Path, content: bytes) -> None:
