@@ -1,4 +1,4 @@
-"""The life of a docking PC, from `apt-get install` on: `python -m tests.vm.life [PART ...]`, each on a freshly restored machine.
+"""The life of a docking PC, from `apt-get install` on: `python -m tests.vm.life [PART ...]`, each on a Debian that has nothing.
 
 `first_start`: a PC that has nothing, the ceremony by its pages, a camera, a case, a viewing by two, sweep, verify, backup; then
 its power is cut, and from there to "ready for cameras" is measured. `restore`: another PC, from that backup's medium and the two
@@ -39,6 +39,12 @@ PERSONS = {
 OFFICER = ("M. Jansen", "an officer's own long words")
 OLD_VERSION = "0.1.0"
 INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get install -y /mnt/program/{package} </dev/null"
+MEASURED = (
+    "power-on to ready for cameras",
+    "power-on to everything",
+    f"plug to first byte of {CARD}",
+    f"plug to first byte of {USB} over USB/IP",
+)
 BACKUP = "/srv/dock-vault-backup"
 MODES = {
     "/etc/dock-vault/keys": "root:dock-vault 750",
@@ -77,7 +83,7 @@ class Life:
 def first_start(life: Life) -> str:
     """From a Debian that has nothing to the backup, as the documents tell it."""
     disks = life.disks("first")
-    with Pc.restored(life.guest, disks, life.clock) as pc:
+    with Pc.fresh(life.guest, disks, life.course) as pc:
         install(life, pc)
         hold_ceremony(life, pc)
         pc.type(
@@ -99,7 +105,7 @@ def first_start(life: Life) -> str:
     with measured_boot(life, disks) as pc:
         plugged_over_usb(life, pc)
         assert not pc.complaints(), pc.complaints()
-    return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in life.course.measured.items())
+    return ", ".join(f"{name} {life.course.measured[name]:.1f} s" for name in MEASURED)
 
 
 def install(life: Life, pc: Pc) -> None:
@@ -205,7 +211,7 @@ def plug_backup(life: Life, pc: Pc, options: str) -> None:
 def measured_boot(life: Life, disks: Disks) -> Pc:
     """Power on, and wait for nothing but the word of systemd that dockd is ready."""
     began_s = life.course.now_s()
-    pc = Pc.booted(life.guest, disks, life.clock)
+    pc = Pc.booted(life.guest, disks, life.course)
     life.course.step("power-on to a shell", began_s)
     pc.wait_active("dockd.service")
     life.course.step("power-on to ready for cameras", began_s)
@@ -232,9 +238,9 @@ def plugged_over_usb(life: Life, pc: Pc) -> None:
 
 def restore(life: Life) -> str:
     """Another PC, on which the vault's user has another number: one command, the two codes, and two persons' word."""
-    assert life.codes, "restore goes on from first_start"
+    assert life.backup.exists(), "restore goes on from first_start"
     disks = life.disks("second")
-    with Pc.restored(life.guest, disks, life.clock) as pc:
+    with Pc.fresh(life.guest, disks, life.course) as pc:
         pc.must("useradd --system somebody && useradd --system somebody-else")
         install(life, pc)
         plug_backup(life, pc, "ro")

@@ -87,7 +87,7 @@ class Ground:
 
     def prepare(self) -> str:
         """Install the first version over the vault, start the PC with it once more, and keep that moment."""
-        with Pc.restored(self.guest, self._disks, self.clock) as pc:
+        with Pc.fresh(self.guest, self._disks, self.course) as pc:
             pc.must("echo '/dev/disk/by-id/virtio-program /mnt/program ext4 ro,nofail 0 0' >>/etc/fstab")
             pc.must(INSTALL.format(package=f"dock-vault_{OLD_VERSION}.deb"))
             pc.must(SETTLED)
@@ -95,7 +95,7 @@ class Ground:
             self.before = looked_at(pc, f"{ROOT}/catalogue/catalogue.db")
             assert self.before["dockings"] == DOCKINGS, self.before
             pc.power_off()
-        with Pc.booted(self.guest, self._disks, self.clock) as pc:
+        with Pc.booted(self.guest, self._disks, self.course) as pc:
             pc.wait_active(*wanted_units())
             pc.must("sync")
             pc.machine.monitor(f"savevm {SNAPSHOT}")
@@ -105,7 +105,7 @@ class Ground:
         """A copy of the PC, running, a moment before the upgrade."""
         self._count += 1
         disks = self._disks.copied(self._folder / f"u{self._count}")
-        return disks, Pc.booted(self.guest, disks, self.clock, SNAPSHOT)
+        return disks, Pc.booted(self.guest, disks, self.course, SNAPSHOT)
 
 
 def fill(settings: VaultSettings, clock: Clock) -> None:
@@ -206,7 +206,7 @@ def cut(ground: Ground, fraction: float, *, in_migration: bool) -> str:
         where = "migrating" if in_migration else pc.machine.run(STATE, 30).output
         cut_s = ground.clock.monotonic_s() - began_s
         pc.machine.kill()
-    with Pc.booted(ground.guest, disks, ground.clock) as pc:
+    with Pc.booted(ground.guest, disks, ground.course) as pc:
         pc.wait_active(*wanted_units())
         schema = pc.must("cat /opt/dock-vault/schema")
         pc.must(f"chown -R vault {SEEN}")
