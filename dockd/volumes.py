@@ -18,6 +18,7 @@ from watchdog.events import DirCreatedEvent, DirDeletedEvent, DirMovedEvent, Fil
 from watchdog.observers import Observer
 
 from dockd.card import shown
+from dockd.mount import BLOCKS, has_medium
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,14 @@ class MountWatcher:
         watched_folder: Path | None = None,
         rescan_s: float = 60,
         by_uuid: Path = Path("/dev/disk/by-uuid"),
+        blocks: Path = BLOCKS,
     ) -> None:
         self._watched = watched_folder.resolve() if watched_folder is not None else None
         self._roots = [root.resolve() for root in roots] + ([self._watched] if self._watched is not None else [])
         self._filesystems = frozenset(filesystems)
         self._rescan_s = rescan_s
         self._by_uuid = by_uuid
+        self._blocks = blocks
         self._stopping = threading.Event()
         self._wake_lock = threading.Lock()
         self._wake = -1
@@ -107,7 +110,11 @@ class MountWatcher:
                 mount.read_only,
             )
             for mount in mounts.values()
-            if mount.filesystem in self._filesystems and self._is_below_a_root(mount.mountpoint) and _is_on_top(mount)
+            if mount.filesystem in self._filesystems
+            and self._is_below_a_root(mount.mountpoint)
+            and _is_on_top(mount)
+            # Pulled out and still mounted, its name forgotten by udev, it would look like another card that came.
+            and has_medium(mount.device, self._blocks)
         ]
         if self._watched is not None:
             found.extend(_sub_folders(self._watched, mounts))
