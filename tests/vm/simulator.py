@@ -25,8 +25,8 @@ class Worn:
     `card` is what stood on it when it was docked.
     """
 
-    def __init__(self, folder: Path, serial: str) -> None:
-        profile = Profile(serial, width=1280, height=720, fps=10, seed=int(serial[-2:]))
+    def __init__(self, folder: Path, serial: str, width: int = 1280, height: int = 720) -> None:
+        profile = Profile(serial, width=width, height=height, fps=10, seed=int(serial[-2:]))
         camera = Camera.create(folder, profile, SystemClock())
         self.folder = folder
         self.serial = serial
