@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROCESSES ?= $(shell nproc)
 
-.PHONY: run screenshots test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test vm-life upgrade-cuts power-cuts yanks vm-losses deb lock setup clean
+.PHONY: run screenshots test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test vm-life upgrade-cuts kills power-cuts yanks vm-losses deb lock setup clean
 
 run: $(READY)
 	HEADLESS=$(HEADLESS) $(BIN)/python -m tests.demo
@@ -105,6 +105,13 @@ yanks: $(READY) vm-tools
 # A slice of both on one machine that was made ready once.
 vm-losses: $(READY) vm-tools
 	$(LOSSES) --cuts $(or $(CUTS),5) --yanks $(or $(YANKS),5)
+
+# `kill -9` of each unit on the installed guest, at random moments, while cameras are docked. KILLS are for each unit; after EVERY
+# kills of all together everything is looked at.
+KILLS ?= 50
+EVERY ?= 25
+kills: $(READY) vm-tools
+	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.kills --kills $(KILLS) --every $(EVERY)
 
 # The Debian package, in run/. VERSION is an argument; by default it is the project's.
 deb: $(READY)

@@ -32,6 +32,9 @@ from dockd.card import (
 )
 from vault.clock import Clock
 
+BLOCKS = Path("/sys/dev/block")
+"""Where the kernel lists the media that are there now, by device number."""
+
 _PAGE_BYTES = 4096
 """What direct reading asks of offsets and lengths.
 
@@ -222,11 +225,7 @@ class MountedCard:
             return False
         if (now.st_dev, now.st_ino) != (self._identity.st_dev, self._identity.st_ino):
             return False
-        blocks = Path("/sys/dev/block")
-        major, minor = os.major(now.st_dev), os.minor(now.st_dev)
-        # A stick that was pulled out stays mounted until somebody unmounts it, but leaves sysfs at once. Major 0 has
-        # no medium.
-        return major == 0 or not blocks.exists() or (blocks / f"{major}:{minor}").exists()
+        return has_medium(now.st_dev)
 
     def _must_stand(self) -> None:
         if not self._stands():
@@ -425,6 +424,15 @@ def _open_at(name: str, flags: int, folder: int) -> int:
         return os.open(name, flags | os.O_NOATIME, dir_fd=folder)
     except PermissionError:
         return os.open(name, flags, dir_fd=folder)
+
+
+def has_medium(device: int, blocks: Path = BLOCKS) -> bool:
+    """Whether the medium of this device number is still there. Major 0 has none to lose.
+
+    A stick that was pulled out stays mounted until somebody unmounts it, but leaves sysfs at once.
+    """
+    major, minor = os.major(device), os.minor(device)
+    return major == 0 or not blocks.exists() or (blocks / f"{major}:{minor}").exists()
 
 
 def _kind(mode: int) -> str:

@@ -18,6 +18,7 @@ from watchdog.events import DirCreatedEvent, DirDeletedEvent, DirMovedEvent, Fil
 from watchdog.observers import Observer
 
 from dockd.card import shown
+from dockd.mount import BLOCKS, has_medium
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class MountWatcher:
         watched_folder: Path | None = None,
         rescan_s: float = 60,
         by_uuid: Path = Path("/dev/disk/by-uuid"),
-        blocks: Path = Path("/sys/dev/block"),
+        blocks: Path = BLOCKS,
     ) -> None:
         self._watched = watched_folder.resolve() if watched_folder is not None else None
         self._roots = [root.resolve() for root in roots] + ([self._watched] if self._watched is not None else [])
@@ -112,7 +113,8 @@ class MountWatcher:
             if mount.filesystem in self._filesystems
             and self._is_below_a_root(mount.mountpoint)
             and _is_on_top(mount)
-            and self._is_plugged_in(mount)
+            # Pulled out and still mounted, its name forgotten by udev, it would look like another card that came.
+            and has_medium(mount.device, self._blocks)
         ]
         if self._watched is not None:
             found.extend(_sub_folders(self._watched, mounts))
@@ -120,13 +122,6 @@ class MountWatcher:
 
     def _is_below_a_root(self, mountpoint: Path) -> bool:
         return any(root in mountpoint.parents for root in self._roots)
-
-    def _is_plugged_in(self, mount: _Mount) -> bool:
-        """Whether the device still stands there. The mount of a card that was pulled out outlives it, and would pass for
-        another card's: its identifier is gone.
-        """
-        major, minor = os.major(mount.device), os.minor(mount.device)
-        return major == 0 or (self._blocks / f"{major}:{minor}").exists()
 
     def _volume_id(self, mount: _Mount) -> str:
         """By the device number behind each link, as the name in mountinfo may be a mapper's or a container's."""

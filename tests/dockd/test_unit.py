@@ -199,3 +199,34 @@ def test_the_target_wants_all_that_is_enabled() -> None:
         unit.name for unit in UNITS if "[Install]" in unit.read_text() and unit.suffix != ".target" and "@" not in unit.name
     }
     assert enabled <= wanted
+
+
+def calls(name: str) -> set[str]:
+    """The system calls of a group."""
+    if not name.startswith("@"):
+        return {name}
+    lines = analyze("syscall-filter", "--no-pager", name).stdout.splitlines()
+    listed = [line.strip() for line in lines[1:] if line.startswith("    ") and not line.strip().startswith("#")]
+    return set().union(*(calls(listed_name) for listed_name in listed))
+
+
+def may_call(unit: str) -> set[str]:
+    """What the filter of a unit lets through: its lines one after another (systemd.exec(5))."""
+    allowed: set[str] = set()
+    for line in settings(SYSTEMD / unit, "SystemCallFilter"):
+        named = set().union(*(calls(name) for name in line.removeprefix("~").split()))
+        allowed = allowed - named if line.startswith("~") else allowed | named
+    return allowed
+
+
+@needs_systemd
+def test_who_tells_of_the_clock_may_ask_the_kernel_and_nobody_else() -> None:
+    """A later line of the filter takes away what an earlier one gave: asked in vain, the clock would never be vouched for."""
+    assert {"adjtimex", "clock_adjtime"} <= may_call("dock-clock.service")
+    assert "clock_settime" not in may_call("dock-clock.service")
+    assert "adjtimex" not in may_call("vault-sweep.service")
+
+
+@needs_systemd
+def test_a_reader_may_shut_itself_off() -> None:
+    assert {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"} <= may_call("dock-reader@.service")

@@ -151,6 +151,20 @@ def test_a_volume_is_named_by_its_identifier(tmp_path: Path) -> None:
         assert volume.bay == "bay1"
 
 
+def test_a_card_that_was_pulled_out_and_is_still_mounted_is_not_there(tmp_path: Path) -> None:
+    """Its name at udev is gone first: under another name it would be a camera that arrived, and was taken too early."""
+    blocks = tmp_path / "blocks"
+    blocks.mkdir()
+    with ext4(tmp_path / "card.img", tmp_path / "roots" / "bay1") as place:
+        device = place.stat().st_dev
+        entry = blocks / f"{os.major(device)}:{os.minor(device)}"
+        entry.touch()
+        watcher = MountWatcher([tmp_path / "roots"], filesystems=("ext4",), blocks=blocks)
+        assert [volume.bay for volume in watcher.volumes()] == ["bay1"]
+        entry.unlink()
+        assert watcher.volumes() == ()
+
+
 def test_sub_folders_of_the_watched_folder_are_cards(tmp_path: Path) -> None:
     """Links, files and hidden folders are none, and neither is a mount of another file system."""
     watched = tmp_path / "cards"

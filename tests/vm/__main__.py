@@ -12,8 +12,9 @@ from pathlib import Path
 from tests.vm.cable import Cable
 from tests.vm.guest import Guest
 from tests.vm.machine import Machine, MachineFailed
-from tests.vm.scenarios import CARD, FIRST, QEMU_CAMERA, SCENARIOS, SECOND, STOPPED_CAMERA, SWAPPED, WAITING, Stage
+from tests.vm.scenarios import CARD, FIRST, QEMU_CAMERA, SCENARIOS, SECOND
 from tests.vm.simulator import Simulator, Worn
+from tests.vm.stage import DCIM_CAMERAS, Stage
 from tests.vm.station import Station
 from vault.clock import SystemClock
 
@@ -54,7 +55,7 @@ def play(guest: Guest, folder: Path, scenarios: list[Callable[[Stage], str]]) ->
     station = Station(folder)
     for camera in cameras.values():
         station.register(camera.serial, camera.public_key)
-    for dcim in (QEMU_CAMERA, STOPPED_CAMERA, *SWAPPED, WAITING):
+    for dcim in (QEMU_CAMERA, *DCIM_CAMERAS):
         station.register(dcim)
     began_s = clock.monotonic_s()
     with guest.restored(folder) as machine:

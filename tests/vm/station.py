@@ -9,7 +9,9 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from tests.vault.world import CHEAP, PASSPHRASES, plaintexts
 from tests.vm.machine import Machine, MachineFailed
 from vault import cameras, catalogue
 from vault.ceremony import Founders
-from vault.clock import SystemClock
+from vault.clock import MachineClock, SystemClock
 from vault.config import VaultSettings
 from vault.founding import found
 from vault.vault import Vault
@@ -60,18 +62,27 @@ class Held:
 
 
 class Station:
-    """Made on this machine in `folder`; `install` brings it into the guest. `settings`: of a vault that has a past already."""
+    """Made on this machine in `folder`; `install` brings it into the guest.
 
-    def __init__(self, folder: Path, source: Path = REPOSITORY, settings: VaultSettings | None = None) -> None:
+    `founding`: the clock that its founders saw. `settings`: of a vault that has a past already.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        source: Path = REPOSITORY,
+        founding: MachineClock | None = None,
+        settings: VaultSettings | None = None,
+    ) -> None:
         self._folder = folder
         self._source = source
         self._clock = SystemClock()
         self._machine: Machine | None = None
         home = folder / "vault-disk"
-        self._settings = settings or VaultSettings(root=home / "vault", pins=folder / "pins.json", reserve_mb=1, lanes=2)
+        self.settings = settings or VaultSettings(root=home / "vault", pins=folder / "pins.json", reserve_mb=1, lanes=2)
         if settings is None:
             home.mkdir()
-            found(self._settings, self._clock, Founders.by_function(PASSPHRASES), CHEAP)
+            found(self.settings, founding or self._clock, Founders.by_function(PASSPHRASES), CHEAP)
 
     @property
     def machine(self) -> Machine:
@@ -80,13 +91,13 @@ class Station:
 
     def register(self, serial: str, public_key: str = "") -> None:
         """Enrol a camera, before the station is installed. Without a key it is a DCIM camera."""
-        with Vault.open(self._settings, self._clock) as vault, vault.writing() as tx:
+        with Vault.open(self.settings, self._clock) as vault, vault.writing() as tx:
             cameras.register(tx, vault.log, vault.clock, (serial, public_key, "test"), "test")
 
     def install(self, machine: Machine) -> None:
         """Plug the two disks and make the guest a docking PC. The service is not started yet."""
         self._machine = machine
-        vault = _disk(self._settings.root.parent, self._folder / "vault.img", VAULT_DISK)
+        vault = _disk(self.settings.root.parent, self._folder / "vault.img", VAULT_DISK)
         images = {"program": self._program_disk(), "vault": vault}
         for slot, (name, image) in enumerate(images.items(), 1):
             attach_file(machine, name, image)
@@ -135,20 +146,34 @@ class Station:
         self.machine.must("systemctl stop vault-custody.path; umount /var/lib/dock-vault")
         came_back = self._folder / "came-back"
         came_back.mkdir()
-        subprocess.run(
-            ["debugfs", "-R", f"rdump / {came_back}", str(self._folder / "vault.img")], check=True, capture_output=True
-        )
-        settings = self._settings.model_copy(update={"root": came_back / "vault"})
-        with Vault.open(settings, self._clock) as vault:
+        with Vault.open(self._read_out(self._folder / "vault.img", came_back), self._clock) as vault:
             with vault.reading() as tx:
                 rows = catalogue.all_recordings(tx)
             return [Held(row.camera_serial, row.name, row.state, plaintexts(vault, row.id)) for row in rows]
+
+    @contextmanager
+    def copied(self) -> Iterator[Vault]:
+        """The vault as it stands at this moment, opened out here. Its disk in the guest stood still for the copy, and goes on."""
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            image = Path(folder, "vault.img")
+            self.machine.must("fsfreeze -f /var/lib/dock-vault")
+            try:
+                subprocess.run(["cp", "--sparse=always", self._folder / "vault.img", image], check=True)
+            finally:
+                self.machine.must("fsfreeze -u /var/lib/dock-vault")
+            with Vault.open(self._read_out(image, Path(folder)), self._clock) as vault:
+                yield vault
+
+    def _read_out(self, image: Path, folder: Path) -> VaultSettings:
+        """The files of the vault's disk, into a folder; the settings of the vault that then stands there."""
+        subprocess.run(["debugfs", "-R", f"rdump / {folder}", str(image)], check=True, capture_output=True)
+        return self.settings.model_copy(update={"root": folder / "vault"})
 
     def _program_disk(self) -> Path:
         root = self._folder / "program"
         keys = root / "keys"
         keys.mkdir(parents=True)
-        for key in (self._settings.pins, self._settings.log_key_path):
+        for key in (self.settings.pins, self.settings.log_key_path):
             shutil.copy(key, keys / key.name)
         build = [sys.executable, self._source / "systemd" / "build_deb.py", self._folder]
         built = subprocess.run(build, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
