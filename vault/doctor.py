@@ -237,8 +237,7 @@ def _swap(swaps: Path, block: Path) -> Iterator[Line]:
     if not used:
         yield Line("swap", Verdict.GOOD, "There is none.")
     for name in used:
-        identity = block / Path(name).resolve().name / "dm" / "uuid"
-        encrypted = identity.exists() and identity.read_text().startswith("CRYPT-")
+        encrypted = _is_encrypted(_device_below(Path(name), block))
         if encrypted or Path(name).name.startswith("zram"):
             yield Line("swap", Verdict.GOOD, f"{name} is encrypted or in memory.")
         else:
@@ -248,6 +247,26 @@ def _swap(swaps: Path, block: Path) -> Iterator[Line]:
                 f"{name} is not encrypted.",
                 f"Run `swapoff {name}`, and take it out of /etc/fstab or encrypt it.",
             )
+
+
+def _device_below(place: Path, block: Path) -> Path:
+    """The block device of a swap partition, or the one that a swap file lies on."""
+    try:
+        status = place.stat()
+    except OSError:
+        return block / place.name
+    number = status.st_rdev if stat.S_ISBLK(status.st_mode) else status.st_dev
+    device = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
+    return device.resolve() if device.exists() else block / place.resolve().name
+
+
+def _is_encrypted(device: Path) -> bool:
+    """Whether it is dm-crypt, or all that it lies on is (a volume of LVM in LUKS)."""
+    identity = device / "dm" / "uuid"
+    if identity.exists() and identity.read_text().startswith("CRYPT-"):
+        return True
+    below = sorted((device / "slaves").glob("*"))
+    return bool(below) and all(_is_encrypted(one.resolve()) for one in below)
 
 
 def _units(runtime: Path) -> Iterator[Line]:

@@ -72,7 +72,7 @@ def measure(vault: Vault) -> Health:
         ).scalar_one()
         unproven = tx.execute(sa.select(sa.func.count()).where(standing, recording.c.proven.is_(False))).scalar_one()
         entries = read_tree(tx).size
-        told = _last(tx)
+        told = last_told(tx)
         signed, witnessed = (catalogue.get_meta(tx, fact) for fact in (HEAD_SIGNED, HEAD_WITNESSED))
         trusted = catalogue.get_meta(tx, CLOCK_TRUSTED) == "yes"
     return Health(
@@ -98,8 +98,8 @@ def measure(vault: Vault) -> Health:
     )
 
 
-def _last(tx: sa.Connection) -> dict[str, Json]:
-    """Action to the entry that tells of it last."""
+def last_told(tx: sa.Connection) -> dict[str, Json]:
+    """Of a drill, a backup and the daily check: the entry that tells of it last, by its action."""
     marks = [f'"{action}"'.encode() for action in _TOLD]
     found: dict[str, Json] = {}
     for leaf in newest_leaves(tx, LOOK_BACK):

@@ -7,13 +7,15 @@ log's entry, only a pair or the escrow drill can, and a checkpoint of the log he
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from vault import catalogue, registers
 from vault.audit import Entry, Tree, count_leaves, leaf_hash, read_tree
+from vault.clock import utc_moment
 from vault.errors import CannotOpen, StorageFailed, VaultError
+from vault.health import last_told
 from vault.jsonform import Json, parse_object
 from vault.record import LIMIT_BYTES, Record, file_rows, parse_record, recording_row
 from vault.recording import StoredSegment
@@ -63,14 +65,28 @@ def part_of_day(recording_id: str, day: int) -> bool:
     return uuid.UUID(recording_id).int % ROUND_DAYS == day % ROUND_DAYS
 
 
+def due_days(vault: Vault) -> range:
+    """The days whose parts the daily check reads now: today's, and those on which it did not run, at most a whole round."""
+    today = vault.clock.now().toordinal()
+    with vault.reading() as tx:
+        told = last_told(tx).get(VERIFIED)
+    last = utc_moment(str(told["time_utc"])).toordinal() if told is not None else today - 1
+    return range(max(min(last + 1, today), today - ROUND_DAYS + 1), today + 1)
+
+
+def is_due(recording_id: str, days: Iterable[int]) -> bool:
+    return any(part_of_day(recording_id, day) for day in days)
+
+
 def verify_daily(vault: Vault, progress: Progress, beside: Sequence[str] = ()) -> Verdict:
-    """The check of one part of the recordings and all else, and an entry of how it went, also where it could not be finished.
+    """The check of one part of the recordings, of more where a day was missed, and of all else; an entry tells how it went, also
+    where it could not be finished.
 
     It runs beside the services, so what they have in hand is no finding. `beside`: codes of what the caller found besides.
     """
-    today = vault.clock.now().toordinal()
+    days = due_days(vault)
     try:
-        verdict = verify(vault, progress, lambda recording: part_of_day(recording, today))
+        verdict = verify(vault, progress, lambda recording: is_due(recording, days))
     except VaultError as failure:
         _enter(vault, Verdict(0, 0, 0, 0, ()), [*beside, failure.code])
         raise

@@ -130,6 +130,22 @@ def test_swap_is_none_or_encrypted(tmp_path: Path, swaps: list[str], uuid: str |
     assert [line.verdict for line in doctor._swap(table, tmp_path / "block")] == [verdict]
 
 
+def test_swap_in_a_volume_of_an_encrypted_disk_is_encrypted(tmp_path: Path) -> None:
+    """LVM in LUKS, as Debian's installer makes it; one plain disk below is enough to make it a plain one."""
+    table, block = tmp_path / "swaps", tmp_path / "block"
+    table.write_text("Filename Type Size Used Priority\n/dev/dm-7 partition 1 0 -2\n")
+    for name, uuid in (("dm-7", "LVM-swap"), ("dm-8", "CRYPT-LUKS2-disk"), ("sdz9", None)):
+        (block / name / "dm").mkdir(parents=True)
+        if uuid is not None:
+            (block / name / "dm" / "uuid").write_text(uuid)
+    slaves = block / "dm-7" / "slaves"
+    slaves.mkdir()
+    (slaves / "dm-8").symlink_to(block / "dm-8")
+    assert [line.verdict for line in doctor._swap(table, block)] == [Verdict.GOOD]
+    (slaves / "sdz9").symlink_to(block / "sdz9")
+    assert [line.verdict for line in doctor._swap(table, block)] == [Verdict.BAD]
+
+
 def test_the_command_ends_badly_only_for_what_is_bad(tmp_path: Path) -> None:
     clock = HandClock()
     settings = founded(tmp_path, clock)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vault.world import PASSPHRASES, SERIAL, HandClock, claim_of, files_below, plaintexts, received, stored
+from tests.vault.world import PASSPHRASES, SERIAL, HandClock, claim_of, files_below, founded, plaintexts, received, stored
 from vault import cameras, catalogue
 from vault.audit import Entry, read_leaves
 from vault.catalogue import catalogue_of
@@ -34,7 +34,7 @@ from vault.rebuild import rebuild
 from vault.recording import Receipt, State
 from vault.release import open_recording
 from vault.vault import Vault
-from vault.verify import ROUND_DAYS, VERIFIED, part_of_day, total_bytes, verify, verify_daily
+from vault.verify import ROUND_DAYS, VERIFIED, due_days, part_of_day, total_bytes, verify, verify_daily
 
 CONTENTS = [os.urandom(40_000), os.urandom(20_000)]
 
@@ -248,6 +248,20 @@ def test_the_daily_part_reads_every_recording_once_in_28_days() -> None:
     read = [[day for day in days if part_of_day(recording, day)] for recording in ids]
     assert all(len(on) == 1 for on in read)
     assert len({on[0] for on in read}) == ROUND_DAYS
+
+
+def test_the_days_on_which_nothing_was_read_are_made_up_for(tmp_path: Path) -> None:
+    """A docking PC that was off for days does not let recordings pass unread."""
+    clock = HandClock()
+    with Vault.open(founded(tmp_path, clock), clock) as vault:
+        today = clock.now().toordinal()
+        assert due_days(vault) == range(today, today + 1)
+        verify_daily(vault, quiet)
+        assert due_days(vault) == range(today, today + 1)
+        clock.pass_time(3 * 86400)
+        assert due_days(vault) == range(today + 1, today + 4)
+        clock.pass_time(60 * 86400)
+        assert len(due_days(vault)) == ROUND_DAYS
 
 
 def quiet(_: int) -> None:

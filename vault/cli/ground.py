@@ -47,7 +47,7 @@ from vault.policy import ESCROW_HOLDERS, FUNCTION_NAMES_NL, Action, Function, de
 from vault.rebuild import rebuild
 from vault.release import extract, open_recording
 from vault.store import read_small
-from vault.verify import part_of_day, total_bytes, verify, verify_daily
+from vault.verify import due_days, is_due, total_bytes, verify, verify_daily
 from vault.witness import log_key, read_witnessed
 
 DEMO_NAME = "demo-passphrases.json"
@@ -303,8 +303,8 @@ def verify_vault(config: Path, notes: tuple[Path, ...], key: str | None, daily: 
         verifier = LogVerifier.read(key) if key else log_key(vault).verifier if notes else None
         known = [_witnessed(path, verifier) for path in notes] if verifier else []
         altered = verify_since(known, vault.leaves()) if known else []
-        today = vault.clock.now().toordinal()
-        wanted = (lambda recording: part_of_day(recording, today)) if daily else (lambda _: True)
+        days = due_days(vault)
+        wanted = (lambda recording: is_due(recording, days)) if daily else (lambda _: True)
         with _Bar(total_bytes(vault, wanted)) as (progress, task):
 
             def advance(count: int) -> None:
