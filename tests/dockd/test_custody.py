@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import stat
 import subprocess
 import sys
@@ -59,6 +60,39 @@ def test_the_shelves_are_sticky_and_the_vaults(tmp_path: Path) -> None:
     assert taken(footage).returncode == 0
     for shelf in (footage.parent, footage, footage / "2026", footage / "2026" / "11"):
         assert held(shelf) == (VAULT.pw_uid, 0o3770)
+
+
+STEPS_MAX = 40
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("call", ["fchown", "fchmod"])
+def test_what_a_kill_leaves_the_next_run_finishes(tmp_path: Path, call: str) -> None:
+    """A kill at each change in turn: what was given to the vault before its mode was set is not passed over afterwards."""
+    for at in range(1, STEPS_MAX):
+        footage = tmp_path / str(at) / "vault" / "footage"
+        stored = [recording(footage, name, DOCK, ("0000.sealed", "manifest.sealed", "record.json")) for name in ("a", "b")]
+        killing = [
+            "strace",
+            "-f",
+            "-qq",
+            "-o",
+            tmp_path / "trace",
+            "-e",
+            f"trace={call}",
+            "-e",
+            f"inject={call}:signal=KILL:when={at}",
+        ]
+        words = [*killing, SCRIPT, footage.parent, DOCK.pw_name, VAULT.pw_name]
+        ended = subprocess.run(words, capture_output=True, check=False).returncode
+        if ended == 0:
+            assert at > len(stored) * 4
+            return
+        assert taken(footage).returncode == 0
+        for path in [path for folder in stored for path in folder.iterdir()]:
+            assert held(path) == (VAULT.pw_uid, 0o640), f"{path.name} after a kill at {call} {at}"
+        assert {held(folder) for folder in stored} == {(VAULT.pw_uid, 0o2750)}
+    raise AssertionError("it never came to its end")
 
 
 TRICKS = (
