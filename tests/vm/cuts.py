@@ -77,6 +77,7 @@ class Life:
         vault = VolatileDisk(self._on.prepared.vault_at_work, self._folder / "vault.sock", power)
         card = VolatileDisk(self._on.card.image, self._folder / "card.sock", power)
         self._outside.forget()
+        self._outside.power = power
         with vault, card, self._on.prepared.machine(AT_WORK, self._folder, vault) as machine:
             machine.must(f"echo {self._outside.port} >/run/outside")
             machine.qmp("blockdev-add", **card.options("card"))

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.vm import cuts, yanks
+from tests.vm import cuts, replays, yanks
 from tests.vm.__main__ import CACHE
 from tests.vm.guest import Guest
 from vault.clock import SystemClock
@@ -14,6 +14,8 @@ from vault.clock import SystemClock
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.vm.losses", description=__doc__)
     parser.add_argument("--cuts", type=int, default=0)
+    parser.add_argument("--replays", type=int, default=0, help="cuts that are laid out from lives that nobody cut")
+    parser.add_argument("--lives", type=int, default=5, help="so many lives for them")
     parser.add_argument("--yanks", type=int, default=0)
     parser.add_argument("--lanes", type=int, default=1, help="machines at once, for the cuts")
     parser.add_argument("--real", type=int, default=10, help="every so many recoveries boot for real")
@@ -26,13 +28,14 @@ def main() -> int:
         folder = Path(name)
         on, wearer = cuts.ground(Guest.cached(CACHE), folder)
         print(f"the docking PC stands after {clock.monotonic_s() - began_s:.1f} s", flush=True)
+        if options.replays:
+            violations += replays.campaign(on, folder, options.replays, options.lives, options.lanes, options.seed)
         if options.cuts:
             violations += cuts.campaign(on, folder, cuts.Options(options.cuts, options.lanes, options.seed, options.real))
         if options.yanks:
             violations += yanks.campaign(on, wearer, folder, options.yanks, options.seed)
-    print(
-        f"{options.cuts + options.yanks - violations} passed, {violations} failed, {clock.monotonic_s() - began_s:.0f} s in all"
-    )
+    tried = options.cuts + options.replays + options.yanks
+    print(f"{tried - violations} passed, {violations} failed, {clock.monotonic_s() - began_s:.0f} s in all")
     return 1 if violations else 0
 
 

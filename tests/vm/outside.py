@@ -11,7 +11,10 @@ import threading
 from types import TracebackType
 from typing import Any, Self
 
+from tests.vm.volatile import Power
+
 NOTE, SHOWN = "note", "shown"
+LAST = 1 << 62
 
 
 class Outside:
@@ -19,7 +22,9 @@ class Outside:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: list[tuple[str, bytes]] = []
+        self._kept: list[tuple[int, str, bytes]] = []
+        self.power: Power | None = None
+        """Of the machine that is heard: how far its disks were when a message came."""
         self._entrance = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._entrance.getsockname()[1]
         threading.Thread(target=self._serve, name="outside", daemon=True).start()
@@ -37,15 +42,15 @@ class Outside:
         with self._lock:
             self._kept.clear()
 
-    def notes(self) -> list[bytes]:
-        """What the witness was handed."""
+    def notes(self, before: int = LAST) -> list[bytes]:
+        """What the witness was handed, before a moment of the disks."""
         with self._lock:
-            return [content for word, content in self._kept if word == NOTE]
+            return [content for at, word, content in self._kept if word == NOTE and at < before]
 
-    def shown(self) -> list[dict[str, Any]]:
-        """What the viewer got: {viewing, path, size_bytes}."""
+    def shown(self, before: int = LAST) -> list[dict[str, Any]]:
+        """What the viewer got before a moment of the disks: {viewing, recording, name, size_bytes}."""
         with self._lock:
-            return [json.loads(content) for word, content in self._kept if word == SHOWN]
+            return [json.loads(content) for at, word, content in self._kept if word == SHOWN and at < before]
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
@@ -60,5 +65,5 @@ class Outside:
                 pieces.append(piece)
             word, _, content = b"".join(pieces).partition(b"\n")
             with self._lock:
-                self._kept.append((word.decode(), content))
+                self._kept.append((self.power.count if self.power is not None else 0, word.decode(), content))
             connection.sendall(b"ok")

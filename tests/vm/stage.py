@@ -78,7 +78,7 @@ FIND = "grep -ls {serial} /sys/bus/usb/devices/*/serial | sed 's,/serial,,' | xa
 
 def until(condition: str, timeout_s: int = 20) -> str:
     """A line of bash that ends well once the condition holds, and badly after `timeout_s`."""
-    return f"while ((SECONDS < {timeout_s})); do {condition} && exit 0; sleep 0.2; done; exit 1"
+    return f"{{ SECONDS=0; while ((SECONDS < {timeout_s})); do {condition} && exit 0; sleep 0.2; done; exit 1; }}"
 
 
 def answers(port: int) -> str:

@@ -3,6 +3,9 @@
 QEMU passes a guest's flushes on (NBD, github.com/NetworkBlockDevice/nbd, doc/proto.md). What was written since the last one is
 held here, and at the cut each such write is kept, lost or torn, as a drive without power may leave it. Several disks on one
 `Power` go dark at the same moment: at the n-th write or flush that reaches any of them.
+
+Everything that reached a disk is also kept in order, so that the disks of a life that nobody cut can be laid out as a cut at any
+other of its moments would have left them.
 """
 
 import contextlib
@@ -12,7 +15,8 @@ import random
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,13 +31,12 @@ _OPTION_REPLY_MAGIC = 0x3E889045565A9
 _GO, _INFO, _ABORT = 7, 6, 2
 _ACK, _REP_INFO, _UNSUPPORTED = 1, 3, (1 << 31) + 1
 _EXPORT = struct.Struct(">HQH")
-_FEATURES = 1 | 4 | 8
-"""Flags, flush and FUA; no trim, so a hole is written as zeros."""
+_FEATURES = 1 | 4
+"""Flags and flush; no trim, so a hole is written as zeros, and no FUA: QEMU flushes instead."""
 _REQUEST = struct.Struct(">IHHQQI")
 _REQUEST_MAGIC, _REPLY_MAGIC = 0x25609513, 0x67446698
 _REPLY = struct.Struct(">IIQ")
 _READ, _WRITE, _DISCONNECT, _FLUSH = 0, 1, 2, 3
-_FUA = 1
 _EIO, _EINVAL = 5, 22
 
 
@@ -62,13 +65,23 @@ class Power:
             self.gone.set()
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What reached a disk: `at` counts over all disks of a power. A flush has no content."""
+
+    at: int
+    offset: int
+    content: bytes | None
+
+
 class VolatileDisk:
     """Serves one machine. `image` is never written: what the guest sees and what is durable are copies in memory."""
 
     def __init__(self, image: Path, place: Path, power: Power) -> None:
         self.socket_path = place
         self.power = power
-        self.on_write: Callable[[], None] | None = None
+        self._image = image
+        self.events: list[Event] = []
         with image.open("rb") as file:
             self._seen = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
             self._durable = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
@@ -100,19 +113,26 @@ class VolatileDisk:
         """Write what the disk holds after the cut; returns what became of the un-flushed writes, for the report."""
         with self.power.lock:
             assert self.power.gone.is_set(), "the power is still on"
-            fate = chance.choices(("lost", "mixed", "kept"), (4, 5, 1))[0]
-            kept = torn = 0
-            for offset, content in self._pending:
-                survives = {"lost": 0.0, "mixed": 0.5, "kept": 1.0}[fate] > chance.random()
-                size = len(content)
-                if fate == "mixed" and survives and size > SECTOR_BYTES and chance.random() < 0.2:
-                    size = chance.randrange(SECTOR_BYTES, size, SECTOR_BYTES)
-                    torn += 1
-                if survives:
-                    self._durable[offset : offset + size] = content[:size]
-                    kept += 1
+            told = _befall(self._durable, self._pending, chance)
             _write(image, self._durable)
-            return f"{kept} of {len(self._pending)} un-flushed writes kept, {torn} torn"
+            return told
+
+    def as_cut_at(self, at: int, image: Path, chance: random.Random) -> str:
+        """Write what the disk would hold, had the power gone with the `at`-th write or flush of the life that it has served."""
+        with self._image.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as content:
+            pending: list[tuple[int, bytes]] = []
+            for event in self.events:
+                if event.at > at or (event.at == at and event.content is None):
+                    break
+                if event.content is None:
+                    for offset, written in pending:
+                        content[offset : offset + len(written)] = written
+                    pending.clear()
+                else:
+                    pending.append((event.offset, event.content))
+            told = _befall(content, pending, chance)
+            _write(image, content)
+            return told
 
     def save(self, image: Path) -> None:
         """Write what the guest sees: after an orderly end."""
@@ -168,8 +188,6 @@ class VolatileDisk:
                 pass
             return False
         connection.sendall(_REPLY.pack(_REPLY_MAGIC, _EIO if dark else error, handle) + (b"" if dark else given))
-        if kind == _WRITE and self.on_write is not None:
-            self.on_write()
         return True
 
     def _do(self, kind: int, flags: int, offset: int, length: int, content: bytes) -> tuple[int, bytes]:
@@ -181,11 +199,30 @@ class VolatileDisk:
         elif kind != _FLUSH:
             return _EINVAL, b""
         self.power.tick()
-        if not self.power.gone.is_set() and (kind == _FLUSH or flags & _FUA):
+        if kind == _WRITE:
+            self.events.append(Event(self.power.count, offset, content))
+        if not self.power.gone.is_set() and kind == _FLUSH:
+            self.events.append(Event(self.power.count, 0, None))
             for at, written in self._pending:
                 self._durable[at : at + len(written)] = written
             self._pending.clear()
         return 0, b""
+
+
+def _befall(durable: mmap.mmap, pending: Sequence[tuple[int, bytes]], chance: random.Random) -> str:
+    """What becomes of un-flushed writes: all lost, all kept, or each by itself, some of them in part."""
+    fate = chance.choices(("lost", "mixed", "kept"), (4, 5, 1))[0]
+    kept = torn = 0
+    for offset, content in pending:
+        survives = {"lost": 0.0, "mixed": 0.5, "kept": 1.0}[fate] > chance.random()
+        size = len(content)
+        if fate == "mixed" and survives and size > SECTOR_BYTES and chance.random() < 0.2:
+            size = chance.randrange(SECTOR_BYTES, size, SECTOR_BYTES)
+            torn += 1
+        if survives:
+            durable[offset : offset + size] = content[:size]
+            kept += 1
+    return f"{kept} of {len(pending)} un-flushed writes kept, {torn} torn"
 
 
 def _exactly(connection: socket.socket, size_bytes: int) -> bytes:
