@@ -91,20 +91,21 @@ upgrade-cuts: $(READY) vm-tools
 	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.upgrade --cuts $(or $(CUTS),10) undisturbed cuts
 
 # Power cuts while a shift is taken in, its camera erased, a sweep destroys and two officials watch; and cards pulled out in the middle of
-# their erase. CUTS, YANKS, LANES (machines at once), REAL (every so many restarts is a real boot) and SEED are arguments.
+# their erase. CUTS (QEMU killed, restarted), REPLAYS (moments of LIVES that nobody cut, laid out as a cut would have left them), YANKS, LANES
+# (at once), REAL (every so many restarts is a real boot) and SEED are arguments.
 LANES ?= $(PROCESSES)
 REAL ?= 10
 SEED ?= 1
 LOSSES = PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.losses --lanes $(LANES) --real $(REAL) --seed $(SEED)
 power-cuts: $(READY) vm-tools
-	$(LOSSES) --cuts $(or $(CUTS),200)
+	$(LOSSES) --cuts $(or $(CUTS),200) --replays $(or $(REPLAYS),500) --lives $(or $(LIVES),10)
 
 yanks: $(READY) vm-tools
 	$(LOSSES) --yanks $(or $(YANKS),100)
 
 # A slice of both on one machine that was made ready once.
 vm-losses: $(READY) vm-tools
-	$(LOSSES) --cuts $(or $(CUTS),5) --yanks $(or $(YANKS),5)
+	$(LOSSES) --cuts $(or $(CUTS),5) --replays $(or $(REPLAYS),20) --lives 1 --yanks $(or $(YANKS),5)
 
 # `kill -9` of each unit on the installed guest, at random moments, while cameras are docked. KILLS are for each unit; after EVERY
 # kills of all together everything is looked at.
