@@ -1,7 +1,7 @@
 """Backup and restore (P30). A backup holds the vault's record, not its index, and no key that opens anything by itself.
 
 Backup, each step before the next: what the vault destroyed is destroyed at the target, keys first; then what is new is copied,
-flushed and read back against its digest; the signed heads, the register of the log, and the keyring last. So a target is at every
+flushed and read back against its digest; the register of the log, the signed heads, and the keyring last. So a target is at every
 moment a vault that can be restored, and after a run nothing there opens what was destroyed before it.
 
 Restore, into an empty place: copy and read back; what a tombstone names, the backup's own or the witness's, is not copied; then
@@ -17,20 +17,21 @@ from pathlib import Path
 from vault import catalogue
 from vault.audit import Entry, Log
 from vault.catalogue import Catalogue, catalogue_of
+from vault.checkpoint import CheckpointRefused, LogForked, LogVerifier
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
 from vault.durable import make_folder, remove_file, replace_new, write_new
 from vault.errors import CannotOpen, ReadBackDiffers, StorageFailed, VaultExists, VaultFull
 from vault.jsonform import parse_object, readable
 from vault.keyring import Pins
-from vault.outside import demand_pinned, is_key_lost, keyring_in, new_log_key, next_former, write_pins
+from vault.outside import demand_pinned, follow_log_key, is_key_lost, keyring_in, write_pins
 from vault.rebuild import Rebuilt, rebuild
 from vault.record import LIMIT_BYTES, parse_record
 from vault.store import LATER_KEYS, RECORD_NAME, Store, copy_file, read_small
 from vault.tombstone import read_tombstones
 from vault.vault import Vault, read_vault_id
 
-ACTOR = "vault backup"
+ACTOR, RESTORING = "vault backup", "vault restore"
 SMALL_BYTES = 64 << 20
 """The largest file of the register, the keyring or the checkpoints that is copied in memory."""
 
@@ -77,8 +78,10 @@ def back_up(vault: Vault, target: Path, progress: Progress) -> BackedUp:
     with vault.writing() as tx:
         details = {"copied": copied, "kept": kept, "destroyed": destroyed, "finished_utc": utc_text(vault.clock.now())}
         vault.log.append(tx, Entry("backup.made", ACTOR, None, details))
-    # Heads before the register: a head that is signed meanwhile must not stand there without its entries.
-    files += _copy_small(vault.settings.root, target, ("checkpoints", "register"))
+    # The heads of before the register, and after it: wherever this ends, none stands there without its entries.
+    heads = _names(vault.settings.root, "checkpoints")
+    files += _copy_small(vault.settings.root, target, "register", _names(vault.settings.root, "register"))
+    files += _copy_small(vault.settings.root, target, "checkpoints", heads)
     for name in ("keyring.json", "vault.json"):
         files += _copy_whole(vault.settings.root / name, target / name)
     return BackedUp(copied, kept, destroyed, files)
@@ -131,17 +134,15 @@ def _copy_recording(source: Path, target: Path, there: Store) -> int:
     return copied
 
 
-def _copy_small(root: Path, target: Path, folders: Collection[str]) -> int:
-    """Copy folders of small files: what is new or longer is copied, what the vault removed is removed."""
-    copied = 0
-    for folder in folders:
-        wanted = {path.relative_to(root) for path in _files(root / folder)}
-        for path in _files(target / folder):
-            if path.relative_to(target) not in wanted:
-                remove_file(path)
-        for relative in sorted(wanted):
-            copied += _copy_whole(root / relative, target / relative)
-    return copied
+def _names(root: Path, folder: str) -> set[Path]:
+    return {path.relative_to(root) for path in _files(root / folder)}
+
+
+def _copy_small(root: Path, target: Path, folder: str, wanted: Collection[Path]) -> int:
+    """Bring a folder to these small files: what is new or longer is copied, what the vault removed is removed."""
+    for relative in _names(target, folder) - set(wanted):
+        remove_file(target / relative)
+    return sum(_copy_whole(root / relative, target / relative) for relative in sorted(wanted))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -187,7 +188,9 @@ def restore(
     """Make a vault of a backup, in an empty place or where the same restore was cut off.
 
     `witnessed`: recordings that the witness's notes name as destroyed. `pins`: for a machine that has none.
-    Raises NotAVault, VaultExists, KeyringRefused, CheckpointRefused, StorageFailed, ReadBackDiffers.
+    Where the backup's log does not go on from the head that was signed last, everything stands all the same, a new key of the log
+    is not made, and so nothing is shown before somebody has looked. Raises LogForked and CheckpointRefused then, NotAVault,
+    VaultExists, KeyringRefused, StorageFailed, ReadBackDiffers.
     """
     root = settings.root
     vault_id = read_vault_id(backup)
@@ -207,23 +210,31 @@ def restore(
         except (CannotOpen, StorageFailed, VaultFull) as error:
             raise StorageFailed(f"{folder.name} can't be restored: {error.sentence}", hint=error.hint) from error
         progress(folder.name)
-    _copy_small(backup, root, ("register",))
-    former = _copy_heads(backup / "checkpoints", root / "checkpoints", key_lost)
+    for name in ("register", "checkpoints"):
+        _copy_small(backup, root, name, _names(backup, name))
     _copy_whole(backup / "keyring.json", root / "keyring.json")
     rebuilt = rebuild(settings, clock, gone, vault_id)
-    write_pins(settings, pins)
-    public_key = new_log_key(settings, vault_id).verifier.text() if key_lost else None
     restored = Catalogue.opened(catalogue_of(root))
     log = Log(root / "register", clock)
     with restored.writing() as tx:
         details = {"recordings": rebuilt.recordings, "left_out": left_out, "restored_utc": utc_text(clock.now())}
-        log.append(tx, Entry("vault.restored", "vault restore", vault_id, details))
-        if public_key is not None:
-            log.append(tx, Entry("log.key_changed", "vault restore", vault_id, {"key": public_key, "former": former}))
+        log.append(tx, Entry("vault.restored", RESTORING, vault_id, details))
+    key: LogVerifier | None = None
+    refused: LogForked | CheckpointRefused | None = None
+    if key_lost:
+        try:
+            key = follow_log_key(settings, vault_id, restored, log, RESTORING)
+        except (LogForked, CheckpointRefused) as error:
+            refused = error
     restored.dispose()
+    # The folder of the pins is root's from the machine's next start on: nothing else is written there after them.
+    if pins is not None and not settings.pins.exists():
+        write_pins(settings, pins)
     write_new(root / ".vault.json.part", root / "vault.json", read_small(backup / "vault.json", SMALL_BYTES))
     remove_file(root / BEGUN)
-    return Restored(rebuilt, tuple(left_out), public_key)
+    if refused is not None:
+        raise refused
+    return Restored(rebuilt, tuple(left_out), None if key is None else key.text())
 
 
 def _begin(settings: VaultSettings, backup: Path, vault_id: str) -> bool:
@@ -241,12 +252,3 @@ def _begin(settings: VaultSettings, backup: Path, vault_id: str) -> bool:
     make_folder(root)
     replace_new(root / f"{BEGUN}.part", begun, readable({"vault": vault_id, "key_lost": key_lost}))
     return key_lost
-
-
-def _copy_heads(source: Path, target: Path, key_lost: bool) -> str | None:
-    """Copy the signed heads; those of a key that is lost go into a folder of their own, whose name is returned."""
-    former = next_former(source) if key_lost else None
-    for path in _files(source):
-        relative = path.relative_to(source)
-        _copy_whole(path, target / former / relative if former and len(relative.parts) == 1 else target / relative)
-    return former

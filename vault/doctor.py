@@ -163,7 +163,7 @@ def _log_key(key: Path) -> Line:
             "log key",
             Verdict.BAD,
             f"{key} can't be read: {error.strerror}.",
-            "Without it no head is signed and nothing shown: put it back.",
+            "Without it no head is signed and nothing shown: put it back, or make another with `vault checkpoint --new-key`.",
         )
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
         return Line("log key", Verdict.BAD, f"{key} is open to others.", f"Run `chmod 640 {key}`.")

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 from vault.ceremony import Changed, Edit, change_keyring, change_passphrase
 from vault.clock import utc_text
 from vault.durable import remove_file, replace_new
-from vault.errors import KeyringRefused
-from vault.keyring import Identity, Keyring, read_keyring, read_pins
+from vault.keyring import Identity, Keyring
 from vault.keys import PassphraseCost
 from vault.lock import KeyringLock
 from vault.people import Signed
@@ -31,7 +30,7 @@ def change(
 ) -> Changed:
     """Change persons and seats. `first` and `second` sign; `helpers` are there to open what the signers can't.
 
-    Raises NotAllowed, PairRefused, CannotOpen, and KeyringRefused where the pins must follow first (`pin`).
+    Raises NotAllowed, PairRefused, CannotOpen, and KeyringRefused where the pins must follow first (`vault ceremony pin`).
     """
     acting = demand(Action.CHANGE_KEYRING, first.actor)
     demand_second(Action.CHANGE_KEYRING, acting, second.actor)
@@ -64,18 +63,3 @@ def fingerprint_lines(keyring: Keyring) -> list[str]:
         form = keyring.person(person)
         lines.append(f"{form.name}: {form.signing_key}")
     return lines
-
-
-def pin(vault_root_keyring: bytes, pins: bytes | None) -> bytes:
-    """The new content of the file of pins: the two signers whom the keyring names, once it is signed by both pinned ones.
-
-    `pins` None: nothing is pinned, on a new PC, or where a pinned signer can't sign any more and the file was moved away. Then
-    the paper of the ceremony alone says whether these are the two: two officials compare first. Raises KeyringRefused.
-    """
-    keyring = read_keyring(vault_root_keyring)
-    if pins is not None:
-        keyring.held_by(read_pins(pins))
-    following = keyring.next_pins()
-    if not set(following.signers) <= keyring.signers:
-        raise KeyringRefused("The keyring names a signer who has not signed it.")
-    return following.content()

@@ -9,11 +9,10 @@ import subprocess
 from collections.abc import Sequence
 
 from vault import catalogue, registers
-from vault.audit import Entry
 from vault.checkpoint import CheckpointRefused, Checkpoints, LogKey, LogVerifier
 from vault.clock import utc_text
-from vault.durable import remove_file, write_new
 from vault.errors import Reaction, StorageFailed, VaultError, VaultExists
+from vault.outside import follow_log_key
 from vault.store import read_small
 from vault.vault import Vault
 
@@ -44,9 +43,8 @@ def log_key(vault: Vault) -> LogKey:
 
 
 def new_log_key(vault: Vault) -> LogVerifier:
-    """A new key where the old one is lost, with a disk or a whole PC; returns its public half, for the paper and the witness.
+    """A new key where the old one is lost; returns its public half, for the paper and the witness.
 
-    The entry, then the signature under the last head beside the old key's, then the key: cut off anywhere, it is done again.
     Raises VaultExists, LogForked, CheckpointRefused, StorageFailed.
     """
     place = vault.settings.log_key_path
@@ -54,15 +52,7 @@ def new_log_key(vault: Vault) -> LogVerifier:
         raise VaultExists(
             f"{place} exists: it signs this log.", hint="Move it away only where it is damaged, or somebody else may have it."
         )
-    key = LogKey.generate(f"dock-vault/{vault.id}")
-    with vault.writing() as tx:
-        vault.log.append(tx, Entry("log.key_changed", ACTOR, vault.id, {"key": key.verifier.text(), "former": None}))
-    with vault.reading() as tx:
-        Checkpoints(vault.settings.root / "checkpoints").vouch(tx, key)
-    part = place.with_name(f".{place.name}.part")
-    remove_file(part)
-    write_new(part, place, key.content())
-    return key.verifier
+    return follow_log_key(vault.settings, vault.id, vault.catalogue, vault.log, ACTOR)
 
 
 def sign_head(vault: Vault) -> bytes:

@@ -9,13 +9,14 @@ from random import Random
 import pytest
 
 from tests.vault import second_reader
+from tests.vault.note_reader import read_note, tree_root
 from tests.vault.office import ESCROW, Office
 from tests.vault.world import HandClock
 from vault import backup, cases, retention
 from vault.backup import BackedUp, Restored
 from vault.cases import NewCase
 from vault.catalogue import catalogue_of
-from vault.checkpoint import CheckpointRefused, LogKey, parse_checkpoint, verify_since
+from vault.checkpoint import CheckpointRefused, LogForked, LogKey, parse_checkpoint, verify_since
 from vault.config import VaultSettings
 from vault.confirmation import confirm
 from vault.drill import drill
@@ -25,7 +26,7 @@ from vault.people import actor
 from vault.policy import CaseKind
 from vault.vault import Vault
 from vault.verify import verify
-from vault.witness import log_key, read_witnessed, sign_head
+from vault.witness import log_key, new_log_key, read_witnessed, sign_head
 
 
 def quiet(_: str) -> None:
@@ -193,7 +194,7 @@ def new_machine(here: Office, folder: Path) -> VaultSettings:
 
 
 def test_a_machine_that_lost_pins_and_log_key_gets_both_anew(here: Office, tmp_path: Path) -> None:
-    """The log goes on under a new key, and says so; the old key's heads are kept, and its public half still checks them."""
+    """The log goes on under a new key, and says so: the last head of the lost one bears both signatures, wherever it stands."""
     here.record(contents=(b"kept",))
     old_note = sign_head(here.vault)
     old_key = log_key(here.vault).verifier
@@ -209,14 +210,71 @@ def test_a_machine_that_lost_pins_and_log_key_gets_both_anew(here: Office, tmp_p
         assert verify(vault, quiet_progress).findings == ()
         assert verify_since([parse_checkpoint(old_note, old_key)], vault.leaves()) == []
         changed = [entry for entry in map(parse_object, vault.leaves()) if entry["action"] == "log.key_changed"]
-        assert [entry["details"] for entry in changed] == [{"key": new_key.text(), "former": "former-1"}]
+        assert [entry["details"] for entry in changed] == [{"key": new_key.text()}]
         backup.back_up(vault, tmp_path / "b", quiet)
-    for root in (settings.root, tmp_path / "b"):
-        (kept,) = (root / "checkpoints" / "former-1").glob("*.note")
-        assert kept.read_bytes() == old_note
+        heads = sorted((tmp_path / "b" / "checkpoints").iterdir())
+        for root in (settings.root, tmp_path / "b"):
+            kept, following = (root / "checkpoints" / path.name for path in heads)
+            assert kept.read_bytes().startswith(old_note)
+            assert {read_note(kept.read_bytes(), key.text()).size for key in (old_key, new_key)} == {int(kept.stem)}
+            assert read_note(following.read_bytes(), new_key.text()).root == tree_root(
+                list(vault.leaves())[: int(following.stem)]
+            )
     again = new_machine(here, tmp_path / "second")
-    backup.restore(again, tmp_path / "b", here.clock, frozenset(), quiet, here.vault.keyring.next_pins())
-    assert sorted(path.name for path in (again.root / "checkpoints").iterdir()) == ["former-1", "former-2"]
+    done = backup.restore(again, tmp_path / "b", here.clock, frozenset(), quiet, here.vault.keyring.next_pins())
+    assert [path.name for path in sorted((again.root / "checkpoints").iterdir())] == [path.name for path in heads]
+    last = (again.root / "checkpoints" / heads[-1].name).read_bytes()
+    assert read_note(last, new_key.text()) == read_note(last, done.log_key or "")
+
+
+@pytest.mark.parametrize("how", ["edited", "truncated", "no note"])
+def test_a_backup_whose_log_was_altered_is_restored_and_nothing_is_signed(here: Office, tmp_path: Path, how: str) -> None:
+    """No key is made that would sign another log than the head names; what was recorded is there for whoever looks into it."""
+    recording = here.record(contents=(b"kept",))
+    sign_head(here.vault)
+    back_up(here, tmp_path / "b")
+    (lines,) = (tmp_path / "b" / "register" / "log").iterdir()
+    (note,) = (tmp_path / "b" / "checkpoints").iterdir()
+    content = lines.read_bytes().splitlines(keepends=True)
+    match how:
+        case "edited":
+            content[0] = content[0].replace(b"Petra", b"Peter")
+            lines.write_bytes(b"".join(content))
+        case "truncated":
+            lines.write_bytes(b"".join(content[: int(note.stem) - 1]))
+        case _:
+            note.write_bytes(b"torn")
+    settings = new_machine(here, tmp_path)
+    with pytest.raises(CheckpointRefused if how == "no note" else LogForked):
+        backup.restore(settings, tmp_path / "b", here.clock, frozenset(), quiet, here.vault.keyring.next_pins())
+    with Vault.open(settings, here.clock) as vault:
+        assert [folder.name for folder in vault.store.folders()] == [recording]
+        assert not settings.log_key_path.exists()
+        assert not [leaf for leaf in vault.leaves() if b"log.key_changed" in leaf]
+        with pytest.raises((LogForked, CheckpointRefused)):
+            new_log_key(vault)
+        with pytest.raises(CheckpointRefused):
+            sign_head(vault)
+
+
+def test_a_backup_that_was_cut_off_holds_no_head_without_its_entries(here: Office, tmp_path: Path) -> None:
+    """Power goes, or the medium, before the register's newest lines are there."""
+    here.record()
+    sign_head(here.vault)
+    back_up(here, tmp_path / "b")
+    heads = sorted(path.name for path in (tmp_path / "b" / "checkpoints").iterdir())
+    here.record()
+    sign_head(here.vault)
+    obstacle = tmp_path / "b" / "register" / "log" / ".000000.jsonl.part"
+    obstacle.mkdir()
+    with pytest.raises(Failure):
+        back_up(here, tmp_path / "b")
+    obstacle.rmdir()
+    assert sorted(path.name for path in (tmp_path / "b" / "checkpoints").iterdir()) == heads
+    settings, done = restored(here, tmp_path / "b", tmp_path)
+    assert done.rebuilt.recordings == 2
+    with Vault.open(settings, here.clock) as vault:
+        sign_head(vault)
 
 
 def test_another_vaults_log_key_is_refused_before_anything_is_copied(here: Office, tmp_path: Path) -> None:

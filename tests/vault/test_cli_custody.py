@@ -180,8 +180,17 @@ def test_checkpoints_backup_restore_and_the_drill(desk: Desk, tmp_path: Path) ->
     desk.here.reopen()
 
 
+def demand_the_log_goes_on(desk: Desk, note: Path, old: str, new: str) -> None:
+    """Under its new key, and from what the old one signed, for whoever has the old public key."""
+    assert (new == old, desk.done("checkpoint", "--key") == new) == (False, True)
+    assert desk.refused("checkpoint", "--new-key").code == "vault.exists"
+    desk.done("checkpoint")
+    assert "--key" in desk.refused("verify", "--since", note).hint
+    assert "goes on from every checkpoint" in desk.done("verify", "--since", note, "--key", old)
+
+
 def test_a_new_pc_has_neither_pins_nor_log_key(desk: Desk, tmp_path: Path) -> None:
-    """What the backup lacks on purpose is named, and made anew: the pins by the paper, the log's key as another one."""
+    """A restore makes both anew: the pins by the paper, the log's key as another one. Nothing is left to be done by hand."""
     desk.here.record()
     (tmp_path / "note").write_text(desk.type("checkpoint").output)
     lines = desk.done("ceremony", "show").partition("signed by ")[2]
@@ -191,22 +200,51 @@ def test_a_new_pc_has_neither_pins_nor_log_key(desk: Desk, tmp_path: Path) -> No
     desk.here.vault.close()
     for path in (desk.here.settings.root, desk.here.settings.pins, desk.here.settings.log_key_path):
         path.rename(tmp_path / f"lost-{path.name}")
-    told = desk.done("restore", "--from", tmp_path / "b")
-    assert "pins.json is not there: put it back, or run `vault ceremony pin`." in told
-    assert "log.key is not there: put it back, or run `vault checkpoint --new-key`." in told
-    refusal = desk.refused("verify")
-    assert (refusal.code, "vault ceremony pin" in refusal.hint) == ("vault.keyring_refused", True)
-    assert lines in desk.done("ceremony", "pin", "--yes")
-    assert "--new-key" in desk.refused("checkpoint").hint
-    new = desk.done("checkpoint", "--new-key")
-    assert (new == old, desk.done("checkpoint", "--key") == new) == (False, True)
-    assert desk.refused("checkpoint", "--new-key").code == "vault.exists"
+    told = desk.done("restore", "--from", tmp_path / "b", "--yes", by=("ESCROW-A", "ESCROW-B"))
+    assert lines in told
+    assert "every digest right" in told
+    new = desk.done("checkpoint", "--key")
+    assert f"for the witness and the paper: {new}" in told
     desk.done("drill", by=("ESCROW-A", "ESCROW-B"))
     desk.done("confirm", by=("Carel", "Petra"))
-    desk.done("checkpoint")
-    assert "--key" in desk.refused("verify", "--since", tmp_path / "note").hint
-    assert "goes on from every checkpoint" in desk.done("verify", "--since", tmp_path / "note", "--key", old)
+    demand_the_log_goes_on(desk, tmp_path / "note", old, new)
+    assert "All is well" in desk.done("verify")
     desk.here.reopen()
+
+
+def test_pins_that_are_lost_alone_are_made_anew_by_the_paper(desk: Desk, tmp_path: Path) -> None:
+    desk.here.record()
+    lines = desk.done("ceremony", "show").partition("signed by ")[2]
+    pinned = desk.here.settings.pins.read_bytes()
+    desk.here.settings.pins.unlink()
+    refusal = desk.refused("verify")
+    assert (refusal.code, "vault ceremony pin" in refusal.hint) == ("vault.keyring_refused", True)
+    assert desk.type("ceremony", "pin", typed=("n",)).exit_code == 1
+    assert not desk.here.settings.pins.exists()
+    assert lines in desk.done("ceremony", "pin", typed=("y",))
+    assert desk.here.settings.pins.read_bytes() == pinned
+    assert "All is well" in desk.done("verify")
+
+
+def test_a_log_key_that_is_lost_alone_is_followed_by_another(desk: Desk, tmp_path: Path) -> None:
+    desk.here.record()
+    (tmp_path / "note").write_text(desk.type("checkpoint").output)
+    old = desk.done("checkpoint", "--key")
+    desk.here.settings.log_key_path.unlink()
+    assert "--new-key" in desk.refused("checkpoint").hint
+    demand_the_log_goes_on(desk, tmp_path / "note", old, desk.done("checkpoint", "--new-key"))
+    assert "All is well" in desk.done("verify")
+
+
+def test_a_restore_that_could_not_keep_a_new_key_says_so_first(desk: Desk, tmp_path: Path) -> None:
+    """Pins are left, in a folder that is root's, and the log's key is not: told before a code is asked or anything is copied."""
+    desk.here.record()
+    desk.done("backup", "--to", tmp_path / "b")
+    pins, key = desk.here.settings.pins, tmp_path / "nowhere" / "log.key"
+    desk.config.write_text(f'root = "{tmp_path}/new"\npins = "{pins}"\nlog_key = "{key}"\n')
+    refusal = desk.refused("restore", "--from", tmp_path / "b")
+    assert (refusal.code, "after-ceremony" in refusal.hint) == ("config.invalid", True)
+    assert not (tmp_path / "new").exists()
 
 
 def test_who_may_not_write_the_pins_is_told_how(desk: Desk, tmp_path: Path) -> None:

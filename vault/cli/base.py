@@ -22,6 +22,8 @@ from vault.clock import SystemClock, utc_text
 from vault.config import load_vault_settings
 from vault.errors import ConfigurationError, UnknownRecording
 from vault.escrow import as_typed
+from vault.keyholders import fingerprint_lines
+from vault.keyring import Keyring
 from vault.people import Signed, sign_in
 from vault.policy import ESCROW_HOLDERS
 from vault.vault import Vault
@@ -85,6 +87,14 @@ def demand_key_folder(folder: Path) -> None:
             f"Who runs the vault can't write to {folder}, as it should be.",
             hint=f"Open it for this step: `chown vault {folder}`. Then `/usr/lib/dock-vault/after-ceremony` closes it.",
         )
+
+
+def demand_compared(keyring: Keyring, *, yes: bool) -> None:
+    """Persons hold the two signers whom a keyring names against the paper of the ceremony."""
+    for line in fingerprint_lines(keyring):
+        out.print(f"  {line}", soft_wrap=True)
+    if not yes:
+        click.confirm("Are these the two of the ceremony's paper?", abort=True)
 
 
 def opened(config: Path) -> Vault:

@@ -17,6 +17,7 @@ from vault.cli.base import (
     as_option,
     ask_codes,
     config_option,
+    demand_compared,
     demand_key_folder,
     err,
     json_option,
@@ -40,8 +41,6 @@ from vault.durable import make_folder, write_new
 from vault.errors import Reaction
 from vault.handover import Order, hand_over
 from vault.jsonform import Json, parse_object
-from vault.keyholders import fingerprint_lines
-from vault.keyring import Keyring, Pins
 from vault.lock import IntakeLock
 from vault.outside import keyring_in
 from vault.people import entry
@@ -503,14 +502,21 @@ def restore(config: Path, source: Path, witnessed: tuple[Path, ...], yes: bool, 
     """Make the vault anew from a backup. What a tombstone or the witness names stays destroyed.
 
     On a new machine the two signers are compared with the paper of the ceremony and pinned. Both escrow codes are asked before
-    anything is copied; at the end they open one recording, in memory. A restore that was cut off goes on when it is begun again.
+    anything is copied; at the end they open one recording, in memory. A lost log key gets a successor: its public half is shown.
+    A restore that was cut off goes on when it is begun again.
     """
     settings = load_vault_settings(config)
     gone: set[str] = set()
     for path in witnessed:
         gone |= read_witnessed(read_small(path, NOTE_LIMIT_BYTES))[1]
     keyring = keyring_in(source)
-    pins = None if settings.pins.exists() else _compared(keyring, yes)
+    for outside in (settings.pins, settings.log_key_path):
+        if not outside.exists():
+            demand_key_folder(outside.parent)
+    pins = None
+    if not settings.pins.exists():
+        demand_compared(keyring, yes=yes)
+        pins = keyring.next_pins()
     codes = {} if without_escrow else ask_codes()
     for holder, code in codes.items():
         keyring.unlock(holder, code)
@@ -529,12 +535,3 @@ def restore(config: Path, source: Path, witnessed: tuple[Path, ...], yes: bool, 
         with opened(config) as vault:
             _drill(vault, codes)
     out.print("Nothing is erased or expires until two persons have run `vault confirm`, and then `vault clock confirm`.")
-
-
-def _compared(keyring: Keyring, yes: bool) -> Pins:
-    """The pins of the two signers whom the keyring names, once persons held them against the paper."""
-    for line in fingerprint_lines(keyring):
-        out.print(f"  {line}", soft_wrap=True)
-    if not yes:
-        click.confirm("Are these the two of the ceremony's paper?", abort=True)
-    return keyring.next_pins()

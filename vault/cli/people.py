@@ -11,6 +11,7 @@ from vault.cli.base import (
     ask_codes,
     ask_new,
     config_option,
+    demand_compared,
     demand_key_folder,
     json_option,
     local,
@@ -25,12 +26,10 @@ from vault.cli.base import (
     two_option,
 )
 from vault.config import load_vault_settings
-from vault.durable import remove_file, replace_new
-from vault.keyring import read_keyring, read_pins
 from vault.keys import PassphraseCost
+from vault.outside import following_pins, keyring_in, write_pins
 from vault.policy import Function, Role
-from vault.store import read_small
-from vault.vault import KEYRING_LIMIT_BYTES, Vault
+from vault.vault import Vault
 
 FUNCTIONS = click.Choice([function.value for function in Function])
 
@@ -189,19 +188,14 @@ def show(config: Path) -> None:
 @config_option
 @click.option("--yes", is_flag=True, help="The two lines were compared with the paper.")
 def pin(config: Path, yes: bool) -> None:
-    """Pin the two signers whom the keyring names (administrator, after a signer changed or on a new PC)."""
+    """Pin the two signers whom the keyring names (administrator, after a signer changed or where the pins are lost)."""
     settings = load_vault_settings(config)
     demand_key_folder(settings.pins.parent)
-    keyring = read_small(settings.root / "keyring.json", KEYRING_LIMIT_BYTES)
-    content = keyholders.pin(keyring, read_small(settings.pins, 65536) if settings.pins.exists() else None)
-    for line in keyholders.fingerprint_lines(read_keyring(keyring)):
-        out.print(f"  {line}")
-    if not yes:
-        click.confirm("Are these the two of the ceremony's paper?", abort=True)
-    part = settings.pins.with_name(f".{settings.pins.name}.part")
-    remove_file(part)
-    replace_new(part, settings.pins, content)
-    out.print(f"Pinned, from version {read_pins(content).least_version} on.")
+    keyring = keyring_in(settings.root)
+    pins = following_pins(settings, keyring)
+    demand_compared(keyring, yes=yes)
+    write_pins(settings, pins)
+    out.print(f"Pinned, from version {pins.least_version} on.")
 
 
 @click.group()
