@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PARTS = ("vault", "dockd", "config", "systemd", "requirements", "pyproject.toml")
+PARTS = ("vault", "dockd", "config", "docs", "systemd", "requirements", "pyproject.toml")
 VERSION = "0.2.0"
 DIGESTS = "docking_digest"
 
