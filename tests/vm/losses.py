@@ -30,10 +30,10 @@ def main() -> int:
         print(f"the docking PC stands after {clock.monotonic_s() - began_s:.1f} s", flush=True)
         if options.replays:
             violations += replays.campaign(on, folder, options.replays, options.lives, options.lanes, options.seed)
-        if options.cuts:
-            violations += cuts.campaign(on, folder, cuts.Options(options.cuts, options.lanes, options.seed, options.real))
         if options.yanks:
             violations += yanks.campaign(on, wearer, folder, options.yanks, options.seed)
+        if options.cuts:
+            violations += cuts.campaign(on, folder, cuts.Options(options.cuts, options.lanes, options.seed, options.real))
     tried = options.cuts + options.replays + options.yanks
     print(f"{tried - violations} passed, {violations} failed, {clock.monotonic_s() - began_s:.0f} s in all")
     return 1 if violations else 0
