@@ -54,8 +54,9 @@ def yanked(on: Ground, reader: Reader, card: Card, at: int, number: int, chance:
     with reader.insert(left, Power(), 2 * number + 1) as disk:
         station.wait_phase(SERIAL, "safe to take", SAFE_S)
         reader.pull(2 * number + 1)
-        disk.save(left)
-    return found + [f"{path} is still on the card" for path in vfat_content(left) if not path.startswith("DEVICE/")]
+        end = card.image.with_suffix(".end")
+        disk.save(end)
+    return found + [f"{path} is still on the card" for path in vfat_content(end) if not path.startswith("DEVICE/")]
 
 
 def unreadable(image: Path, card: Card) -> list[str]:
