@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROCESSES ?= $(shell nproc)
 
-.PHONY: run screenshots test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test vm-life upgrade-cuts kills power-cuts yanks vm-losses deb lock setup clean
+.PHONY: run screenshots test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test vm-faults vm-life upgrade-cuts kills power-cuts yanks vm-losses deb lock setup clean
 
 run: $(READY)
 	HEADLESS=$(HEADLESS) $(BIN)/python -m tests.demo
@@ -80,6 +80,10 @@ usb-big: $(READY)
 # the first run takes two minutes, any other one.
 vm-test: $(READY) vm-tools
 	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm
+
+# Hangs that the watchdog ends, slowness that it leaves alone, and a port that kills its readers.
+vm-faults: $(READY) vm-tools
+	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm --faults
 
 # The life of a docking PC in that machine: first start, ceremony, backup, restore on another PC, upgrade, downgrade, removal; and
 # power cuts in the middle of the upgrade. The count of them is an argument.

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.vm.cable import Cable
 from tests.vm.guest import Guest
 from tests.vm.machine import Machine, MachineFailed
-from tests.vm.scenarios import CARD, FIRST, QEMU_CAMERA, SCENARIOS, SECOND
+from tests.vm.scenarios import CARD, FAULTS, FIRST, QEMU_CAMERA, SCENARIOS, SECOND
 from tests.vm.simulator import Simulator, Worn
 from tests.vm.stage import DCIM_CAMERAS, Stage
 from tests.vm.station import Station
@@ -36,12 +36,17 @@ clock = SystemClock()
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.vm", description=__doc__)
     parser.add_argument("--cache", type=Path, default=CACHE, help="where built guests are kept (default: %(default)s)")
+    parser.add_argument("--faults", action="store_true", help="hangs, and a camera that kills its readers, instead of the others")
     parser.add_argument("only", nargs="*", help="parts of the names of the scenarios to run")
     options = parser.parse_args()
     began_s = clock.monotonic_s()
     guest = Guest.cached(options.cache)
     print(f"the guest stands after {clock.monotonic_s() - began_s:.1f} s, {guest.hardware.accelerator}", flush=True)
-    wanted = [run for run in SCENARIOS if not options.only or any(part in run.__name__ for part in options.only)]
+    wanted = [
+        run
+        for run in (FAULTS if options.faults else SCENARIOS)
+        if not options.only or any(part in run.__name__ for part in options.only)
+    ]
     # Sockets stand in this folder, and their paths are short by nature.
     with tempfile.TemporaryDirectory(prefix="vm-") as folder:
         passed = play(guest, Path(folder), wanted)

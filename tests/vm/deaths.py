@@ -9,7 +9,7 @@ from tests.vm.stick import Stick, dcim_card
 
 CLOSED = "Readers died at this port three times, so it is closed."
 CLIP_BYTES = 1 << 20
-DEADLY_BYTES_PER_S, NEIGHBOUR_BYTES_PER_S = 200_000, 40_000
+DEADLY_BYTES_PER_S, NEIGHBOUR_BYTES_PER_S = 50_000, 15_000
 DEADLY_PORT, NEIGHBOUR_PORT = 3, 2
 
 
