@@ -36,14 +36,15 @@ set -e
 date -s @{now} >/dev/null
 udevadm wait --timeout=30 /dev/disk/by-id/virtio-program /dev/disk/by-id/virtio-vault
 mount -o ro /dev/disk/by-id/virtio-program /mnt/program
-mount /dev/disk/by-id/virtio-vault /var/lib/dock-vault
 export DEBIAN_FRONTEND=noninteractive
 apt-get install -y /mnt/program/dock-vault.deb
 systemctl stop vault-ceremony dock-vault.target
+mount /dev/disk/by-id/virtio-vault /var/lib/dock-vault
+chown -R vault:dock-vault /var/lib/dock-vault/vault
+systemd-tmpfiles --create dock-vault.conf
 sed -i -e '1i reserve_mb = 1' -e '1i lanes = 2' /etc/dock-vault/vault.toml
 echo 'log_level = "debug"' >>/etc/dock-vault/dockd.toml
-chown -R vault:dock-vault /var/lib/dock-vault/vault
-find /var/lib/dock-vault/vault -type d -exec chmod 2770 {{}} + -o -type f -exec chmod 660 {{}} +
+find /var/lib/dock-vault/vault -mindepth 1 -type d -exec chmod 2770 {{}} + -o -type f -exec chmod 660 {{}} +
 cp /mnt/program/keys/* /etc/dock-vault/keys/
 /usr/lib/dock-vault/after-ceremony
 systemctl stop dock-vault.target dockd vault-web
