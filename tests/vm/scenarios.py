@@ -208,7 +208,7 @@ def the_services_do_their_work(stage: Stage) -> str:
     for port in (8480, 8470):
         machine.must(until(answers(port), 90), 120)
     machine.must(until("test -S /run/vault-web/metrics.sock"))
-    said = machine.run("vault doctor", 60)
+    said = machine.run("vault doctor", 240)
     lines = said.output.splitlines()
     assert any(line.startswith("good  keyring:") for line in lines), said.output
     assert any(line.startswith("good  head of the log:") for line in lines), said.output
