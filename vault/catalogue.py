@@ -4,6 +4,10 @@ SQLite in its rollback-journal mode with `synchronous=EXTRA`, both read back at 
 SQLite that Debian 12 ships can corrupt a database under two connections, and with less than EXTRA the folder's entry of the
 journal is not flushed. A connection lives for one transaction, in one thread. Readers fetch everything and close before any
 other I/O: an open cursor blocks a commit in this mode.
+
+A commit is the removal of the journal. A process that dies between that and the flush of the folder leaves a commit that
+everyone sees and that a power cut takes back. So a process flushes the folder before it goes on from what it finds: when it
+opens the catalogue, and in each write transaction before anything in it is done.
 """
 
 import json
@@ -18,6 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from vault.durable import flush_folder
 from vault.errors import CatalogueFailed, Reaction, VaultFull
 from vault.recording import State, StoredSegment
 
@@ -203,6 +208,7 @@ class Catalogue:
     def __init__(self, path: Path) -> None:
         # SQLite's own waiting is a poll; within one process writers queue here, so that no bay waits longer than its turn.
         self._one_writer = threading.Lock()
+        self._folder = path.parent
         self._engine = sa.create_engine(f"sqlite:///{path}", poolclass=NullPool)
         sa.event.listen(self._engine, "connect", _prepare)
         sa.event.listen(self._engine, "begin", _begin)
@@ -213,6 +219,7 @@ class Catalogue:
         if not path.is_file():
             raise CatalogueFailed("The vault has no catalogue.")
         catalogue = cls(path)
+        flush_folder(path.parent)
         found = catalogue.schema()
         if found > SCHEMA_VERSION:
             raise SchemaNewer(found)
@@ -263,6 +270,7 @@ class Catalogue:
         with self._one_writer, _catalogue_errors(), self._engine.connect() as plain:
             connection = plain.execution_options(dock_writes=True)
             with connection.begin():
+                flush_folder(self._folder)
                 yield connection
                 if not _in_transaction(connection):
                     raise CatalogueFailed("The catalogue's transaction was rolled back under way.")

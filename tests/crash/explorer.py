@@ -54,13 +54,15 @@ Leaves = tuple[bytes, ...]
 
 @dataclass(frozen=True)
 class Plan:
-    """How much to try. `stop`: the first violation ends it. `keep`: where images with a violation are left."""
+    """How much to try. `stop`: the first violation ends it. `keep`: where images with a violation are left. `died_at`: only
+    deaths of the process right after steps that tell so (`unlink vault/catalogue/`), and a power cut in the recovery from it."""
 
     images: int
     processes: int = 1
     seed: int = 1
     stop: bool = False
     keep: Path | None = None
+    died_at: str = ""
 
     @property
     def first(self) -> int:
@@ -68,7 +70,12 @@ class Plan:
 
     @property
     def second(self) -> int:
-        return round(self.images * SECOND_SHARE)
+        return self.images if self.died_at else round(self.images * SECOND_SHARE)
+
+    @property
+    def killed_share(self) -> float:
+        """How many of the second crashes follow on the death of the process."""
+        return 1.0 if self.died_at else KILLED_SHARE
 
 
 @dataclass
@@ -244,8 +251,9 @@ class Exploration:
     def _second(self, first: list[Cut]) -> None:
         chance = random.Random(self._plan.seed * 1000 + self._part)
         wanted = self._wanted
-        roots = _spread(first, max(1, round(wanted * (1 - KILLED_SHARE)) // IMAGES_A_ROOT))
-        killed = self._killed(max(1, round(wanted * KILLED_SHARE) // IMAGES_A_ROOT))
+        share = self._plan.killed_share
+        roots = _spread(first, max(1, round(wanted * (1 - share)) // IMAGES_A_ROOT))
+        killed = self._killed(max(1, round(wanted * share) // IMAGES_A_ROOT))
         with Recorder(WORKER) as recorder:
             for disk, told in itertools.chain(killed, ((Disk.of_image(root.image), root.image.told) for root in roots)):
                 if self._over() or self._judge.report.second >= wanted:
@@ -255,7 +263,9 @@ class Exploration:
     def _killed(self, count: int) -> Iterator[tuple[Disk, str]]:
         """The disk at so many moments at which the process dies and the power stays."""
         reference, plan = self._reference, self._plan
-        moments = set(_moments(reference.steps, random.Random(plan.seed))[self._part :: plan.processes][:count])
+        every = _moments(reference.steps, random.Random(plan.seed))
+        asked = [number for number in every if plan.died_at in str(reference.steps[number])]
+        moments = set(asked[self._part :: plan.processes][:count])
         disk = Disk(reference.start, reference.folders)
         for number, step in enumerate(reference.steps):
             disk.do(step)
@@ -327,6 +337,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stop", action="store_true", help="end at the first violation")
     parser.add_argument("--keep", type=Path, help="leave images with a violation in this folder")
+    parser.add_argument("--died-at", default="", help="try only deaths right after such steps, each with a cut in its recovery")
     plan = Plan(**vars(parser.parse_args()))
     began = time.monotonic()
     report = explore(plan)

@@ -187,3 +187,13 @@ def test_no_power_cut_loses_a_recording() -> None:
     assert not report.violations, "\n".join(report.examples)
     assert report.first == SLICE.first
     assert report.second >= SLICE.second * 0.9
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace records the docking")
+def test_what_is_done_after_a_commit_does_not_outlive_it() -> None:
+    """A process dies between SQLite's removal of its journal and the flush of the folder: the commit is seen by all, and a
+    power cut would take it back, from under what the next process did since."""
+    report = explore(Plan(images=120, died_at="unlink vault/catalogue/catalogue.db-journal"))
+    assert not report.violations, "\n".join(report.examples)
+    assert report.recoveries >= 3
+    assert report.second >= 60
