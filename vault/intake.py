@@ -122,9 +122,6 @@ class Intake:
         Raises CatalogueFailed where the catalogue is older than the register.
         """
         vault = self._vault
-        # A killed process may have removed the catalogue's journal, and nobody flushed that: a power cut later would bring it
-        # back, and with it the state before a transaction that entries in the register go on from.
-        flush_folder(vault.settings.root)
         with vault.reading() as tx:
             known = catalogue.recording_folders(tx)
             log_size = read_tree(tx).size

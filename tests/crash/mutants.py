@@ -130,7 +130,12 @@ MUTANTS = (
         EXPLORER,
         (intake("            flush_folder(place)\n            if place", "            if place"),),
     ),
-    Mutant("removal of a journal not flushed at the start", INTAKE, (intake("        flush_folder(vault.settings.root)\n", ""),)),
+    Mutant("removal of a journal not flushed at the start", CATALOGUE, (catalogue("        flush_folder(path.parent)\n", ""),)),
+    Mutant(
+        "removal of a journal not flushed before a transaction",
+        CATALOGUE,
+        (catalogue("                flush_folder(self._folder)\n", ""),),
+    ),
     Mutant(
         "deletion on the card not flushed",
         EXPLORER,

@@ -38,6 +38,23 @@ def test_durable_settings_stand_on_every_connection(path: Path) -> None:
             assert tx.exec_driver_sql("PRAGMA synchronous").scalar() == 3
 
 
+def test_what_another_committed_is_flushed_before_anything_goes_on_from_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault C1, then C3: it may have died before it flushed the removal of its journal, and a power cut would undo its commit."""
+    flushed: list[Path] = []
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{fd}").readlink())
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    opened = Catalogue.opened(path)
+    assert flushed == [path.parent]
+    with opened.writing() as tx:
+        assert flushed == [path.parent] * 2
+        set_meta(tx, "a", "1")
+
+
 def test_an_error_takes_the_whole_transaction_with_it(path: Path) -> None:
     """Fault D2."""
     opened = Catalogue(path)

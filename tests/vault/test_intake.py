@@ -293,7 +293,7 @@ def test_what_a_killed_process_left_is_durable_before_anything_goes_on_from_it(
             intake.recover()
         monkeypatch.undo()
     log = settings.root / "register" / "log" / "000000.jsonl"
-    assert flushed[: flushed.index(log)] == [settings.root, folder, *list(folder.parents)[:3]]
+    assert flushed[: flushed.index(log)] == [folder, *list(folder.parents)[:3], catalogue_of(settings.root).parent]
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "missing", "garbage", "other place"])
