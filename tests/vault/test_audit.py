@@ -63,6 +63,7 @@ def test_the_name_of_a_register_that_a_killed_process_made_is_flushed(
     with vault.writing() as tx:
         write_tree(tx, Tree())
         tx.execute(sa.delete(catalogue.log))
+        flushed.clear()
         Log(tmp_path / "register", HandClock()).append(tx, entry("first"))
     assert flushed == [folder / "000000.jsonl", folder]
 
