@@ -252,7 +252,7 @@ class Keeper(Protocol):
         """So many answers were given: who still gives some does not stand still."""
 
     def leave(self) -> None:
-        """The docking is over: let go."""
+        """The docking is over: let go. An opening after it is another docking's."""
 
 
 class _Nobody:

@@ -148,13 +148,21 @@ class Visit:
     def _failed(self, failure: Failure) -> None:
         log.warning("pull failed", bay=self.bay.name, code=failure.code, sentence=failure.sentence[:SENTENCE_MAX])
         self.bay.enter(_phase_of(failure), f"{failure.sentence} {failure.hint}")
-        if isinstance(failure, CardGone):
-            self._pull.begin_anew()
+        self._let_go(failure)
         patient = isinstance(failure, VaultError) or failure.reaction is Reaction.TRY_AGAIN
         self._missed((failure.code,), patient=patient)
         self._count_death(failure)
         if self._work.quarantine.holds(self.bay.name):
             self._close_port()
+
+    def _let_go(self, failure: Failure) -> None:
+        """A camera that was gone comes back as a new docking, also where the dock has not seen it go between two looks.
+
+        Its reader is walled in with the card that went, and reaches no other, not even one in the same place.
+        """
+        if isinstance(failure, CardGone):
+            self._pull.begin_anew()
+            self._port.keeper.leave()
 
     def _count_death(self, failure: Failure) -> None:
         if isinstance(failure, ReaderDied):
@@ -186,6 +194,7 @@ class Visit:
                     return
             except CardError as failure:
                 # Gone: the dock says so in a moment. Unreadable: the next round finds the words for it.
+                self._let_go(failure)
                 self._count_death(failure)
                 return
 

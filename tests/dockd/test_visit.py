@@ -10,11 +10,13 @@ from structlog.testing import capture_logs
 from dockd.bay import Phase, Vigil
 from dockd.card import SENTENCE_MAX, CardGone, CardTrouble
 from dockd.pull import SAID_MAX, Port
-from dockd.reader.processes import ReaderDied
+from dockd.reader.card import CameraReader
+from dockd.reader.processes import ReaderDied, Readers
 from dockd.visit import FIRST_WAIT_S, LONGEST_WAIT_S, PATIENCE, Visit
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.memory_card import Medium, path_of
 from tests.dockd.quay import Quay, card_with
+from vault.clock import SystemClock
 
 ENOUGH_S = 30.0
 """How long a thread of a test may take before the test fails; nothing waits for it to pass."""
@@ -82,6 +84,32 @@ def test_what_appears_later_on_a_docked_card_is_taken_in_too(quay: Quay, tmp_pat
     serve(visit_of(quay, medium, waits))
     assert quay.states() == {"BWC0042-000001": "erased", "BWC0042-000002": "erased"}
     assert quay.actions().count("camera.docked") == 1
+
+
+def test_a_card_that_went_and_came_back_between_two_looks_is_read_anew(quay: Quay, tmp_path: Path) -> None:
+    """Faults A1, B1. The dock has seen one card all the time; its reader, walled in with what stood there first, has not."""
+    maker, _ = card_with(tmp_path / "card", count=1)
+    quay.register(maker)
+    place, away = maker.root, tmp_path / "away"
+    place.rename(away)
+    reader = CameraReader(Readers(None), {"place": "volume", "roots": [str(place)]}, SystemClock())
+
+    def another() -> None:
+        place.rename(tmp_path / "first")
+        more = CardMaker(place)
+        more.root.mkdir()
+        more.write_device()
+        more.write(more.make(2, previous=None))
+
+    phases: list[Phase | None] = []
+    port = Port("VOL-1", lambda: reader.open(root=str(place)), 1, True, keeper=reader)
+    waits = Waits(lambda: (phases.append(phase_of(quay)), away.rename(place)), another, nothing)
+    visit = Visit("1", port, quay.workplace(), quay.board, waits, nothing)
+    waits.over = visit.leave
+    serve(visit)
+    assert phases == [Phase.TAKEN_EARLY]
+    assert quay.states() == {"BWC0042-000001": "erased", "BWC0042-000002": "erased"}
+    assert waits.seconds == [FIRST_WAIT_S, None, None, None]
 
 
 def test_failures_are_tried_again_ever_more_slowly(quay: Quay, tmp_path: Path) -> None:
