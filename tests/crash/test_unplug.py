@@ -1,13 +1,13 @@
-"""A slice of the campaign, with every transfer in it."""
+"""A slice of the campaign, every fifth moment; others with another CRASH_SEED. All of them: `python -m tests.crash.unplug`."""
 
 from pathlib import Path
 
 from tests.crash.unplug import campaign
 
-POINTS = 535
-MIN = 500
+POINTS = 272
+MIN = 250
 
 
-def test_pulled_out_at_every_transfer_and_within_many(tmp_path: Path) -> None:
+def test_pulled_out_at_transfers_and_within_them(tmp_path: Path) -> None:
     """Fault A1."""
     assert campaign(tmp_path, POINTS) >= MIN

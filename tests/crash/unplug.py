@@ -6,6 +6,7 @@ the packet's, the last ones.
 """
 
 import logging
+import os
 import random
 import sys
 import tempfile
@@ -27,6 +28,8 @@ from tests.dockd.usb_quay import UsbQuay, contents_of, lost
 IN_OBJECT, IN_DATASET = (0, 1, 11, 12, 511, 512, 513, -1, -2), (0, 1, 11, 12, -1, -2)
 READS = {0x95C1: IN_OBJECT, 0x101B: IN_OBJECT} | dict.fromkeys((0x1008, 0x1007, 0x1005, 0x1004, 0x1001), IN_DATASET)
 """Operations with a data phase; the datasets are shorter than a packet."""
+SEED = int(os.environ.get("CRASH_SEED", "1"))
+"""Which moments a part of them is."""
 NEIGHBOUR_EVERY = 8
 """Another camera is taken in beside every so many of the points."""
 
@@ -103,12 +106,11 @@ def moments(dock: UsbQuay) -> list[Fault]:
 
 
 def chosen(faults: Sequence[Fault], count: int | None) -> list[Fault]:
-    """Every transfer, and of the moments within data so many that `count` is reached; None: all."""
+    """`count` of them, spread evenly over the transfers and over the moments within data; None: all."""
     if count is None or count >= len(faults):
         return list(faults)
-    transfers = [fault for fault in faults if fault.kind is Kind.UNPLUG_AT_URB]
-    within = [fault for fault in faults if fault.kind is not Kind.UNPLUG_AT_URB]
-    return transfers + random.Random(1).sample(within, max(0, count - len(transfers)))
+    first = random.Random(SEED).random()
+    return [faults[int((number + first) * len(faults) / count)] for number in range(count)]
 
 
 def campaign(folder: Path, count: int | None, shown: Callable[[Sequence[Fault]], Iterable[Fault]] = lambda faults: faults) -> int:

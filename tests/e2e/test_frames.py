@@ -94,7 +94,7 @@ tenths = st.integers(1, 400).map(lambda number: number / 10)
 @settings(
     derandomize=True,
     deadline=None,
-    max_examples=10,
+    max_examples=6,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(
