@@ -3,7 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PROCESSES ?= $(shell nproc)
+# One more than there are cores: a test that waits for the disk leaves its core to another.
+PROCESSES ?= $(shell expr $$(nproc) + 1)
 
 .PHONY: run screenshots test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test vm-faults vm-life upgrade-cuts kills power-cuts yanks vm-losses deb lock setup clean
 
@@ -98,7 +99,7 @@ upgrade-cuts: $(READY) vm-tools
 # Power cuts while a shift is taken in, its camera erased, a sweep destroys and two officials watch; and cards pulled out in the middle of
 # their erase. CUTS (QEMU killed, restarted), REPLAYS (moments of LIVES that nobody cut, laid out as a cut would have left them), YANKS, LANES
 # (at once), REAL (every so many restarts is a real boot) and SEED are arguments.
-LANES ?= $(PROCESSES)
+LANES ?= $(shell nproc)
 REAL ?= 10
 SEED ?= 1
 LOSSES = PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.losses --lanes $(LANES) --real $(REAL) --seed $(SEED)

@@ -136,12 +136,13 @@ class MountedCard:
         """Identify by size, time and kind again, unlink, flush the folder.
 
         Unlinked but not flushed counts as not deleted: the listing that follows an erase decides. FAT keeps no
-        journal (fault B9), so the flush is the only order there is between one deletion and the next.
+        journal (fault B9), so the flush is the only order there is between one deletion and the next. The file is
+        held open until its name is gone for good, as its clusters are freed when it is closed: a card that is pulled
+        out between the two would show a file that can't be read and lies in room that others may be given.
         """
         self._must_stand()
         try:
-            with self._folder(file.path[:-1]) as folder:
-                os.close(self._open_listed(file, folder))
+            with self._folder(file.path[:-1]) as folder, _held(self._open_listed(file, folder)):
                 # What a killed process deleted before is gone for good first: the order of the erase outlives it.
                 os.fsync(folder)
                 os.unlink(file.path[-1], dir_fd=folder)
@@ -150,17 +151,25 @@ class MountedCard:
             raise self._deletion_failure(error, file.shown) from error
 
     def delete_folder(self, path: tuple[str, ...]) -> bool:
-        """Remove a folder if it is empty, and flush its parent. False: something stands in it, and it stays."""
+        """Remove a folder if it is empty, and flush its parent. False: something stands in it, and it stays.
+
+        It is held open meanwhile, as a file is.
+        """
         self._must_stand()
+        name = _plain(path)[-1]
         try:
             with self._folder(path[:-1]) as parent:
                 try:
-                    os.rmdir(_plain(path)[-1], dir_fd=parent)
+                    folder = _open_at(name, os.O_RDONLY | os.O_DIRECTORY, parent)
                 except FileNotFoundError:
                     if not self._stands():
                         raise
-                # One that is gone already may have been removed by a process that was killed before it flushed that.
-                os.fsync(parent)
+                    # One that is gone already may have been removed by a process that was killed before it flushed that.
+                    os.fsync(parent)
+                    return True
+                with _held(folder):
+                    os.rmdir(name, dir_fd=parent)
+                    os.fsync(parent)
         except OSError as error:
             if error.errno == errno.ENOENT and self._stands():
                 return True
@@ -413,6 +422,15 @@ def _plain(path: tuple[str, ...]) -> tuple[str, ...]:
         if name in ("", ".", "..") or "/" in name or "\0" in name:
             raise CardReadFailed(f"{shown(path)} is no path on a card.")
     return path
+
+
+@contextmanager
+def _held(descriptor: int) -> Iterator[None]:
+    """Close it at the end of the block."""
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _open_at(name: str, flags: int, folder: int) -> int:

@@ -34,6 +34,8 @@ EXPLORER: Command = ("-m", "tests.crash.explorer", "--images", "2000", "--proces
 DURABLE = unit("tests/vault/test_durable.py")
 CATALOGUE = unit("tests/vault/test_catalogue.py")
 INTAKE = unit("tests/vault/test_intake.py")
+MOUNT = unit("tests/dockd/test_mount.py")
+VISIT = unit("tests/dockd/test_visit.py")
 ERASE = unit("tests/dockd/test_erase.py")
 RETENTION = unit("tests/vault/test_retention.py")
 VIEWING = unit("tests/vault/test_viewing.py")
@@ -143,6 +145,22 @@ MUTANTS = (
             Edit("dockd/mount.py", "dir_fd=folder)\n                os.fsync(folder)", "dir_fd=folder)"),
             Edit("dockd/mount.py", "outlives it.\n                os.fsync(folder)\n", "outlives it.\n"),
         ),
+    ),
+    Mutant(
+        "file on a card let go before its name is gone",
+        MOUNT,
+        (
+            Edit(
+                "dockd/mount.py",
+                "as folder, _held(self._open_listed(file, folder)):\n",
+                "as folder:\n                os.close(self._open_listed(file, folder))\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "reader kept for a card that went",
+        VISIT,
+        (Edit("dockd/visit.py", "            self._port.keeper.leave()\n\n    def", "\n    def"),),
     ),
     # --- the catalogue (faults D1, I4) ---
     Mutant(

@@ -434,7 +434,7 @@ step = st.one_of(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(derandomize=True, deadline=None, max_examples=25)
 @given(st.lists(step, min_size=4, max_size=14), st.sampled_from([{}, {"fps": 12, "gop_frames": 7}, {"audio": False}]))
 @example([("wait", 30.0), ("on", 0), ("wait", 10.0), ("off", 0), ("wait", 0.1), ("on", 0), ("dock", 0)], {})
 @example([("wait", 40.0), ("on", 0), ("cut", 0), ("power", 0), ("on", 0), ("wait", 10.0), ("cut", 0)], {})

@@ -653,6 +653,26 @@ def test_deletes_one_file_and_then_its_empty_folder(card: MountedCard) -> None:
     assert not (root_of(card) / "RECORDINGS" / "B-000001").exists()
 
 
+def test_what_is_deleted_is_held_until_its_name_is_gone_for_good(card: MountedCard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault B9. FAT frees the clusters at the last closing: before the name is gone, they would be another file's beside it."""
+    place = put(card, "RECORDINGS/B-000001/0000.mp4")
+    (file,) = card.files()
+    flushed: list[tuple[str, list[str]]] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        held = [str(link.readlink()) for link in links if str(link.readlink()).startswith(str(place.parent))]
+        flushed.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, [name for name in held if "(deleted)" in name]))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    card.delete(file)
+    assert card.delete_folder(("RECORDINGS", "B-000001"))
+    held, folder = f"{place} (deleted)", f"{place.parent} (deleted)"
+    assert flushed == [("B-000001", []), ("B-000001", [held]), ("RECORDINGS", [folder])]
+
+
 def test_delete_folder_removes_no_link_and_no_file(card: MountedCard) -> None:
     """Fault B7. The empty folder that a link leads to stays, and so does the link."""
     outside = root_of(card).parent / "outside"
