@@ -110,12 +110,16 @@ def _enter(vault: Vault, verdict: Verdict, codes: Sequence[str]) -> None:
 def _in_hand(vault: Vault, finding: Finding) -> bool:
     """Whether a service was only half-way when the check came by: dockd with what it takes in, a sweep with what it destroys.
 
-    What an interrupted intake left looks the same; dockd drops it at its next start, and the camera still has the recording.
+    What an interrupted intake left looks the same; dockd drops it at its next start, and the camera still has the recording. So
+    does an interrupted destruction; the next sweep goes on with it.
     """
     if finding.code == "incoming.part":
         return True
     with vault.reading() as tx:
         row = catalogue.get_recording(tx, finding.subject)
+    if finding.code == "tombstone.without_entry":
+        # It is written before the row changes and the entry is made, in one transaction; the recording stands until then.
+        return row is not None and row.destroyed_utc is None
     if finding.code == "folder.without_row":
         found = [folder for folder in vault.store.folders() if folder.name == finding.subject]
         return row is not None or not any((folder / RECORD_NAME).exists() for folder in found)
@@ -228,6 +232,10 @@ def _check_tombstones(vault: Vault, logged: dict[str, str]) -> Iterator[Finding]
     except StorageFailed as error:
         yield Finding("tombstone.unreadable", "register", error.sentence)
         return
+    if not found.keys() <= logged.keys():
+        # Destroyed since the log was read, or never told of: what is entered by now shows which.
+        now = _logged(vault)[2]
+        logged = logged | {recording: now[recording] for recording in found if recording in now}
     for recording, digest in logged.items():
         if recording not in found or found[recording][1] != digest:
             yield Finding(

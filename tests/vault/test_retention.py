@@ -9,13 +9,15 @@ from tests.crash.custody import Died, dying
 from tests.vault.office import CAMERA, Office
 from tests.vault.world import claim_of
 from vault import cases, registers, retention
+from vault import verify as verify_module
 from vault.cases import NewCase
 from vault.errors import Failure, NotAllowed, UnknownRecording
 from vault.policy import CaseKind
 from vault.recording import State
 from vault.retention import Held, ReasonMissing
 from vault.tombstone import read_tombstones
-from vault.verify import verify
+from vault.vault import Vault
+from vault.verify import verify, verify_daily
 
 
 def case_for(here: Office, *recordings: str) -> str:
@@ -152,6 +154,30 @@ def test_a_process_that_dies_while_destroying_is_finished_by_the_next(here: Offi
         with here.vault.reading() as tx:
             assert registers.unconfirmed_destructions(tx) == []
     assert set(sound(here)) <= {"tombstone.without_entry", "log.register"}
+
+
+def test_what_is_destroyed_while_the_vault_is_checked_is_no_finding(here: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep goes on beside the check: after the log was read, and between the tombstone and its entry."""
+    gone, half = here.record(), here.record()
+    real, calls = verify_module._logged, []
+
+    def logged(vault: Vault) -> object:
+        told = real(vault)
+        if not calls:
+            retention.delete(here.vault, here.actor("Carel"), here.actor("Petra"), gone, "made by mistake")
+        calls.append(told)
+        return told
+
+    monkeypatch.setattr(verify_module, "_logged", logged)
+    assert sound(here) == ("record.unreadable",)
+    assert len(calls) == 2
+    calls.clear()
+    monkeypatch.setattr(verify_module, "_logged", real)
+    tombstones = here.vault.settings.root / "register" / "tombstones"
+    (written,) = [path for path in tombstones.rglob("*") if gone in path.name]
+    (written.parent / written.name.replace(gone, half)).write_text(written.read_text().replace(gone, half))
+    assert sound(here) == ("tombstone.without_entry",)
+    assert verify_daily(here.vault, lambda _: None).findings == ()
 
 
 def test_more_than_the_cap_waits_for_two(here: Office) -> None:

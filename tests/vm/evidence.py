@@ -67,7 +67,7 @@ def _held(vault: Vault, key: tuple[str, str], files: Files, rows: list[Recording
     found = [] if row.state == "erased" else [f"{key} is {row.state}"]
     opened = {name.partition(".")[0]: content for name, content in plaintexts(vault, row.id).items()}
     wanted = {name.partition(".")[0]: content for name, content in files.items() if name.endswith(".mp4")}
-    wanted["manifest"] = files["recording.json"]
+    wanted["manifest"] = files["recording.sig"] + files["recording.json"]
     return found if opened == wanted else [*found, f"{key} is not held as it was recorded"]
 
 

@@ -59,6 +59,8 @@ PROVOKED = (
     "the reader of the USB died",
     "Failed to start vault-",
     "no reader for the USB",
+    "Failed to start dockd.service",
+    "dockd died while it served this bay",
 )
 """What the journal says at level err because of a kill, and may."""
 
