@@ -459,7 +459,6 @@ def run(runs: int, steps: int, number: int, *, shrink: bool = False) -> None:
         phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
         suppress_health_check=list(HealthCheck),
         print_blob=False,
-        report_multiple_bugs=False,
     )
     run_state_machine_as_test(seed(number)(Custody), settings=chosen)
 
