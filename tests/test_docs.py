@@ -54,8 +54,9 @@ def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
     at = PROGRAMS[words[0]]
     rest = words[1:]
     while isinstance(at, click.Group) and rest and not rest[0].startswith("-"):
-        assert rest[0] in at.commands, f"there is no command {' '.join(words)}"
-        at, rest = at.commands[rest[0]], rest[1:]
+        command = at.get_command(click.Context(at), rest[0])
+        assert command is not None, f"there is no command {' '.join(words)}"
+        at, rest = command, rest[1:]
     return at, rest
 
 

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from fpdf import FPDF
-from fpdf.enums import XPos, YPos
-
 ZONE = ZoneInfo("Europe/Amsterdam")
 RESPONSIBLE = "De politie of het OM is hierna verantwoordelijk voor het beeldmateriaal."
 _REPLACED = str.maketrans({"„": '"', "”": '"', "“": '"', "’": "'", "–": "-", "—": "-", "…": "...", "→": ">", "✓": "x"})
@@ -124,6 +121,9 @@ class _Page:
     """The report while it is laid out. Core fonts, Latin-1: what has no letter there gets its nearest."""
 
     def __init__(self, facts: CustodyFacts) -> None:
+        # Imported where it draws: with what it brings (fontTools, Pillow) it costs a start more than all else of the back office.
+        from fpdf import FPDF  # noqa: PLC0415
+
         reference = latin(facts.reference)
 
         class Paged(FPDF):
@@ -150,19 +150,19 @@ class _Page:
 
     def text(self, text: str) -> None:
         self.pdf.set_font("Helvetica", size=10)
-        self.pdf.multi_cell(0, 5, latin(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        self.pdf.multi_cell(0, 5, latin(text), align="L", new_x="LMARGIN", new_y="NEXT")
         self.pdf.ln(1)
 
     def code(self, text: str) -> None:
         self.pdf.set_font("Courier", size=8)
-        self.pdf.multi_cell(0, 4, latin(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        self.pdf.multi_cell(0, 4, latin(text), align="L", new_x="LMARGIN", new_y="NEXT")
 
     def rows(self, rows: Sequence[tuple[str, str]]) -> None:
         for name, value in rows:
             self.pdf.set_font("Helvetica", "B", 10)
             self.pdf.cell(45, 6, latin(name))
             self.pdf.set_font("Helvetica", size=10)
-            self.pdf.multi_cell(0, 6, latin(value), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+            self.pdf.multi_cell(0, 6, latin(value), align="L", new_x="LMARGIN", new_y="NEXT")
         self.pdf.ln(1)
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
@@ -174,7 +174,7 @@ class _Page:
                     row.cell(latin(cell))
 
     def _line(self, text: str, height: float) -> None:
-        self.pdf.cell(0, height, latin(text), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        self.pdf.cell(0, height, latin(text), new_x="LMARGIN", new_y="NEXT")
 
 
 def latin(text: str) -> str:

@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-
 from vault.catalogue import SCHEMA_VERSION, Catalogue, SchemaNewer, catalogue_of
 from vault.durable import make_empty, remove_file, replace_file
 from vault.errors import CatalogueFailed
@@ -12,6 +9,10 @@ from vault.errors import CatalogueFailed
 
 def migrate(path: Path, to: str = SCHEMA_VERSION) -> None:
     """Bring the catalogue at `path` to a schema, by default this program's; makes it where there is none."""
+    # Imported where it is needed, once in a vault's life and at an upgrade: restore and first start name this module too.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
     make_empty(path)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))

@@ -1,13 +1,16 @@
 """The vault's command line, as an administrator or an official types it: answers, refusals, exit codes."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from tests.vault.world import PASSPHRASES, SERIAL, HandClock, claim_of, founded, stored
-from vault.__main__ import commands
+from vault.__main__ import COMMANDS, commands
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.errors import Failure
@@ -175,3 +178,22 @@ def test_a_stranger_among_the_receivers_stops_everything(config: Path, tmp_path:
     other = founded(tmp_path / "other", clock)
     (config.parent / "vault/keyring.json").write_bytes((other.root / "keyring.json").read_bytes())
     assert refused(run("list", "--config", config)).code == "vault.keyring_refused"
+
+
+def test_every_command_stands_where_the_table_says() -> None:
+    context = click.Context(commands)
+    for name in COMMANDS:
+        found = commands.get_command(context, name)
+        assert found is not None
+        assert found.name == name
+    assert commands.get_command(context, "nonsense") is None
+
+
+def test_a_timers_command_starts_with_what_it_needs() -> None:
+    """The web, the drawing of PDFs and the migrations cost a start three times what a sweep needs (measured)."""
+    script = "import sys; from vault.__main__ import commands as vault; vault(['sweep', '--help'], standalone_mode=False)"
+    script += "; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "vault.retention" in loaded
+    assert not loaded & {"fpdf", "alembic", "starlette", "uvicorn", "vault.web.app", "vault.viewing"}

@@ -28,7 +28,9 @@ class Hardware:
         machine = ["-M", "q35,usb=off", "-m", str(MEMORY_MIB), "-smp", "2", *ACCELERATORS[self.accelerator]]
         bare = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
         boot = ["-kernel", str(self.kernel), "-initrd", str(self.initrd)]
-        boot += ["-append", "console=ttyS0 quiet rw panic=-1 nokaslr random.trust_cpu=on usb_storage.delay_use=0"]
+        # Nothing here is to be hidden from a neighbour in the CPU, and emulated retpolines cost a fifth of all work.
+        kernel = "console=ttyS0 quiet rw panic=-1 nokaslr mitigations=off random.trust_cpu=on usb_storage.delay_use=0"
+        boot += ["-append", kernel]
         network = ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]
         entropy = ["-object", "rng-random,id=entropy,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=entropy"]
         ports = [word for slot in (1, 2) for word in ("-device", f"pcie-root-port,id=port{slot},chassis={slot},slot={slot}")]

@@ -29,6 +29,10 @@ from vault.policy import ESCROW_HOLDERS
 from vault.vault import Vault
 
 DEFAULT_CONFIG = "/etc/dock-vault/vault.toml"
+DEMO_NAME = "demo-passphrases.json"
+"""Beside the settings of a demonstration; never beside real recordings."""
+NOTE_LIMIT_BYTES = 64 << 20
+"""More than a witness's note of a vault's whole life."""
 SHORT_ID = 8
 """How much of an id a table shows; every command takes any unambiguous start of it."""
 ZONE = ZoneInfo("Europe/Amsterdam")

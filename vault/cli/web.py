@@ -5,8 +5,7 @@ from pathlib import Path
 
 import click
 
-from vault.cli.base import config_option, opened, out
-from vault.cli.ground import DEMO_NAME
+from vault.cli.base import DEMO_NAME, config_option, opened, out
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.errors import Reaction, VaultError
