@@ -24,7 +24,8 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.rule import Rule
-from rich.table import Table
+
+from dockd.screen import watch_table
 
 FOLDER = Path(__file__).resolve().parent.parent / "run"
 PROGRAMS = Path(sysconfig.get_path("scripts"))
@@ -272,9 +273,9 @@ def watch(status_socket: Path) -> dict[str, str]:
     pause = threading.Event()
     with Live(console=console, refresh_per_second=10) as live:
         while True:
-            bays = status(status_socket)["bays"]
-            live.update(bay_table(bays))
-            phases = {bay["camera"]: bay["phase"] for bay in bays if bay["camera"]}
+            document = status(status_socket)
+            live.update(watch_table(document))
+            phases = {bay["camera"]: bay["phase"] for bay in document["bays"] if bay["camera"]}
             if len(phases) == len(SHIFTS) and not any(phase in BUSY for phase in phases.values()):
                 return phases
             pause.wait(0.1)
@@ -286,21 +287,6 @@ def status(path: Path) -> dict[str, Any]:
         connection.connect(str(path))
         answer: dict[str, Any] = json.load(connection.makefile("rb"))
     return answer
-
-
-def bay_table(bays: list[dict[str, Any]]) -> Table:
-    table = Table("bay", "lamp", "", "recording", "taken in", "speed", "message")
-    for bay in bays:
-        table.add_row(
-            bay["bay"],
-            bay["lamp"],
-            bay["phase"],
-            f"{bay['recording_number']} of {bay['recording_count']}",
-            f"{bay['bytes_done'] / 1e6:.1f} of {bay['bytes_total'] / 1e6:.1f} MB",
-            f"{bay['bytes_per_s'] / 1e6:.1f} MB/s",
-            bay["message"],
-        )
-    return table
 
 
 if __name__ == "__main__":
