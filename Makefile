@@ -98,11 +98,13 @@ upgrade-cuts: $(READY) vm-tools
 
 # Power cuts while a shift is taken in, its camera erased, a sweep destroys and two officials watch; and cards pulled out in the middle of
 # their erase. CUTS (QEMU killed, restarted), REPLAYS (moments of LIVES that nobody cut, laid out as a cut would have left them), YANKS, LANES
-# (at once), REAL (every so many restarts is a real boot) and SEED are arguments.
+# (at once), REAL (every so many restarts is a real boot), SEED, and AFTER (so many cuts of this seed were made before: a campaign may be made in parts)
+# are arguments.
 LANES ?= $(shell nproc)
 REAL ?= 10
 SEED ?= 1
-LOSSES = PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.losses --lanes $(LANES) --real $(REAL) --seed $(SEED)
+AFTER ?= 0
+LOSSES = PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.losses --lanes $(LANES) --real $(REAL) --seed $(SEED) --after $(AFTER)
 power-cuts: $(READY) vm-tools
 	$(LOSSES) --cuts $(or $(CUTS),200) --replays $(or $(REPLAYS),500) --lives $(or $(LIVES),10)
 
@@ -114,11 +116,11 @@ vm-losses: $(READY) vm-tools
 	$(LOSSES) --cuts $(or $(CUTS),5) --replays $(or $(REPLAYS),20) --lives 1 --yanks $(or $(YANKS),5)
 
 # `kill -9` of each unit on the installed guest, at random moments, while cameras are docked. KILLS are for each unit; after EVERY
-# kills of all together everything is looked at.
+# kills of all together everything is looked at; AFTER kills of SEED were made before.
 KILLS ?= 50
 EVERY ?= 25
 kills: $(READY) vm-tools
-	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.kills --kills $(KILLS) --every $(EVERY)
+	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.kills --kills $(KILLS) --every $(EVERY) --seed $(SEED) --after $(AFTER)
 
 # The Debian package, in run/. VERSION is an argument; by default it is the project's.
 deb: $(READY)

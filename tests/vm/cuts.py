@@ -122,12 +122,13 @@ class Life:
 
 @dataclass(frozen=True)
 class Options:
-    """`lanes`: machines at once; `real`: every so many recoveries boot for real."""
+    """`lanes`: machines at once; `real`: every so many recoveries boot for real; `after`: so many were made before."""
 
     cuts: int
     lanes: int
     seed: int
     real: int
+    after: int = 0
 
 
 @dataclass(frozen=True)
@@ -267,13 +268,13 @@ def campaign(on: Ground, folder: Path, options: Options) -> int:
         tally["booted"] += real
         tally["violations"] += bool(ended.violations)
         print(
-            f"{tally['cuts']:4} of {options.cuts}  write {ended.at:5}  {ended.seconds:5.1f} s  "
+            f"{options.after + tally['cuts']:4} of {options.cuts}  write {ended.at:5}  {ended.seconds:5.1f} s  "
             f"{'restarted for real, ' if real else ''}{ended.fate}",
             *(f"\n     VIOLATION {line}" for line in ended.violations),
             flush=True,
         )
 
     with ThreadPoolExecutor(options.lanes) as pool:
-        list(pool.map(one, order))
+        list(pool.map(one, order[options.after :]))
     print(f"{tally['cuts']} power cuts, {tally['booted']} of them restarted for real, {tally['violations']} with violations")
     return tally["violations"]

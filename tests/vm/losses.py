@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--yanks", type=int, default=0)
     parser.add_argument("--lanes", type=int, default=1, help="machines at once, for the cuts")
     parser.add_argument("--real", type=int, default=10, help="every so many recoveries boot for real")
+    parser.add_argument("--after", type=int, default=0, help="so many of the cuts were made before, by the same seed")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     clock = SystemClock()
@@ -33,8 +34,9 @@ def main() -> int:
         if options.yanks:
             violations += yanks.campaign(on, wearer, folder, options.yanks, options.seed)
         if options.cuts:
-            violations += cuts.campaign(on, folder, cuts.Options(options.cuts, options.lanes, options.seed, options.real))
-    tried = options.cuts + options.replays + options.yanks
+            wanted = cuts.Options(options.cuts, options.lanes, options.seed, options.real, options.after)
+            violations += cuts.campaign(on, folder, wanted)
+    tried = max(options.cuts - options.after, 0) + options.replays + options.yanks
     print(f"{tried - violations} passed, {violations} failed, {clock.monotonic_s() - began_s:.0f} s in all")
     return 1 if violations else 0
 

@@ -68,7 +68,7 @@ class Toll:
 class Striker:
     """Strikes at units, one lane of units a thread."""
 
-    def __init__(self, station: Station, carriers: list[Carrier], toll: Toll, clock: Clock, seed: int) -> None:
+    def __init__(self, station: Station, carriers: list[Carrier], toll: Toll, clock: Clock, seed: str) -> None:
         self._station = station
         self._carriers = carriers
         self._toll = toll
