@@ -206,9 +206,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.vm.kills", description=__doc__)
     parser.add_argument("--kills", type=int, default=50, help="how often each unit is killed (default: %(default)s)")
     parser.add_argument("--every", type=int, default=25, help="after so many kills all is looked at (default: %(default)s)")
-    parser.add_argument(
-        "--after", type=int, default=0, help="so many kills of all together were made before by this seed"
-    )
+    parser.add_argument("--after", type=int, default=0, help="so many kills of all together were made before by this seed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=CACHE, help="where built guests are kept (default: %(default)s)")
     parser.add_argument("only", nargs="*", help="parts of the names of the units to kill")
