@@ -46,13 +46,15 @@ class Ledger:
 class Carrier:
     """One camera and the reader its card is put into. `go_on` runs in a thread of its own.
 
-    `bay` is the dock's name for the reader, once it was seen there; `taken_in_s` how long the last docking took.
+    `bay` is the dock's name for the reader, once it was seen there; `taken_in_s` how long the last docking took, `dockings`
+    how many came to their end.
     """
 
     def __init__(self, station: Station, worn: Worn, stick: Stick, ledger: Ledger, clock: Clock) -> None:
         self.serial = worn.serial
         self.bay: str | None = None
         self.taken_in_s = 0.0
+        self.dockings = 0
         self._station = station
         self._worn = worn
         self._stick = stick
@@ -99,6 +101,7 @@ class Carrier:
             for bay in bays:
                 self.bay = bay["bay"]
                 if bay["phase"] == "safe to take":
+                    self.dockings += 1
                     return
             if self._clock.monotonic_s() - began_s > TAKEN_IN_S:
                 raise MachineFailed(f"after {TAKEN_IN_S:.0f} s its bay says {bays}")

@@ -75,7 +75,8 @@ class Striker:
         self._clock = clock
         self._chance = {unit: random.Random(f"{seed} {unit}") for unit in UNITS}
         self._last_pid: dict[str, str] = {}
-        self._deaths: dict[str, int] = {}
+        self._deaths: dict[str, tuple[int, int]] = {}
+        """By bay: readers killed there, and how many dockings had come to their end by then."""
 
     def strike(self, unit: str) -> None:
         """One kill. Raises MachineFailed where the unit does not come to be killed."""
@@ -123,7 +124,7 @@ class Striker:
             if self._station.machine.run(kill_reader(bay, "KILL") if bay else kill_bus_reader("KILL")).code:
                 continue
             if bay:
-                self._deaths[bay] = self._deaths.get(bay, 0) + 1
+                self._deaths[bay] = (self._deaths_at(bay) + 1, self._ended_at(bay))
             return
         raise MachineFailed(f"no {unit} was there to be killed")
 
@@ -135,15 +136,20 @@ class Striker:
                 bays = self._station.bays()
             except MachineFailed:
                 return False
-            for bay in bays:
-                if bay["phase"] == "safe to take":
-                    self._deaths.pop(bay["bay"], None)
-            found[:] = [bay["bay"] for bay in bays if bay["phase"] in BUSY and self._deaths.get(bay["bay"], 0) < DEATHS_MAX]
+            found[:] = [bay["bay"] for bay in bays if bay["phase"] in BUSY and self._deaths_at(bay["bay"]) < DEATHS_MAX]
             return bool(found)
 
         if not self._until(busy, BACK_S):
             raise MachineFailed(f"no camera was being read within {BACK_S:.0f} s")
         return self._chance[READER].choice(found)
+
+    def _deaths_at(self, bay: str) -> int:
+        """Readers killed there since a docking came to its end: one that is safe to take stands there for seconds."""
+        count, ended = self._deaths.get(bay, (0, 0))
+        return count if ended == self._ended_at(bay) else 0
+
+    def _ended_at(self, bay: str) -> int:
+        return sum(carrier.dockings for carrier in self._carriers if carrier.bay == bay)
 
     def _oneshot(self, unit: str) -> None:
         for _ in range(TRIES):
