@@ -18,10 +18,11 @@ DEATHS_MAX = 3
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """What a next life of dockd has to know: deaths by bay, and the bays that are being served now."""
+    """What a next life of dockd has to know: deaths by bay, the bays that are being served now, and those under suspicion."""
 
     deaths: dict[str, int]
     served: tuple[str, ...]
+    suspects: tuple[str, ...] = ()
 
 
 _MEMORY = TypeAdapter(_Memory)
@@ -30,9 +31,10 @@ _MEMORY = TypeAdapter(_Memory)
 class Quarantine:
     """Counts deaths by bay, from docking to docking, until dockd is stopped in order. Shared by all bays; any thread.
 
-    With a file to remember in, which a crash and the watchdog leave as it is, dockd's own death counts for each bay that was
-    being served then: what kills the dock is found after its third death (fault G3). A camera that was being served beside it
-    each time waits for a person as well.
+    With a file to remember in, which a crash and the watchdog leave as it is, what kills the dock itself is found (fault G3):
+    each bay that was being served when dockd died is a suspect until it was served well. Suspects are served one after another,
+    those with fewer deaths first, so that the next death of dockd counts for one of them alone. A camera that only stood beside
+    a deadly one is taken in.
     """
 
     def __init__(self, memory: Path | None = None) -> None:
@@ -40,6 +42,8 @@ class Quarantine:
         self._memory = memory
         self._deaths: dict[str, int] = {}
         self._served: set[str] = set()
+        self._suspects: set[str] = set()
+        self._deferred: set[str] = set()
         if memory is not None and memory.exists():
             self._recall(memory)
 
@@ -50,17 +54,20 @@ class Quarantine:
         return cls(Path(folder) / "quarantine.json" if folder else None)
 
     @contextmanager
-    def serving(self, bay: str) -> Iterator[None]:
-        """While it is entered, a death of dockd counts for this bay."""
+    def serving(self, bay: str) -> Iterator[bool]:
+        """Whether it is this bay's turn. While it is entered in its turn, a death of dockd counts for this bay."""
         with self._lock:
-            self._served.add(bay)
-            self._remember()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._served.discard(bay)
+            turn = self._is_turn(bay)
+            if turn:
+                self._served.add(bay)
                 self._remember()
+        try:
+            yield turn
+        finally:
+            if turn:
+                with self._lock:
+                    self._served.discard(bay)
+                    self._remember()
 
     def died(self, bay: str) -> None:
         """A reader died there."""
@@ -71,7 +78,8 @@ class Quarantine:
     def well(self, bay: str) -> None:
         """A camera was served there from start to end."""
         with self._lock:
-            if self._deaths.pop(bay, None) is not None:
+            if self._deaths.pop(bay, None) is not None or bay in self._suspects:
+                self._suspects.discard(bay)
                 self._remember()
 
     def holds(self, bay: str) -> bool:
@@ -83,6 +91,7 @@ class Quarantine:
         with self._lock:
             self._deaths.clear()
             self._served.clear()
+            self._suspects.clear()
             self._remember()
             self._memory = None
 
@@ -93,16 +102,30 @@ class Quarantine:
             log.error("quarantine unreadable", why=str(error))
             return
         self._deaths = dict(told.deaths)
+        blamed = [bay for bay in told.served if bay in told.suspects] or told.served
+        if len(blamed) == 1:
+            self._deaths[blamed[0]] = self._deaths.get(blamed[0], 0) + 1
+        self._suspects = {*told.suspects, *told.served}
         for bay in told.served:
-            self._deaths[bay] = self._deaths.get(bay, 0) + 1
-            log.error("dockd died while it served this bay", bay=bay, deaths=self._deaths[bay])
+            log.error("dockd died while it served this bay", bay=bay, deaths=self._deaths.get(bay, 0))
         self._remember()
+
+    def _is_turn(self, bay: str) -> bool:
+        """A suspect is served while no other one is. One with more deaths than another lets it go first, once."""
+        others = self._suspects - {bay}
+        if bay not in self._suspects or not others:
+            return True
+        deaths = self._deaths.get(bay, 0)
+        if bay not in self._deferred and any(self._deaths.get(other, 0) < deaths for other in others):
+            self._deferred.add(bay)
+            return False
+        return not others & self._served
 
     def _remember(self) -> None:
         if self._memory is None:
             return
         try:
-            self._memory.write_bytes(_MEMORY.dump_json(_Memory(self._deaths, tuple(self._served))))
+            self._memory.write_bytes(_MEMORY.dump_json(_Memory(self._deaths, tuple(self._served), tuple(self._suspects))))
         except OSError as error:
             # The cameras are served all the same; a deadly one is then found within one life only.
             log.error("quarantine unwritable", why=str(error))

@@ -21,6 +21,11 @@ LONGEST_WAIT_S = 300.0
 PATIENCE = 5
 """How often a card may fail in the same way before it only keeps its bay. What the vault can't do is tried for ever."""
 
+OUT_OF_TURN = (
+    "dockd died while it served several cameras, and serves them one after another until each is done."
+    " Leave this one docked: it waits for its turn."
+)
+
 Pause = Callable[[threading.Event, float | None], None]
 """Waits until the event is set or the seconds are over; None: until it is set. The seam to time of the waiting thread."""
 
@@ -103,8 +108,8 @@ class Visit:
             self._close_port()
             return
         try:
-            with self._work.quarantine.serving(self.bay.name):
-                report = self._pull.run()
+            with self._work.quarantine.serving(self.bay.name) as turn:
+                report = self._pull.run() if turn else None
         except Failure as failure:
             self._failed(failure)
         except Exception as error:
@@ -113,7 +118,16 @@ class Visit:
             self.bay.enter(Phase.FAULT, "The dock has a fault with this camera. The camera keeps its recordings: call for help.")
             self._missed((type(error).__name__,), patient=False)
         else:
-            self._ended_with(report)
+            if report is None:
+                self._wait_for_turn()
+            else:
+                self._ended_with(report)
+
+    def _wait_for_turn(self) -> None:
+        """Asked for anew each few seconds: a camera that holds up the others may be taken away."""
+        self._wait_s = FIRST_WAIT_S
+        if self.bay.state.message != OUT_OF_TURN:
+            self.bay.enter(Phase.WAITING, OUT_OF_TURN)
 
     def _close_port(self) -> None:
         """Nothing more is opened here."""
@@ -199,8 +213,8 @@ class Visit:
                 return
 
     def _changed(self) -> bool:
-        with self._work.quarantine.serving(self.bay.name):
-            return self._pull.changed()
+        with self._work.quarantine.serving(self.bay.name) as turn:
+            return turn and self._pull.changed()
 
     def _wait(self, seconds: float | None) -> None:
         if not self._over():
