@@ -6,8 +6,11 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 import uuid
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -167,3 +170,28 @@ def test_a_name_is_only_a_name(tmp_path: Path) -> None:
     recording(footage, "a", DOCK, ("0000.sealed", "record.json")).rename(crooked)
     assert taken(footage).returncode == 0
     assert {held(path)[0] for path in crooked.iterdir()} == {DOCK.pw_uid}
+
+
+def test_a_record_that_is_being_stored_is_taken_a_moment_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The dock gives it its name while the part still has one; a second name that stays is told (the clock is put forward)."""
+    footage = tmp_path / "vault" / "footage"
+    stored = recording(footage, "a", DOCK, ("0000.sealed", "record.json"))
+    part = tmp_path / "record.json.part"
+    part.hardlink_to(stored / "record.json")
+    done = taken(footage)
+    assert (done.returncode, done.stderr) == (0, "<6>record.json has a second name, as the dock stores it\n")
+    assert held(stored / "record.json") == (DOCK.pw_uid, 0o660)
+    loader = SourceFileLoader("take_custody", str(SCRIPT))
+    script = ModuleType(loader.name)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    loader.exec_module(script)
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + script.STORING_S)
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(footage.parent), DOCK.pw_name, VAULT.pw_name])
+    assert script.main() == 1
+    assert "record.json is no file of its own" in capsys.readouterr().err
+    part.unlink()
+    assert taken(footage).returncode == 0
+    assert {held(path) for path in stored.iterdir()} == {(VAULT.pw_uid, 0o640)}
