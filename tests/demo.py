@@ -19,13 +19,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.rule import Rule
 
 from dockd.screen import watch_table
+from dockd.status import ask_status
 
 FOLDER = Path(__file__).resolve().parent.parent / "run"
 PROGRAMS = Path(sysconfig.get_path("scripts"))
@@ -273,20 +273,12 @@ def watch(status_socket: Path) -> dict[str, str]:
     pause = threading.Event()
     with Live(console=console, refresh_per_second=10) as live:
         while True:
-            document = status(status_socket)
+            document = ask_status(status_socket)
             live.update(watch_table(document))
             phases = {bay["camera"]: bay["phase"] for bay in document["bays"] if bay["camera"]}
             if len(phases) == len(SHIFTS) and not any(phase in BUSY for phase in phases.values()):
                 return phases
             pause.wait(0.1)
-
-
-def status(path: Path) -> dict[str, Any]:
-    """What the dock's status socket says to whoever connects."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(path))
-        answer: dict[str, Any] = json.load(connection.makefile("rb"))
-    return answer
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ class _Page:
     """The report while it is laid out. Core fonts, Latin-1: what has no letter there gets its nearest."""
 
     def __init__(self, facts: CustodyFacts) -> None:
-        # Imported where it draws: with what it brings (fontTools, Pillow) it costs a start more than all else of the back office.
+        # Imported where it draws: with what it brings (fontTools, Pillow) it makes a start of the back office half as long again.
         from fpdf import FPDF  # noqa: PLC0415
 
         reference = latin(facts.reference)

@@ -230,7 +230,7 @@ def _locals(text: str) -> str:
 
 def report_pdf(report: Accountability) -> bytes:
     """The report as a PDF in Dutch."""
-    # As in custody_report.py: fpdf costs a start more than all else of the back office.
+    # Imported where it draws, as in custody_report.py.
     from fpdf import FPDF  # noqa: PLC0415
 
     pdf = FPDF(orientation="landscape", format="A4")

@@ -21,7 +21,6 @@ from vault.policy import ESCROW_HOLDERS, FUNCTION_NAMES_NL, Function
 from vault.witness import log_key
 
 _PASSPHRASE_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-
 _TEMPLATE = """\
 # The vault. Relative paths are taken from this file's folder. An unknown key is refused.
 root = {root}
