@@ -90,10 +90,10 @@ def once(place: str, config_path: Path) -> int:
     log_to_journal("error")
     clock = SystemClock()
     docked = _docked_at(place, settings)
-    with _workplace(settings, clock, Quarantine()) as workplace:
+    with _workplace(settings, clock, Quarantine(clock)) as workplace:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: workplace.halt.request())
-        port = Port(docked.volume_id, docked.open, docked.lanes, True, docked.writable, docked.keeper)
+        port = Port(docked.volume_id, docked.open, docked.lanes, clock.monotonic_s(), docked.writable, docked.keeper)
         bay = Bay(docked.bay, Board(), clock)
         pull = Pull(port, workplace, bay, threading.Event())
         console = Console()
@@ -173,7 +173,7 @@ def serve(settings: DockSettings, clock: Clock, readers: Readers, *, stop_s: flo
     log_to_journal(settings.log_level)
     manager = ServiceManager.from_environment(os.environ, os.getpid())
     manager.extend(RECOVERY_S)
-    with _workplace(settings, clock, Quarantine.from_environment(os.environ)) as workplace:
+    with _workplace(settings, clock, Quarantine.from_environment(clock, os.environ)) as workplace:
         if not Daemon(settings, workplace, manager, readers, stop_s=stop_s).run():
             # A thread is stuck in a device, and the interpreter would wait for it for ever. What it had in hand has no row
             # and no key: the next start drops it.

@@ -79,11 +79,15 @@ class Dock:
         self._pause = pause
         self._stirred = stirred
         self._visits: dict[Docked, Visit] = {}
+        self._arrived_s: dict[Hashable, float | None] = {}
+        """When each camera that stands there was first seen to; None for what stood there before."""
         self._looked_before = False
 
     def turn(self) -> None:
         """Hold what stands there against what is served. A place is given anew once the thread that served it has ended."""
         present = {docked.key: docked for docked in self._standing()}
+        now_s = self._work.clock.monotonic_s() if self._looked_before else None
+        self._arrived_s = {key: self._arrived_s.get(key, now_s) for key in present}
         for docked, visit in list(self._visits.items()):
             if docked.key not in present:
                 visit.leave()
@@ -92,7 +96,7 @@ class Dock:
         served = {docked.slot for docked in self._visits}
         for docked in present.values():
             if docked.slot not in served:
-                self._visits[docked] = self._arrived(docked)
+                self._visits[docked] = self._visit(docked)
         self._looked_before = True
 
     def look_again(self) -> None:
@@ -112,12 +116,11 @@ class Dock:
         stuck = [visit for visit in self._visits.values() if not visit.join(max(0.0, until_s - self._work.clock.monotonic_s()))]
         return not stuck
 
-    def _arrived(self, docked: Docked) -> Visit:
+    def _visit(self, docked: Docked) -> Visit:
         taken = {visit.bay.name for visit in self._visits.values()}
         name = docked.bay if docked.bay not in taken else str(docked.slot)
-        port = Port(
-            docked.volume_id, docked.open, docked.lanes, self._looked_before, writable=docked.writable, keeper=docked.keeper
-        )
+        arrived_s = self._arrived_s[docked.key]
+        port = Port(docked.volume_id, docked.open, docked.lanes, arrived_s, writable=docked.writable, keeper=docked.keeper)
         visit = Visit(name, port, self._work, self._board, self._pause, self._stirred)
         log.info("camera arrived", bay=name)
         visit.start()

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -54,15 +54,15 @@ SAID_MAX = 200
 class Port:
     """How the card of one docked camera is reached.
 
-    `volume_id` names it where the card does not. `lanes` is how many files the transport reads at once. `seen_arriving` is
-    false for what stood there before anybody looked: nobody knows then how old the camera's own time is. `writable` opens it for
-    its erase, where `open` does not.
+    `volume_id` names it where the card does not. `lanes` is how many files the transport reads at once. `arrived_s` is when the
+    dock saw it come, by the monotonic clock; None for what stood there before anybody looked: nobody knows then how old the
+    camera's own time is. `writable` opens it for its erase, where `open` does not.
     """
 
     volume_id: str
     open: Callable[[], Card]
     lanes: int
-    seen_arriving: bool
+    arrived_s: float | None
     writable: Writable | None = None
     keeper: Keeper = NOBODY
 
@@ -78,7 +78,7 @@ class Workplace:
     lanes: int
     erase: bool
     chapters: re.Pattern[str] | None
-    quarantine: Quarantine = field(default_factory=Quarantine)
+    quarantine: Quarantine
 
 
 class Pull:
@@ -120,8 +120,10 @@ class Pull:
             return card.files() != self._left
 
     def begin_anew(self) -> None:
-        """The camera was gone, and comes back as a new docking: its clock is measured anew. What was said is not said again."""
+        """The camera was gone, and comes back as a new docking, unseen: its clock is asked anew where it runs. What was said is
+        not said again."""
         self._docking = None
+        self._port = replace(self._port, arrived_s=None)
 
     # Who is it
 
@@ -160,7 +162,7 @@ class Pull:
 
     def _measured(self, card: Card, camera: Camera, device: DeviceClaim | None) -> Docking:
         """The offset is camera minus dock. Over a wire the clock is read as it runs. A card shows the time at which the camera
-        entered the dock, so that any later reading of the same text would measure our own waiting."""
+        entered the dock: that is held against when the dock saw it come, however long it has waited since."""
         offset_ms = card.clock_offset_ms()
         now = self._work.clock.now()
         if offset_ms is not None:
@@ -169,9 +171,10 @@ class Pull:
             return Docking(now, None, "the card shows no clock")
         if not self._work.roster.clock_is_new(camera.serial, device.clock_utc):
             return Docking(now, None, "the camera has not looked at its clock since")
-        if not self._port.seen_arriving:
-            return Docking(now, None, "the camera was docked before the dock looked")
-        return Docking(now, round((device.clock_utc - now) / timedelta(milliseconds=1)), "card")
+        if self._port.arrived_s is None:
+            return Docking(now, None, "the dock did not see the camera come")
+        arrived = now - timedelta(seconds=self._work.clock.monotonic_s() - self._port.arrived_s)
+        return Docking(now, round((device.clock_utc - arrived) / timedelta(milliseconds=1)), "card")
 
     # What has it
 

@@ -10,10 +10,14 @@ from typing import Self
 import structlog
 from pydantic import TypeAdapter
 
+from vault.clock import Clock
+
 log = structlog.get_logger()
 
 DEATHS_MAX = 3
 """So many readers may die at one port, with nothing done well between, before nothing is opened there any more."""
+TURN_S = 300.0
+"""For so long a suspect is served with no other one beside it. A camera with much to pull, or a slow one, keeps nobody longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,41 +36,43 @@ class Quarantine:
     """Counts deaths by bay, from docking to docking, until dockd is stopped in order. Shared by all bays; any thread.
 
     With a file to remember in, which a crash and the watchdog leave as it is, what kills the dock itself is found (fault G3):
-    each bay that was being served when dockd died is a suspect until it was served well. Suspects are served one after another,
-    those with fewer deaths first, so that the next death of dockd counts for one of them alone. A camera that only stood beside
-    a deadly one is taken in.
+    each bay that was being served when dockd died is a suspect until it was served well. Suspects have turns, those with fewer
+    deaths first, and a death of dockd counts for a bay that was served alone. A camera that only stood beside a deadly one is
+    taken in.
     """
 
-    def __init__(self, memory: Path | None = None) -> None:
+    def __init__(self, clock: Clock, memory: Path | None = None) -> None:
         self._lock = threading.Lock()
+        self._clock = clock
         self._memory = memory
         self._deaths: dict[str, int] = {}
-        self._served: set[str] = set()
+        self._served: dict[str, float] = {}
+        """Each bay that is being served, and since when, by the monotonic clock."""
         self._suspects: set[str] = set()
         self._deferred: set[str] = set()
         if memory is not None and memory.exists():
             self._recall(memory)
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+    def from_environment(cls, clock: Clock, environment: Mapping[str, str]) -> Self:
         """One that remembers, where the service manager keeps a folder from life to life (`RuntimeDirectory=`)."""
         folder = environment.get("RUNTIME_DIRECTORY")
-        return cls(Path(folder) / "quarantine.json" if folder else None)
+        return cls(clock, Path(folder) / "quarantine.json" if folder else None)
 
     @contextmanager
     def serving(self, bay: str) -> Iterator[bool]:
-        """Whether it is this bay's turn. While it is entered in its turn, a death of dockd counts for this bay."""
+        """Whether it is this bay's turn. While it is entered in its turn, and no other bay is, a death of dockd counts for it."""
         with self._lock:
             turn = self._is_turn(bay)
             if turn:
-                self._served.add(bay)
+                self._served[bay] = self._clock.monotonic_s()
                 self._remember()
         try:
             yield turn
         finally:
             if turn:
                 with self._lock:
-                    self._served.discard(bay)
+                    self._served.pop(bay, None)
                     self._remember()
 
     def died(self, bay: str) -> None:
@@ -102,16 +108,16 @@ class Quarantine:
             log.error("quarantine unreadable", why=str(error))
             return
         self._deaths = dict(told.deaths)
-        blamed = [bay for bay in told.served if bay in told.suspects] or told.served
-        if len(blamed) == 1:
-            self._deaths[blamed[0]] = self._deaths.get(blamed[0], 0) + 1
+        if len(told.served) == 1:
+            alone = told.served[0]
+            self._deaths[alone] = self._deaths.get(alone, 0) + 1
         self._suspects = {*told.suspects, *told.served}
         for bay in told.served:
             log.error("dockd died while it served this bay", bay=bay, deaths=self._deaths.get(bay, 0))
         self._remember()
 
     def _is_turn(self, bay: str) -> bool:
-        """A suspect is served while no other one is. One with more deaths than another lets it go first, once."""
+        """A suspect waits for the turn of another one to be over. One with more deaths than another lets it go first, once."""
         others = self._suspects - {bay}
         if bay not in self._suspects or not others:
             return True
@@ -119,7 +125,8 @@ class Quarantine:
         if bay not in self._deferred and any(self._deaths.get(other, 0) < deaths for other in others):
             self._deferred.add(bay)
             return False
-        return not others & self._served
+        turn_from_s = self._clock.monotonic_s() - TURN_S
+        return not any(bay in others and since_s > turn_from_s for bay, since_s in self._served.items())
 
     def _remember(self) -> None:
         if self._memory is None:

@@ -22,7 +22,7 @@ PATIENCE = 5
 """How often a card may fail in the same way before it only keeps its bay. What the vault can't do is tried for ever."""
 
 OUT_OF_TURN = (
-    "dockd died while it served several cameras, and serves them one after another until each is done."
+    "dockd died while it served several cameras, and serves them in turn until each is done."
     " Leave this one docked: it waits for its turn."
 )
 
@@ -226,7 +226,8 @@ class Visit:
         self._work.roster.leave(self.bay.name)
         self._port.keeper.leave()
         if self._gone.is_set():
-            if state.phase in (Phase.SAFE, Phase.UNKNOWN):
+            if state.phase in (Phase.SAFE, Phase.UNKNOWN) or (state.message == OUT_OF_TURN and state.camera is None):
+                # All is done, or nothing of it was touched: nobody has to bring it back here.
                 self.bay.board.remove(self.bay.name)
             else:
                 camera = state.camera or "The camera"

@@ -5,6 +5,7 @@ import os
 import sys
 
 import click
+from click.exceptions import NoSuchCommand
 
 from vault.cli.base import err
 from vault.errors import Failure
@@ -58,6 +59,12 @@ class Commands(click.Group):
         module, name = COMMANDS[cmd_name].split(".")
         command: click.Command = getattr(importlib.import_module(f"vault.cli.{module}"), name)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as unknown:
+            raise NoSuchCommand(unknown.command_name, possibilities=COMMANDS, ctx=ctx) from None
 
 
 @click.group(cls=Commands)

@@ -15,6 +15,7 @@ from dockd.halt import Halt
 from dockd.mount import MountedCard
 from dockd.outcome import PullReport
 from dockd.pull import Port, Pull, Workplace
+from dockd.quarantine import Quarantine
 from dockd.roster import Roster
 from tests.crash.trace import Marker
 from vault.clock import SystemClock
@@ -40,8 +41,8 @@ def dock(folder: Path) -> PullReport:
     clock = SystemClock()
     with Vault.open(settings_of(folder), clock) as vault, Intake(vault) as intake:
         intake.recover()
-        workplace = Workplace(intake, clock, Roster(), Halt(clock, 0.0), lanes=1, erase=True, chapters=None)
-        port = Port("card", lambda: MountedCard(folder / "card", clock), lanes=1, seen_arriving=True)
+        workplace = Workplace(intake, clock, Roster(), Halt(clock, 0.0), 1, True, None, Quarantine(clock))
+        port = Port("card", lambda: MountedCard(folder / "card", clock), lanes=1, arrived_s=clock.monotonic_s())
         return Pull(port, workplace, Bay("bay", Board(), clock), threading.Event()).run()
 
 

@@ -8,6 +8,7 @@ from dockd.bay import Bay, Board
 from dockd.halt import Halt
 from dockd.outcome import PullReport
 from dockd.pull import Port, Pull, Workplace
+from dockd.quarantine import Quarantine
 from dockd.roster import Roster
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.memory_card import Medium
@@ -44,6 +45,7 @@ class Quay:
         self.roster = Roster()
         self.halt = Halt(self.clock, GRACE_S)
         self.board = Board()
+        self.quarantine = Quarantine(self.clock)
 
     def close(self) -> None:
         self.intake.close()
@@ -54,7 +56,7 @@ class Quay:
         self._start()
 
     def workplace(self) -> Workplace:
-        return Workplace(self.intake, self.clock, self.roster, self.halt, LANES, self.erase, self.chapters)
+        return Workplace(self.intake, self.clock, self.roster, self.halt, LANES, self.erase, self.chapters, self.quarantine)
 
     def register(self, maker: CardMaker) -> None:
         with self.vault.writing() as tx:
@@ -64,13 +66,12 @@ class Quay:
         with self.vault.writing() as tx:
             cameras.register(tx, self.vault.log, self.clock, (volume_id, "", "test"), "test")
 
-    def pull(
-        self, medium: Medium, bay: str = "bay 1", *, lanes: int = 1, volume_id: str = "VOL-1", seen_arriving: bool = True
-    ) -> Pull:
+    def pull(self, medium: Medium, bay: str = "bay 1", *, lanes: int = 1, volume_id: str = "VOL-1", seen: bool = True) -> Pull:
         """One camera's stay. Its bay is `pull_bay`."""
         self.bay = Bay(bay, self.board, self.clock)
         self.gone = threading.Event()
-        return Pull(Port(volume_id, medium.open, lanes, seen_arriving), self.workplace(), self.bay, self.gone)
+        port = Port(volume_id, medium.open, lanes, self.clock.monotonic_s() if seen else None)
+        return Pull(port, self.workplace(), self.bay, self.gone)
 
     def run(self, medium: Medium, bay: str = "bay 1", **port: object) -> PullReport:
         """A docking that lasts one pull."""

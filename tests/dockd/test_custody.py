@@ -6,8 +6,8 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 import uuid
+from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -172,26 +172,75 @@ def test_a_name_is_only_a_name(tmp_path: Path) -> None:
     assert {held(path)[0] for path in crooked.iterdir()} == {DOCK.pw_uid}
 
 
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The program, to be run in this process on tmp_path/vault."""
+    loader = SourceFileLoader("take_custody", str(SCRIPT))
+    module = ModuleType(loader.name)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    loader.exec_module(module)
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(tmp_path / "vault"), DOCK.pw_name, VAULT.pw_name])
+    return module
+
+
+class Moments:
+    """Time that passes by its pauses alone; each is told how many went before."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[int], None]) -> None:
+        self._meanwhile = meanwhile
+        self.count = 0
+        monkeypatch.setattr("time.monotonic", lambda: float(self.count))
+        monkeypatch.setattr("time.sleep", self._pause)
+
+    def _pause(self, seconds: float) -> None:
+        assert seconds == 1
+        self._meanwhile(self.count)
+        self.count += 1
+
+
 def test_a_record_that_is_being_stored_is_taken_a_moment_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, script: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The dock gives it its name while the part still has one; a second name that stays is told (the clock is put forward)."""
+    """The dock gives it its name while the part still has one. The others are taken meanwhile."""
     footage = tmp_path / "vault" / "footage"
-    stored = recording(footage, "a", DOCK, ("0000.sealed", "record.json"))
+    stored, other = (recording(footage, name, DOCK, ("0000.sealed", "record.json")) for name in ("a", "b"))
     part = tmp_path / "record.json.part"
     part.hardlink_to(stored / "record.json")
-    done = taken(footage)
-    assert (done.returncode, done.stderr) == (0, "<6>record.json has a second name, as the dock stores it\n")
-    assert held(stored / "record.json") == (DOCK.pw_uid, 0o660)
-    loader = SourceFileLoader("take_custody", str(SCRIPT))
-    script = ModuleType(loader.name)
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    loader.exec_module(script)
-    now = time.time()
-    monkeypatch.setattr("time.time", lambda: now + script.STORING_S)
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(footage.parent), DOCK.pw_name, VAULT.pw_name])
+    owners: list[tuple[int, int]] = []
+
+    def meanwhile(count: int) -> None:
+        owners.append((held(stored / "record.json")[0], held(other / "record.json")[0]))
+        if count == 2:
+            part.unlink()
+
+    Moments(monkeypatch, meanwhile)
+    assert script.main() == 0
+    assert owners == [(DOCK.pw_uid, VAULT.pw_uid)] * 3
+    assert {held(path) for path in stored.iterdir()} == {(VAULT.pw_uid, 0o640)}
+
+
+def test_a_second_name_that_stays_is_told_whatever_the_file_says_of_its_age(
+    tmp_path: Path, script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dock in wrong hands changes the file again and again, and the file itself for another."""
+    footage = tmp_path / "vault" / "footage"
+    stored = recording(footage, "a", DOCK, ("0000.sealed", "record.json"))
+    record, part = stored / "record.json", tmp_path / "record.json.part"
+    part.hardlink_to(record)
+
+    def meanwhile(count: int) -> None:
+        record.chmod(0o660)
+        if count % 50 == 40:
+            part.unlink()
+            (stored / "new").write_bytes(b"sealed")
+            os.chown(stored / "new", DOCK.pw_uid, DOCK.pw_gid)
+            (stored / "new").replace(record)
+            part.hardlink_to(record)
+
+    moments = Moments(monkeypatch, meanwhile)
     assert script.main() == 1
-    assert "record.json is no file of its own" in capsys.readouterr().err
+    assert moments.count == script.STORING_S
+    assert f"{stored.name}: record.json has had a second name for 120 s" in capsys.readouterr().err
     part.unlink()
     assert taken(footage).returncode == 0
     assert {held(path) for path in stored.iterdir()} == {(VAULT.pw_uid, 0o640)}

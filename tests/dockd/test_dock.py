@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from dockd.bay import Phase
@@ -10,6 +11,7 @@ from dockd.dock import Dock, Docked, mounted
 from dockd.mount import MountedCard
 from dockd.visit import pause
 from dockd.volumes import Volume
+from tests.dockd.card_maker import BOOT
 from tests.dockd.memory_card import Medium, MemoryCard
 from tests.dockd.quay import Quay, card_with
 from tests.dockd.test_visit import ENOUGH_S
@@ -125,14 +127,19 @@ def test_another_card_in_the_same_place_waits_for_the_thread_of_the_first(quay: 
     assert reached.wait(ENOUGH_S)
     shelf.remove("bay1")
     shelf.insert("bay1", medium, "VOL-2")
+    came = quay.clock.now()
     shelf.dock.turn()
     assert medium.opened == 0
+    quay.hand.pass_time(100)
     go_on.set()
     while not medium.opened:
         shelf.dock.turn()
     shelf.until("bay1", Phase.SAFE)
     shelf.end()
     assert quay.states() == {"BWC0002-000001": "erased"}
+    docked = next(entry for entry in quay.entries() if entry["action"] == "camera.docked" and entry["subject"] == "BWC0002")
+    offset = BOOT + timedelta(hours=1) - came
+    assert docked["details"]["offset_ms"] == round(offset / timedelta(milliseconds=1)), "of when it came, not of when it was read"
 
 
 def test_two_places_of_one_name_are_two_bays(quay: Quay, tmp_path: Path) -> None:

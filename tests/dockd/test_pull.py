@@ -97,10 +97,27 @@ def test_the_offset_is_measured_once_a_docking(quay: Quay, tmp_path: Path) -> No
     assert [(docking["offset_ms"], docking["offset_source"]) for docking in dockings] == [(offset_ms, "card")]
 
 
+def test_a_camera_that_waited_is_measured_by_when_it_came(quay: Quay, tmp_path: Path) -> None:
+    """Its card shows the time at which it entered the dock. It stood there unregistered, or waited for its turn, and for a
+    moment the dock's clock was put right."""
+    maker, medium = card_with(tmp_path / "card", count=1)
+    came = quay.clock.now()
+    pull = quay.pull(medium)
+    with pytest.raises(UnknownCamera):
+        pull.run()
+    quay.hand.pass_time(40 * 60)
+    quay.hand.moment += timedelta(seconds=90)
+    quay.register(maker)
+    pull.run()
+    docked = next(entry["details"] for entry in quay.entries() if entry["action"] == "camera.docked")
+    offset = BOOT + timedelta(hours=1) - (came + timedelta(seconds=90))
+    assert (docked["offset_ms"], docked["offset_source"]) == (round(offset / timedelta(milliseconds=1)), "card")
+
+
 def test_a_camera_that_nobody_saw_arriving_states_no_offset(quay: Quay, tmp_path: Path) -> None:
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
-    quay.run(medium, seen_arriving=False)
+    quay.run(medium, seen=False)
     docked = next(entry["details"] for entry in quay.entries() if entry["action"] == "camera.docked")
     assert docked["offset_ms"] is None
 

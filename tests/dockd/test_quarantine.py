@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from dockd.quarantine import DEATHS_MAX, Quarantine
+from dockd.quarantine import DEATHS_MAX, TURN_S, Quarantine
+from tests.dockd.hand_clock import HandClock
 from tests.dockd.pier import Pier, Service
 
 
 def test_deaths_count_until_something_goes_well() -> None:
-    quarantine = Quarantine()
+    quarantine = Quarantine(CLOCK)
     for _ in range(DEATHS_MAX - 1):
         quarantine.died("usb 1-1")
     quarantine.well("usb 1-1")
@@ -23,9 +24,11 @@ def test_deaths_count_until_something_goes_well() -> None:
 
 def lives_and_dies(memory: Path, *bays: str) -> list[str]:
     """dockd starts, serves whom it may, in this order, and is killed; whom it served."""
-    life = Quarantine(memory)
+    life = Quarantine(CLOCK, memory)
     return [bay for bay in bays if not life.holds(bay) and KILLED.enter_context(life.serving(bay))]
 
+
+CLOCK = HandClock()
 
 KILLED = ExitStack()
 """What a killed process was in the middle of, it never leaves."""
@@ -35,14 +38,14 @@ def test_a_life_that_ends_in_the_middle_counts_for_who_was_served(tmp_path: Path
     """Fault G3. Who was done with does not count; nor does a life that served nobody."""
     memory = tmp_path / "quarantine.json"
     for _ in range(DEATHS_MAX):
-        with Quarantine(memory).serving("done with"):
+        with Quarantine(CLOCK, memory).serving("done with"):
             pass
         assert lives_and_dies(memory, "deadly") == ["deadly"]
-    life = Quarantine(memory)
+    life = Quarantine(CLOCK, memory)
     assert [bay for bay in ("deadly", "done with") if life.holds(bay)] == ["deadly"]
-    assert Quarantine(memory).holds("deadly"), "a life in which it was not opened keeps it closed"
+    assert Quarantine(CLOCK, memory).holds("deadly"), "a life in which it was not opened keeps it closed"
     life.forget()
-    assert not Quarantine(memory).holds("deadly")
+    assert not Quarantine(CLOCK, memory).holds("deadly")
 
 
 def test_who_stood_beside_a_deadly_camera_is_not_blamed(tmp_path: Path) -> None:
@@ -50,14 +53,14 @@ def test_who_stood_beside_a_deadly_camera_is_not_blamed(tmp_path: Path) -> None:
     memory = tmp_path / "quarantine.json"
     assert lives_and_dies(memory, "a", "deadly", "b") == ["a", "deadly", "b"]
     for _ in range(DEATHS_MAX):
-        life = Quarantine(memory)
+        life = Quarantine(CLOCK, memory)
         for innocent in ("a", "b"):
             with life.serving(innocent) as turn:
                 assert turn
                 with life.serving("deadly") as beside:
                     assert not beside, "two suspects at once"
         assert KILLED.enter_context(life.serving("deadly"))
-    life = Quarantine(memory)
+    life = Quarantine(CLOCK, memory)
     assert [bay for bay in ("a", "b", "deadly") if life.holds(bay)] == ["deadly"]
 
 
@@ -67,18 +70,18 @@ def test_a_dock_that_is_killed_again_and_again_blames_nobody_for_long(tmp_path: 
     lives_and_dies(memory, "a", "b", "c")
     for _ in range(3 * (DEATHS_MAX - 1)):
         assert len(set(lives_and_dies(memory, "a", "b", "c", "a", "b", "c"))) == 1
-    life = Quarantine(memory)
+    life = Quarantine(CLOCK, memory)
     assert not any(life.holds(bay) for bay in "abc")
 
 
 def test_a_suspect_that_was_served_well_is_none(tmp_path: Path) -> None:
     memory = tmp_path / "quarantine.json"
     lives_and_dies(memory, "a", "b")
-    life = Quarantine(memory)
+    life = Quarantine(CLOCK, memory)
     with life.serving("a") as turn:
         assert turn
     life.well("a")
-    with Quarantine(memory).serving("b") as turn:
+    with Quarantine(CLOCK, memory).serving("b") as turn:
         assert turn
     with life.serving("b"), life.serving("a") as beside:
         assert beside
@@ -91,15 +94,42 @@ def test_a_new_camera_is_served_beside_a_suspect_and_becomes_one(tmp_path: Path)
     assert lives_and_dies(memory, "new", "b") == ["new"]
 
 
+def test_a_suspect_with_much_to_pull_keeps_the_others_for_the_length_of_a_turn(tmp_path: Path) -> None:
+    """And what then kills dockd beside it counts for neither, until it is alone again."""
+    memory, clock = tmp_path / "quarantine.json", HandClock()
+    lives_and_dies(memory, "slow", "b", "c")
+    for _ in range(DEATHS_MAX + 1):
+        life = Quarantine(clock, memory)
+        assert KILLED.enter_context(life.serving("slow"))
+        clock.sleep(TURN_S - 1)
+        with life.serving("b") as turn:
+            assert not turn
+        clock.sleep(1)
+        assert KILLED.enter_context(life.serving("b"))
+        with life.serving("c") as turn:
+            assert not turn, "b has its turn now"
+    life = Quarantine(clock, memory)
+    assert not any(life.holds(bay) for bay in ("slow", "b", "c"))
+
+
+def test_a_death_beside_a_camera_under_no_suspicion_counts_for_neither(tmp_path: Path) -> None:
+    """A new camera may be the deadly one: it goes in turn with the suspect from then on, and the deadly one alone is closed."""
+    memory = tmp_path / "quarantine.json"
+    lives_and_dies(memory, "a", "b")
+    for at in range(DEATHS_MAX):
+        assert lives_and_dies(memory, "a", f"new {at}") == ["a", f"new {at}"]
+    assert not Quarantine(CLOCK, memory).holds("a")
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"deaths": {"a": "b"}, "served": []}', b"\xff"])
 def test_a_memory_that_is_none_closes_nothing(tmp_path: Path, content: bytes) -> None:
     memory = tmp_path / "quarantine.json"
     memory.write_bytes(content)
-    assert not Quarantine(memory).holds("a")
+    assert not Quarantine(CLOCK, memory).holds("a")
 
 
 def test_a_memory_that_can_not_be_written_stops_nobody(tmp_path: Path) -> None:
-    with Quarantine(tmp_path / "not there" / "quarantine.json").serving("a"):
+    with Quarantine(CLOCK, tmp_path / "not there" / "quarantine.json").serving("a"):
         pass
 
 

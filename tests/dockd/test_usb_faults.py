@@ -278,7 +278,7 @@ def test_stopped_in_the_middle_of_a_transfer_at_many_moments(dock: UsbQuay) -> N
         (where,) = dock.devices()
         gone = threading.Event()
         pull = Pull(
-            Port(where.volume_id, where.open, 2, seen_arriving=True),
+            Port(where.volume_id, where.open, 2, dock.clock.monotonic_s()),
             dock.quay.workplace(),
             Bay(where.bay, dock.quay.board, dock.clock),
             gone,
@@ -323,7 +323,7 @@ def test_two_cameras_of_one_serial_are_taken_in_and_neither_is_erased(
     at_work = threading.Event()
     pulls = [
         Pull(
-            Port(each.volume_id, each.open, 1, seen_arriving=True),
+            Port(each.volume_id, each.open, 1, dock.clock.monotonic_s()),
             dock.quay.workplace(),
             Bay(each.bay, dock.quay.board, dock.clock),
             at_work,

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import structlog
@@ -10,9 +11,10 @@ from structlog.testing import capture_logs
 from dockd.bay import Phase, Vigil
 from dockd.card import SENTENCE_MAX, CardGone, CardTrouble
 from dockd.pull import SAID_MAX, Port
+from dockd.quarantine import Quarantine
 from dockd.reader.card import CameraReader
 from dockd.reader.processes import ReaderDied, Readers
-from dockd.visit import FIRST_WAIT_S, LONGEST_WAIT_S, PATIENCE, Visit
+from dockd.visit import FIRST_WAIT_S, LONGEST_WAIT_S, OUT_OF_TURN, PATIENCE, Visit
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.memory_card import Medium, path_of
 from tests.dockd.quay import Quay, card_with
@@ -44,7 +46,7 @@ def nothing() -> None:
 
 def visit_of(quay: Quay, medium: Medium, waits: Waits) -> Visit:
     """A visit that ends by leaving once the waits' script is through."""
-    visit = Visit("1", Port("VOL-1", medium.open, 1, True), quay.workplace(), quay.board, waits, nothing)
+    visit = Visit("1", Port("VOL-1", medium.open, 1, 0.0), quay.workplace(), quay.board, waits, nothing)
     waits.over = visit.leave
     return visit
 
@@ -102,7 +104,7 @@ def test_a_card_that_went_and_came_back_between_two_looks_is_read_anew(quay: Qua
         more.write(more.make(2, previous=None))
 
     phases: list[Phase | None] = []
-    port = Port("VOL-1", lambda: reader.open(root=str(place)), 1, True, keeper=reader)
+    port = Port("VOL-1", lambda: reader.open(root=str(place)), 1, 0.0, keeper=reader)
     waits = Waits(lambda: (phases.append(phase_of(quay)), away.rename(place)), another, nothing)
     visit = Visit("1", port, quay.workplace(), quay.board, waits, nothing)
     waits.over = visit.leave
@@ -137,7 +139,7 @@ def test_a_reader_that_answers_does_not_stand_still(quay: Quay, tmp_path: Path) 
     """Fault G2. One answer may take nearly as long as the watchdog waits; two slow ones must not restart all bays."""
     _, medium = card_with(tmp_path / "card", count=1)
     teller = Teller()
-    visit = Visit("1", Port("VOL-1", medium.open, 1, True, keeper=teller), quay.workplace(), quay.board, Waits(), nothing)
+    visit = Visit("1", Port("VOL-1", medium.open, 1, 0.0, keeper=teller), quay.workplace(), quay.board, Waits(), nothing)
     vigil = Vigil(120, quay.hand)
     for _ in range(5):
         assert vigil.all_is_well([visit.pulse()])
@@ -153,6 +155,24 @@ def test_an_unknown_camera_leaves_without_a_word(quay: Quay, tmp_path: Path) -> 
     phases: list[Phase | None] = []
     serve(visit_of(quay, medium, Waits(lambda: phases.append(phase_of(quay)))))
     assert phases == [Phase.UNKNOWN]
+    assert quay.board.states() == ()
+
+
+def test_who_left_before_its_turn_leaves_no_word_behind(quay: Quay, tmp_path: Path) -> None:
+    """Nothing of it was touched. It may be docked in any bay, and nothing is there then to settle a complaint of this one."""
+    maker, medium = card_with(tmp_path / "card", count=1)
+    quay.register(maker)
+    memory = tmp_path / "quarantine.json"
+    with ExitStack() as killed:
+        life = Quarantine(quay.clock, memory)
+        for bay in ("1", "2"):
+            killed.enter_context(life.serving(bay))
+        quay.quarantine = Quarantine(quay.clock, memory)
+        killed.enter_context(quay.quarantine.serving("2"))
+        messages: list[str] = []
+        serve(visit_of(quay, medium, Waits(lambda: messages.append(quay.board.states()[0].message))))
+    assert messages == [OUT_OF_TURN]
+    assert medium.opened == 0
     assert quay.board.states() == ()
 
 

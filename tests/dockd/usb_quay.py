@@ -149,7 +149,7 @@ class UsbQuay:
     def pull(self, bay: str = "usb 1-1", lanes: int = 1) -> Pull:
         """One camera's stay."""
         device = self.device(bay)
-        port = Port(device.volume_id, device.open, lanes, seen_arriving=True)
+        port = Port(device.volume_id, device.open, lanes, self.clock.monotonic_s())
         self.bay = Bay(bay, self.quay.board, self.clock)
         return Pull(port, self.quay.workplace(), self.bay, threading.Event())
 
@@ -173,7 +173,7 @@ class UsbQuay:
 
     def run_on(self, device: UsbDevice, lanes: int = 1) -> PullReport:
         """The same, of a device that was seen before."""
-        port = Port(device.volume_id, device.open, lanes, seen_arriving=True)
+        port = Port(device.volume_id, device.open, lanes, self.clock.monotonic_s())
         bay = Bay(device.bay, self.quay.board, self.clock)
         try:
             return Pull(port, self.quay.workplace(), bay, threading.Event()).run()

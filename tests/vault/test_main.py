@@ -187,6 +187,9 @@ def test_every_command_stands_where_the_table_says() -> None:
         assert found is not None
         assert found.name == name
     assert commands.get_command(context, "nonsense") is None
+    mistyped = CliRunner().invoke(commands, ["swep"])
+    assert mistyped.exit_code == 2
+    assert "Did you mean 'sweep'?" in mistyped.output
 
 
 def test_a_timers_command_starts_with_what_it_needs() -> None:

@@ -26,7 +26,7 @@ BACK_S = 300.0
 ENDED_S = 900.0
 TRIES = 40
 DEATHS_MAX = 2
-"""So many readers of one bay may be killed before something was done well there: one more closes the port, as it should."""
+"""So many deaths may count for one bay before something was done well there: one more closes the port, as it should."""
 WORK_S = dict.fromkeys(UNITS, 10.0) | {DOCKD: 20.0, "vault-web": 20.0, "dock-clock": 3.0}
 """Before anything was measured: from a process's start to where it has done what it does."""
 
@@ -76,7 +76,7 @@ class Striker:
         self._chance = {unit: random.Random(f"{seed} {unit}") for unit in UNITS}
         self._last_pid: dict[str, str] = {}
         self._deaths: dict[str, tuple[int, int]] = {}
-        """By bay: readers killed there, and how many dockings had come to their end by then."""
+        """By bay: kills of its reader, or of dockd while it was busy, and how many dockings had come to their end by then."""
 
     def strike(self, unit: str) -> None:
         """One kill. Raises MachineFailed where the unit does not come to be killed."""
@@ -97,11 +97,12 @@ class Striker:
     def _service(self, unit: str) -> None:
         pid = self._risen(unit)
         self._clock.sleep(self._moment_s(unit))
+        if unit == DOCKD:
+            self._until(lambda: all(self._deaths_at(bay) < DEATHS_MAX for bay in list(self._deaths)), BACK_S)
+            self._count_deaths(self._busy())
         if self._station.machine.run(f"kill -9 {pid}").code:
             raise MachineFailed(f"{unit} ended by itself")
         self._last_pid[unit] = pid
-        if unit == DOCKD:
-            self._deaths.clear()
 
     def _risen(self, unit: str) -> str:
         """The process that systemd started after the last kill."""
@@ -124,7 +125,7 @@ class Striker:
             if self._station.machine.run(kill_reader(bay, "KILL") if bay else kill_bus_reader("KILL")).code:
                 continue
             if bay:
-                self._deaths[bay] = (self._deaths_at(bay) + 1, self._ended_at(bay))
+                self._count_deaths([bay])
             return
         raise MachineFailed(f"no {unit} was there to be killed")
 
@@ -132,19 +133,25 @@ class Striker:
         found: list[str] = []
 
         def busy() -> bool:
-            try:
-                bays = self._station.bays()
-            except MachineFailed:
-                return False
-            found[:] = [bay["bay"] for bay in bays if bay["phase"] in BUSY and self._deaths_at(bay["bay"]) < DEATHS_MAX]
+            found[:] = [bay for bay in self._busy() if self._deaths_at(bay) < DEATHS_MAX]
             return bool(found)
 
         if not self._until(busy, BACK_S):
             raise MachineFailed(f"no camera was being read within {BACK_S:.0f} s")
         return self._chance[READER].choice(found)
 
+    def _busy(self) -> list[str]:
+        try:
+            return [bay["bay"] for bay in self._station.bays() if bay["phase"] in BUSY]
+        except MachineFailed:
+            return []
+
+    def _count_deaths(self, bays: list[str]) -> None:
+        for bay in bays:
+            self._deaths[bay] = (self._deaths_at(bay) + 1, self._ended_at(bay))
+
     def _deaths_at(self, bay: str) -> int:
-        """Readers killed there since a docking came to its end: one that is safe to take stands there for seconds."""
+        """Kills that may count for it since a docking ended there: one that is safe to take stands there for seconds."""
         count, ended = self._deaths.get(bay, (0, 0))
         return count if ended == self._ended_at(bay) else 0
 

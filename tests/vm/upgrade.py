@@ -246,7 +246,7 @@ def back_and_away(ground: Ground) -> str:
         main_pid = pc.must("systemctl show -P MainPID dockd")
         refused = pc.machine.run(INSTALL.format(package=f"--allow-downgrades /mnt/program/dock-vault_{OLD_VERSION}.deb"), 600)
         assert refused.code != 0, refused.output
-        assert f"dock-vault {OLD_VERSION} is older than the installed {VERSION}" in refused.output, refused.output
+        assert f"dock-vault {OLD_VERSION} is older than {VERSION}, which stands here or did" in refused.output, refused.output
         demand_upgraded(ground, pc)
         assert pc.must("systemctl show -P MainPID dockd") == main_pid, "dockd was stopped for a version that was refused"
         footage = f"find {ROOT}/footage -type f -exec sha256sum {{}} + | sort"
