@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dockd.card import Card
+from dockd.card import Card, CardRefused
 from dockd.config import DockSettings
 from dockd.dock import Docked, mounted
 from dockd.erasable import EraseDoor
 from dockd.reader.card import CameraReader
 from dockd.reader.processes import Readers
-from dockd.volumes import Volume
+from dockd.volumes import UNREADABLE, Volume
 from vault.clock import Clock
 
 
@@ -24,6 +24,8 @@ class Approach:
 
     def volume(self, volume: Volume) -> Docked:
         """A card that is mounted, or a folder that stands for one, with a reader of its own."""
+        if volume.filesystem == UNREADABLE:
+            return mounted(volume, _unreadable)
         door = self._door if volume.filesystem != "folder" else None
         name = volume.mountpoint.name
         roots = [volume.mountpoint] + ([door.place(name)] if door is not None else [])
@@ -39,3 +41,7 @@ class Approach:
                 yield lambda: opened(place)
 
         return mounted(volume, opened, writable if door is not None else None, reader)
+
+
+def _unreadable(root: Path) -> Card:
+    raise CardRefused(f"The card at {root.name} can't be mounted: its file system is damaged.")

@@ -20,6 +20,10 @@ from watchdog.observers import Observer
 from dockd.card import shown
 from dockd.mount import BLOCKS, has_medium
 
+UNREADABLE = "unreadable"
+"""The `filesystem` of a card that could not be mounted. Something else stands in its place (systemd/libexec/card-mount)."""
+_STANDS_FOR_IT = (b"tmpfs", b"unreadable-card")
+
 
 @dataclass(frozen=True, slots=True)
 class Volume:
@@ -110,7 +114,7 @@ class MountWatcher:
                 mount.read_only,
             )
             for mount in mounts.values()
-            if mount.filesystem in self._filesystems
+            if (mount.filesystem in self._filesystems or mount.filesystem == UNREADABLE)
             and self._is_below_a_root(mount.mountpoint)
             and _is_on_top(mount)
             # Pulled out and still mounted, its name forgotten by udev, it would look like another card that came.
@@ -186,7 +190,9 @@ def _mounts() -> dict[Path, _Mount]:
     for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
         fields, _, tail = line.partition(b" - ")
         _, _, device, _, mountpoint, options, *_ = fields.split(b" ")
-        filesystem, _, super_options = tail.split(b" ", 2)
+        filesystem, source, super_options = tail.split(b" ", 2)
+        if (filesystem, source) == _STANDS_FOR_IT:
+            filesystem = UNREADABLE.encode()
         major, _, minor = device.partition(b":")
         read_only = b"ro" in options.split(b",") or b"ro" in super_options.split(b",")
         path = Path(os.fsdecode(_unescaped(mountpoint)))

@@ -10,7 +10,7 @@ its vault is made anew too (`outside.py`); `vault.json` is written last, and unt
 goes on. A copy carried away by hand is reached by nobody: its keyring and passphrases are then all that stands between.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,7 +190,7 @@ def restore(
     `witnessed`: recordings that the witness's notes name as destroyed. `pins`: for a machine that has none.
     Where the backup's log does not go on from the head that was signed last, everything stands all the same, a new key of the log
     is not made, and so nothing is shown before somebody has looked. Raises LogForked and CheckpointRefused then, NotAVault,
-    VaultExists, KeyringRefused, StorageFailed, ReadBackDiffers.
+    VaultExists, VaultFull, KeyringRefused, StorageFailed, ReadBackDiffers.
     """
     root = settings.root
     vault_id = read_vault_id(backup)
@@ -200,11 +200,14 @@ def restore(
         make_folder(root / name)
     gone = set(witnessed) | set(read_tombstones(backup / "register"))
     source, here = Store(backup, vault_id, 0), Store(root, vault_id, settings.reserve_bytes)
-    left_out = []
+    left_out, wanted = [], []
     for folder in source.folders():
         if folder.name in gone or not (folder / RECORD_NAME).exists():
             left_out.append(folder.name)
-            continue
+        else:
+            wanted.append(folder)
+    _demand_room(source, here, wanted)
+    for folder in wanted:
         try:
             _copy_recording(folder, here.folder_at(source.relative(folder)), here)
         except (CannotOpen, StorageFailed, VaultFull) as error:
@@ -235,6 +238,15 @@ def restore(
     if refused is not None:
         raise refused
     return Restored(rebuilt, tuple(left_out), None if key is None else key.text())
+
+
+def _demand_room(source: Store, here: Store, wanted: Sequence[Path]) -> None:
+    """Before anything is copied: a disk that is filled to its end has no room for the log, and viewing stops. Raises VaultFull."""
+    missing_bytes = 0
+    for folder in wanted:
+        target = here.folder_at(source.relative(folder))
+        missing_bytes += sum(path.stat().st_size for path in folder.iterdir() if not (target / path.name).exists())
+    here.demand_free(missing_bytes, "what the backup holds")
 
 
 def _begin(settings: VaultSettings, backup: Path, vault_id: str) -> bool:

@@ -71,7 +71,7 @@ class HandedOver:
 def hand_over(vault: Vault, session: Session, order: Order) -> HandedOver:
     """Make the package of an open viewing's recordings.
 
-    Raises NotAllowed, HandOverRefused, BadRecipient, PackageFailed, and what the log and the witness raise.
+    Raises NotAllowed, HandOverRefused, BadRecipient, VaultFull, PackageFailed, and what the log and the witness raise.
     """
     recipient_of(order.recipient)
     if not PURPOSES[session.purpose].copy:
@@ -79,9 +79,13 @@ def hand_over(vault: Vault, session: Session, order: Order) -> HandedOver:
     with vault.reading() as tx:
         case = registers.case_of(tx, session.case_id) if session.case_id else None
         involved = frozenset().union(*(footage_of(vault, tx, recording).involved for recording in session.recordings))
+        payload_bytes = sum(file.size_bytes for recording in session.recordings for file in catalogue.files_of(tx, recording))
     if case is None or CaseKind(case.kind) not in HAND_OVER_KINDS or case.closed_utc is not None:
         raise HandOverRefused(f"There is no open police report or demand to hand over for. {PROSECUTION.quoted()}")
     acting, second = _provider(vault, session, involved)
+    make_folder(order.folder)
+    if order.folder.stat().st_dev == vault.settings.root.stat().st_dev:
+        vault.store.demand_free(payload_bytes, "this package")
     hand_over_id = str(uuid.uuid4())
     begun: Json = {
         "case_id": case.id,
@@ -96,7 +100,6 @@ def hand_over(vault: Vault, session: Session, order: Order) -> HandedOver:
     now = vault.clock.now()
     name = f"overdracht-{hand_over_id[:8]}"
     path = order.folder / f"{name}.zip.age"
-    make_folder(order.folder)
     bag = _bag(vault, session, order, case, (acting, second), note, name, now)
     packed = write_package(path, order.recipient, bag)
     made: Json = {

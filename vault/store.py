@@ -70,12 +70,15 @@ class Store:
 
     def demand_room(self, plain_bytes: int) -> None:
         """Raises VaultFull unless this much plaintext fits beside the reserve."""
+        self.demand_free(sealed_bytes(plain_bytes), "this recording")
+
+    def demand_free(self, needed_bytes: int, what: str) -> None:
+        """Raises VaultFull unless so many bytes on the disk fit beside the reserve; `what` they are for, in its sentence."""
         free = free_bytes(self._root)
-        needed = sealed_bytes(plain_bytes) + self._reserve_bytes
+        needed = needed_bytes + self._reserve_bytes
         if free < needed:
             raise VaultFull(
-                f"The vault's disk has {free >> 20} MiB free; this recording and the reserve for the log need "
-                f"{(needed >> 20) + 1} MiB."
+                f"The vault's disk has {free >> 20} MiB free; {what} and the reserve for the log need {(needed >> 20) + 1} MiB."
             )
 
     def take_in(self, target: Target, key: bytes, source: Source, observers: Sequence[Observer], lane: Lane) -> StoredSegment:

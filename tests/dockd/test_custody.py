@@ -130,6 +130,19 @@ def test_the_vaults_papers_are_the_vaults(tmp_path: Path) -> None:
         assert "PermissionError" in tried.stderr, trick
 
 
+def test_a_paper_that_somebody_put_there_as_root_keeps_no_recording_with_the_dock(tmp_path: Path) -> None:
+    """Fetched from a backup by hand. It is told, and the recordings are taken all the same; so with a shelf that is a link."""
+    footage = tmp_path / "vault" / "footage"
+    stored = recording(footage, "a", DOCK, ("0000.sealed", "record.json"))
+    (footage.parent / "keyring.json").write_bytes(b"{}")
+    (footage.parent / "checkpoints").symlink_to(tmp_path)
+    done = taken(footage)
+    assert done.returncode == 1
+    assert "keyring.json: keyring.json belongs to neither of the two" in done.stderr
+    assert "checkpoints: " in done.stderr
+    assert {held(path) for path in stored.iterdir()} == {(VAULT.pw_uid, 0o640)}
+
+
 @pytest.mark.parametrize("trick", ["link to a file", "link to a folder", "hard link", "fifo", "another's", "year"])
 def test_nothing_outside_is_ever_changed(tmp_path: Path, trick: str) -> None:
     """A dock in wrong hands puts something else where its files would be: that is left alone and told, the others are taken."""

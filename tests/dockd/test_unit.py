@@ -161,6 +161,7 @@ def test_each_script_is_one_that_its_program_reads(script: Path) -> None:
         ("camera", "1209:0008", False),
         ("card", "1-3", True),
         ("card", "1-3.1", True),
+        ("card", "7-1", True),
         ("card", "2-3", False),
         ("card", "", False),
         ("other", "1209:0007", False),
@@ -168,7 +169,7 @@ def test_each_script_is_one_that_its_program_reads(script: Path) -> None:
 )
 def test_devices_are_known_by_their_lines(tmp_path: Path, kind: str, name: str, known: bool) -> None:
     lines = tmp_path / "devices"
-    lines.write_text("# a comment\n\ncamera 1209:0007   # ours\ncard 1-*\n")
+    lines.write_text("# a comment\n\ncamera 1209:0007   # ours\ncard 1-*\ncard 7-1")
     script = tmp_path / "known-device"
     script.write_text((SYSTEMD / "libexec" / "known-device").read_text().replace("/etc/dock-vault/devices", str(lines)))
     done = subprocess.run(["sh", script, kind, name], capture_output=True, text=True, check=True)

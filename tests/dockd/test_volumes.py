@@ -12,8 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from dockd.approach import Approach
+from dockd.card import CardRefused
+from dockd.config import DockSettings
+from dockd.reader.processes import Readers
 from dockd.volumes import MountWatcher, Volume
 from tests.dockd.real_mounts import ext4, mount, tmpfs, unmount
+from vault.clock import SystemClock
 
 WAIT_S = 10
 """How long a test waits before it calls something lost. What is awaited takes milliseconds."""
@@ -120,6 +125,20 @@ def test_only_named_file_systems_below_named_roots_count(tmp_path: Path) -> None
             ("a b\\c\n", "a b\\x5cc\\x0a"),
             ("bay1", "bay1"),
         ]
+
+
+def test_a_card_that_could_not_be_mounted_is_there_and_can_not_be_read(tmp_path: Path) -> None:
+    """systemd/libexec/card-mount puts something in its place, so that its bay says so."""
+    place = tmp_path / "card-1-2-0-1"
+    place.mkdir()
+    mount("-t", "tmpfs", "-o", "ro,size=4k", "unreadable-card", place)
+    try:
+        (volume,) = MountWatcher([tmp_path]).volumes()
+    finally:
+        unmount(place)
+    settings = DockSettings(vault=tmp_path / "vault.toml")
+    with pytest.raises(CardRefused, match="card-1-2-0-1 can't be mounted: its file system is damaged"):
+        Approach(settings, Readers(None), SystemClock()).volume(volume).open()
 
 
 def test_a_read_only_mount_says_so(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from vault.checkpoint import CheckpointRefused, LogForked, LogKey, parse_checkpo
 from vault.config import VaultSettings
 from vault.confirmation import confirm
 from vault.drill import drill
-from vault.errors import CannotOpen, Failure, UnknownRecording, VaultExists, WrongPassphrase
+from vault.errors import CannotOpen, Failure, UnknownRecording, VaultExists, VaultFull, WrongPassphrase
 from vault.jsonform import parse_object
 from vault.people import actor
 from vault.policy import CaseKind
@@ -105,6 +105,21 @@ def test_a_restore_brings_everything_back_and_waits_for_two(here: Office, tmp_pa
             gone += retention.sweep(vault, here.clock).destroyed
         assert gone == [free]
         assert "OM-1" in retention.fate(vault, actor(vault, here.id("Petra")), recording).nl
+
+
+def test_a_restore_that_would_fill_the_disk_copies_nothing(here: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The practice restore of the drill stands on the vault's own disk: log and viewing must have their room (fault C5)."""
+    recording = here.record(contents=(b"kept" * 5000,))
+    back_up(here, tmp_path / "b")
+    sealed_bytes = sum(path.stat().st_size for path in (tmp_path / "b").glob("footage/*/*/*/*"))
+    free_bytes = (here.settings.reserve_mb << 20) + sealed_bytes
+    monkeypatch.setattr("vault.store.free_bytes", lambda _: free_bytes - 1)
+    with pytest.raises(VaultFull, match="what the backup holds and the reserve"):
+        restored(here, tmp_path / "b", tmp_path)
+    assert not list((tmp_path / "restored").glob("footage/**/*.sealed"))
+    monkeypatch.setattr("vault.store.free_bytes", lambda _: free_bytes)
+    backup.restore(elsewhere(here, tmp_path), tmp_path / "b", here.clock, frozenset(), quiet)
+    assert list((tmp_path / "restored").glob(f"footage/*/*/{recording}/record.json"))
 
 
 def test_an_older_backup_does_not_bring_back_what_a_witness_names(here: Office, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from tests.vault.office import Office
 from vault import cases, handover, people, viewing
 from vault.cases import NewCase
-from vault.errors import Failure, NotAllowed
+from vault.errors import Failure, NotAllowed, VaultFull
 from vault.handover import HandedOver, HandOverRefused, Order, hand_over
 from vault.package import BadRecipient
 from vault.policy import CaseKind, Purpose, Role
@@ -203,6 +203,22 @@ def test_a_receipt_passes_the_responsibility_on_once(here: Office, tmp_path: Pat
     assert entry["details"]["responsibility"] == "passed_on"
     with pytest.raises(HandOverRefused):
         handover.receive(here.vault, here.actor("Petra"), made.id, "again", here.clock.now())
+
+
+def test_a_disk_without_room_beside_the_reserve_takes_no_package(
+    here: Office, tmp_path: Path, receiver: pyrage.x25519.Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault C5: the log and viewing need what is left."""
+    recording = here.record(contents=CONTENTS)
+    case = case_of(here, CaseKind.DEMAND, recording)
+    free_bytes = (here.settings.reserve_mb << 20) + sum(map(len, CONTENTS))
+    with session_for(here, Purpose.DEMAND, case, (recording,), "Petra", "Carel") as session:
+        monkeypatch.setattr("vault.store.free_bytes", lambda _: free_bytes - 1)
+        with pytest.raises(VaultFull, match="this package and the reserve"):
+            hand_over(here.vault, session, order(tmp_path, receiver))
+        assert not list((tmp_path / "out").iterdir())
+        monkeypatch.setattr("vault.store.free_bytes", lambda _: free_bytes + (1 << 20))
+        assert hand_over(here.vault, session, order(tmp_path, receiver)).path.exists()
 
 
 def test_a_bad_recipient_or_a_failing_recording_leaves_nothing(

@@ -16,7 +16,11 @@ from tests.vm.simulator import Worn, files_below, vfat_card, vfat_files
 from tests.vm.stage import Stage, answers, sha256, until
 from tests.vm.station import Held, attach_file
 from tests.vm.stops import a_stop_in_mid_pull_loses_nothing
-from tests.vm.swaps import a_full_disk_keeps_cameras_waiting, another_card_in_the_same_reader
+from tests.vm.swaps import (
+    a_damaged_card_says_so_at_its_bay,
+    a_full_disk_keeps_cameras_waiting,
+    another_card_in_the_same_reader,
+)
 from tests.vm.watchdog import the_watchdog_ends_a_hang, the_watchdog_leaves_a_slow_camera_alone
 
 FIRST, SECOND, CARD = "BWC0061", "BWC0062", "BWC0063"
@@ -380,6 +384,7 @@ SCENARIOS: tuple[Callable[[Stage], str], ...] = (
     dockd_takes_in_a_card,
     a_stop_in_mid_pull_loses_nothing,
     another_card_in_the_same_reader,
+    a_damaged_card_says_so_at_its_bay,
     a_full_disk_keeps_cameras_waiting,
     nobody_reaches_what_is_not_theirs,
     the_services_do_their_work,

@@ -12,9 +12,9 @@ from tests.vm.simulator import Simulator, Worn
 from tests.vm.station import Station
 from vault.clock import Clock
 
-DCIM_CAMERAS = tuple(f"VOL-CA3D-{number:04d}" for number in range(66, 75))
+DCIM_CAMERAS = tuple(f"VOL-CA3D-{number:04d}" for number in range(66, 76))
 """Cameras without a manifest, named by their cards' volumes."""
-STOPPED_CAMERA, SLOW_CAMERA, HUNG_CAMERA, DEADLY_CAMERA, NEIGHBOUR, *SWAPPED, WAITING = DCIM_CAMERAS
+STOPPED_CAMERA, SLOW_CAMERA, HUNG_CAMERA, DEADLY_CAMERA, NEIGHBOUR, *SWAPPED, WAITING, DAMAGED = DCIM_CAMERAS
 
 HOST = "10.0.2.2"
 """This machine, as QEMU's user network shows it to the guest."""

@@ -4,12 +4,14 @@ from pathlib import Path
 
 from tests.vm.machine import Machine
 from tests.vm.simulator import vfat_files
-from tests.vm.stage import SWAPPED, WAITING, Stage
+from tests.vm.stage import DAMAGED, SWAPPED, WAITING, Stage
 from tests.vm.station import attach_file
 from tests.vm.stick import Stick, dcim_card
 
 PORT = 4
 CLIP_BYTES = 128 << 10
+ROOT_ENTRIES_AT = 17
+"""Where FAT says how many entries its root has (Microsoft, fatgen103, BPB_RootEntCnt). With one more than fits the kernel mounts nothing."""
 SAFE_S = 180.0
 RESERVE_BYTES = 1 << 20
 """What the guest's settings keep for the log and for viewing."""
@@ -60,6 +62,26 @@ def change_medium(machine: Machine, image: Path) -> None:
     machine.qmp("blockdev-remove-medium", id=drive)
     machine.qmp("blockdev-insert-medium", **{"id": drive, "node-name": image.stem})
     machine.qmp("blockdev-close-tray", id=drive)
+
+
+def a_damaged_card_says_so_at_its_bay(stage: Stage) -> str:
+    """What can't be mounted shows as a fault at once, and is not written to; its place is free for the next card."""
+    machine, station = stage.machine, stage.station
+    healthy = card(stage, DAMAGED)
+    content = bytearray(healthy.read_bytes())
+    content[ROOT_ENTRIES_AT] += 1
+    damaged = healthy.with_suffix(".damaged")
+    damaged.write_bytes(content)
+    stick = Stick(machine, PORT)
+    stick.insert(damaged)
+    fault = station.wait_bay(lambda bay: bay["phase"] == "fault", SAFE_S)
+    assert "file system is damaged" in fault["message"], fault
+    stick.pull()
+    assert damaged.read_bytes() == content, "the card was written to"
+    stick.insert(healthy)
+    assert station.wait_phase(DAMAGED, "safe to take", SAFE_S)["bay"] == fault["bay"]
+    stick.pull()
+    return f"{fault['bay']}: {fault['message']}"
 
 
 def a_full_disk_keeps_cameras_waiting(stage: Stage) -> str:

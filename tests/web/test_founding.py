@@ -132,6 +132,14 @@ def test_nothing_else_is_taken_for_an_unfinished_ceremony(ceremony: Ceremony, wh
     assert {path: path.read_bytes() for path in settings.root.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("named", ["http://localhost:8480", "http://127.0.0.1:8480", "https://bodycam.example"])
+def test_it_is_held_at_the_machine_itself_whatever_the_back_office_is_called(ceremony: Ceremony, named: str) -> None:
+    """Installed word by word, the back office's name is set before the ceremony."""
+    web = ceremony.settings.web.model_copy(update={"origin": "https://bodycam.example"})
+    ceremony.settings = ceremony.settings.model_copy(update={"web": web})
+    assert client(ceremony).post("/", data=typed(word=ceremony.word), headers={"origin": named}).status_code == 303
+
+
 def test_another_site_cannot_hold_it(ceremony: Ceremony) -> None:
     answer = client(ceremony).post("/", data=typed(word=ceremony.word), headers={"origin": "http://evil.example"})
     assert answer.status_code == 422
