@@ -241,7 +241,7 @@ def restore(
 
 
 def _demand_room(source: Store, here: Store, wanted: Sequence[Path]) -> None:
-    """Before anything is copied: a disk that is filled to its end has no room for the log, and viewing stops. Raises VaultFull."""
+    """Before anything is copied: on a full disk the log can't go on, and viewing stops. Raises VaultFull."""
     missing_bytes = 0
     for folder in wanted:
         target = here.folder_at(source.relative(folder))

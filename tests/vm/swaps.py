@@ -11,7 +11,7 @@ from tests.vm.stick import Stick, dcim_card
 PORT = 4
 CLIP_BYTES = 128 << 10
 ROOT_ENTRIES_AT = 17
-"""Where FAT says how many entries its root has (Microsoft, fatgen103, BPB_RootEntCnt). With one more than fits the kernel mounts nothing."""
+"""Where FAT says how many entries its root has (Microsoft, fatgen103, BPB_RootEntCnt). With one more it can't be mounted."""
 SAFE_S = 180.0
 RESERVE_BYTES = 1 << 20
 """What the guest's settings keep for the log and for viewing."""
