@@ -6,9 +6,11 @@ What it can't see without a key, an altered file whose digest was altered with i
 log's entry, only a pair or the escrow drill can, and a checkpoint of the log held elsewhere.
 """
 
+import contextlib
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import islice
 
 from vault import catalogue, registers
@@ -25,6 +27,8 @@ from vault.vault import Vault
 
 ACTOR = "vault verify"
 VERIFIED = "vault.verified"
+CUSTODY_S = 900.0
+"""Custody is taken when something was entered in the log, and every five minutes (`vault-custody.timer`)."""
 Progress = Callable[[int], None]
 """Is told how many more bytes were checked."""
 
@@ -142,6 +146,7 @@ def verify(vault: Vault, progress: Progress, wanted: Callable[[str], bool] = lam
     records_in_log, later_keys, tombstones = _logged(vault)
     for row, files in rows:
         findings += _check_recording(vault, row, files, records_in_log, later_keys, progress)
+    findings += _check_custody(vault, every)
     findings += _check_strays(vault, {row.id for row in every})
     findings += _check_tombstones(vault, tombstones)
     findings += _check_papers(vault)
@@ -209,6 +214,19 @@ def _row_agrees(record: Record, row: catalogue.RecordingRow, files: tuple[Stored
         for file in files
     ]
     return same and held == file_rows(record)
+
+
+def _check_custody(vault: Vault, rows: Sequence[catalogue.RecordingRow]) -> Iterator[Finding]:
+    """What was stored a while ago is the vault's own, as the folder of it all is: the dock, which took it in, can't change it."""
+    owner = vault.settings.root.stat().st_uid
+    latest = vault.clock.now() - timedelta(seconds=CUSTODY_S)
+    for row in rows:
+        folder = vault.store.folder_at(row.folder)
+        with contextlib.suppress(FileNotFoundError):
+            owners = {(folder / RECORD_NAME).stat().st_uid, folder.stat().st_uid}
+            if owners != {owner} and utc_moment(row.stored_utc) < latest:
+                sentence = f"{row.id} was stored at {row.stored_utc} and is still the dock's, which could change it."
+                yield Finding("custody.open", row.id, sentence)
 
 
 def _check_strays(vault: Vault, known: set[str]) -> Iterator[Finding]:

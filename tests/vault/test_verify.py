@@ -1,6 +1,7 @@
 """Verify, rebuild, release, cameras: what is found, what comes back, who gets in."""
 
 import os
+import pwd
 import random
 import sqlite3
 import threading
@@ -34,7 +35,7 @@ from vault.rebuild import rebuild
 from vault.recording import Receipt, State
 from vault.release import open_recording
 from vault.vault import Vault
-from vault.verify import ROUND_DAYS, VERIFIED, due_days, part_of_day, total_bytes, verify, verify_daily
+from vault.verify import CUSTODY_S, ROUND_DAYS, VERIFIED, due_days, part_of_day, total_bytes, verify, verify_daily
 
 CONTENTS = [os.urandom(40_000), os.urandom(20_000)]
 
@@ -96,6 +97,19 @@ def _edit_both(vault: Vault) -> None:
 def _restate(vault: Vault) -> None:
     sql(vault, "UPDATE recording SET id = 'other'")
     sql(vault, "UPDATE sealed_file SET recording_id = 'other'")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("left", ["folder", "record"])
+def test_what_stays_the_docks_is_found_after_a_while(vault: Vault, receipt: Receipt, clock: HandClock, left: str) -> None:
+    """Custody may take some minutes; that it never comes is no matter of a journal's line alone."""
+    dock = pwd.getpwnam("daemon").pw_uid
+    folder = folder_of(vault, receipt)
+    os.chown(folder / "record.json" if left == "record" else folder, dock, -1)
+    clock.pass_time(CUSTODY_S - 1)
+    assert verify(vault, quiet).findings == ()
+    clock.pass_time(2)
+    assert [finding.code for finding in verify_daily(vault, quiet).findings] == ["custody.open"]
 
 
 def test_a_sound_vault_has_no_findings(vault: Vault, receipt: Receipt) -> None:

@@ -189,6 +189,7 @@ def nobody_reaches_what_is_not_theirs(stage: Stage) -> str:
             f"cat {stored}/record.json",
             "ls /var/lib/dock-vault/vault",
             "cat /etc/dock-vault/keys/pins.json",
+            "cat /etc/dock-vault/vault.toml",
         ),
         "vault": ("sh -c 'echo >>/etc/dock-vault/keys/pins.json'", "cat /run/dock-vault/reader.sock"),
     }

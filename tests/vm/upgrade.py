@@ -237,6 +237,18 @@ def finish(pc: Pc) -> str:
     return "apt-get install"
 
 
+def masked(pc: Pc) -> None:
+    """A unit that the administrator does not want stays away, and keeps no other from being enabled and started."""
+    pc.must("systemctl mask --now dock-page")
+    pc.must("systemctl disable -q vault-web")
+    again = INSTALL.replace("install", "install --reinstall")
+    said = pc.must(again.format(package=f"dock-vault_{VERSION}.deb"), 600)
+    assert "dock-page.service is left as it is." in said, said
+    assert pc.machine.run("systemctl is-enabled dock-page vault-web").output.split() == ["masked", "enabled"]
+    pc.wait_active(*(unit for unit in wanted_units() if unit != "dock-page.service"))
+    pc.must("systemctl unmask dock-page; systemctl enable --now -q dock-page")
+
+
 def back_and_away(ground: Ground) -> str:
     """An older version is refused and changes nothing; without the vault's number neither removal nor purge touches footage."""
     _, running = ground.prepared()
@@ -244,11 +256,13 @@ def back_and_away(ground: Ground) -> str:
         pc.must(INSTALL.format(package=f"dock-vault_{VERSION}.deb"), 600)
         pc.wait_active(*wanted_units())
         main_pid = pc.must("systemctl show -P MainPID dockd")
-        refused = pc.machine.run(INSTALL.format(package=f"--allow-downgrades /mnt/program/dock-vault_{OLD_VERSION}.deb"), 600)
+        backwards = INSTALL.replace("install", "install --allow-downgrades")
+        refused = pc.machine.run(backwards.format(package=f"dock-vault_{OLD_VERSION}.deb"), 600)
         assert refused.code != 0, refused.output
         assert f"dock-vault {OLD_VERSION} is older than {VERSION}, which stands here or did" in refused.output, refused.output
         demand_upgraded(ground, pc)
         assert pc.must("systemctl show -P MainPID dockd") == main_pid, "dockd was stopped for a version that was refused"
+        masked(pc)
         footage = f"find {ROOT}/footage -type f -exec sha256sum {{}} + | sort"
         before = pc.must(footage)
         keys = pc.must("sha256sum /etc/dock-vault/keys/*")
