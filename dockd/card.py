@@ -102,6 +102,11 @@ def shown(path: tuple[str, ...]) -> str:
     return "/".join(_shown_name(name) for name in path)
 
 
+def printable(text: str) -> str:
+    """Text on one line: what is not printable is escaped."""
+    return "".join(character if character.isprintable() else _escaped(character) for character in text)
+
+
 def _shown_name(name: str) -> str:
     return "".join(character if character.isprintable() and character not in "\\/" else _escaped(character) for character in name)
 

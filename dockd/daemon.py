@@ -9,7 +9,7 @@ from types import FrameType
 import structlog
 
 from dockd.approach import Approach
-from dockd.bay import Board, Vigil
+from dockd.bay import Bay, Board, Phase, Vigil
 from dockd.config import DockSettings
 from dockd.dock import Dock, Docked, plugged
 from dockd.notify import ServiceManager
@@ -27,6 +27,7 @@ GRACE_S = 10.0
 STOP_S = 30.0
 """How long the bays' threads are waited for in all; `TimeoutStopSec` in the unit is longer."""
 TICK_S = 10.0
+USB_BAY = "usb"
 """How often the loop turns at least, to tell how far the bays are."""
 
 
@@ -64,6 +65,7 @@ class Daemon:
         clock = workplace.clock
         self._usb = ReaderBus(readers, settings.usb_backend, clock) if settings.usb_backend != "off" else None
         self._approach = Approach(settings, readers, clock)
+        self._usb_message = ""
         self._dock = Dock(self._standing, workplace, self._board, pause, self._stir)
         self._status = StatusServer(settings.status_socket, self._board, clock)
         self._vigil = Vigil(manager.watchdog_s, clock) if manager.watchdog_s is not None else None
@@ -113,8 +115,21 @@ class Daemon:
                 wakes.add(self._wakes.get_nowait())
         return wakes
 
+    def _tell_of_usb(self) -> None:
+        """While nobody can look at the USB it is a bay by itself: a camera that stands there would show nowhere."""
+        trouble = self._usb.trouble if self._usb is not None else ""
+        message = f"The USB can't be looked at: {trouble}. Cameras on it keep their recordings: call for help." if trouble else ""
+        if message == self._usb_message:
+            return
+        self._usb_message = message
+        if message:
+            Bay(USB_BAY, self._board, self._workplace.clock).enter(Phase.FAULT, message)
+        else:
+            self._board.remove(USB_BAY)
+
     def _tell(self) -> None:
         """STATUS, and the watchdog's sign of life: this loop has turned, and no busy bay stands still."""
+        self._tell_of_usb()
         self._manager.status(summary(self._board))
         if self._vigil is None:
             return

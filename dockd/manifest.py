@@ -90,7 +90,22 @@ def read_device(card: Card, files: Sequence[CardFile]) -> DeviceClaim | None:
 
 def device_trouble(card: Card) -> CardTrouble | None:
     """What the listing left out at or above `DEVICE/device.json`: a card without one may have one then."""
-    return _trouble_at(card, ("DEVICE", "DEVICE.JSON"))
+    return LeftOut(card.trouble).at(("DEVICE", "DEVICE.JSON"))
+
+
+class LeftOut:
+    """What a listing left out, to be found by path: a hostile card has as many of these as folders that ask for them."""
+
+    def __init__(self, trouble: Sequence[CardTrouble]) -> None:
+        self._first: dict[tuple[str, ...], tuple[int, CardTrouble]] = {}
+        for number, entry in enumerate(trouble):
+            self._first.setdefault(_upper(entry.path), (number, entry))
+
+    def at(self, path: tuple[str, ...]) -> CardTrouble | None:
+        """The first of what was left out at this path, in upper case, or above it."""
+        above = (self._first.get(path[:depth]) for depth in range(len(path) + 1))
+        found = min((entry for entry in above if entry is not None), key=lambda entry: entry[0], default=None)
+        return found[1] if found is not None else None
 
 
 def read_recordings(card: Card, files: Sequence[CardFile], device: DeviceClaim, public_key: bytes) -> CardReading:
@@ -103,11 +118,12 @@ def read_recordings(card: Card, files: Sequence[CardFile], device: DeviceClaim, 
         raise ManifestRefused("manifest.no_key", f"Camera {device.serial} signs manifests and is registered without a key.")
     key = Ed25519PublicKey.from_public_bytes(public_key)
     folders, strays = _folders(files)
+    left_out = LeftOut(card.trouble)
     recordings: list[CardRecording] = []
     remnants: list[Remnant] = []
     refused: list[Refused] = []
     for name in sorted(folders):
-        folder = _RecordingFolder(card, name, folders[name], device.serial, key)
+        folder = _RecordingFolder(card, left_out, folders[name], device.serial, key)
         try:
             outcome = folder.read()
         except (CardGone, CardStuck):
@@ -161,9 +177,10 @@ def chain_findings(
 class _RecordingFolder:
     """One folder below RECORDINGS/, on its way to a claim."""
 
-    def __init__(self, card: Card, name: str, files: list[CardFile], serial: str, key: Ed25519PublicKey) -> None:
+    def __init__(self, card: Card, left_out: LeftOut, files: list[CardFile], serial: str, key: Ed25519PublicKey) -> None:
         self._card = card
-        self._name = name
+        self._left_out = left_out
+        self._name = _upper_name(files[0].path[-2])
         self._serial = serial
         self._key = key
         self._path = files[0].path[:-1]
@@ -251,7 +268,7 @@ class _RecordingFolder:
 
     def _trouble_at(self, name: str) -> CardTrouble | None:
         """What the listing left out at this file or above it. Such a file is unknown, which is not the same as gone."""
-        return _trouble_at(self._card, _upper((*self._path, name)))
+        return self._left_out.at(_upper((*self._path, name)))
 
     def _trailing(self) -> tuple[CardFile, ...]:
         in_order = ("JOURNAL.JSONL", "RECORDING.SIG", "RECORDING.JSON")
@@ -263,10 +280,6 @@ class _RecordingFolder:
             lack += (" and " if lack else "") + "recording.sig is not on the card"
         sentence = f"{self._name}: {lack}, and the vault does not hold this recording. {_KEEP}"
         return Refused(self._name, "manifest.segments_missing" if missing else "manifest.unsigned", sentence)
-
-
-def _trouble_at(card: Card, path: tuple[str, ...]) -> CardTrouble | None:
-    return next((trouble for trouble in card.trouble if path[: len(trouble.path)] == _upper(trouble.path)), None)
 
 
 def _folders(files: Sequence[CardFile]) -> tuple[dict[str, list[CardFile]], list[CardFile]]:

@@ -62,4 +62,4 @@ class ServiceManager:
         # A message that does not get through costs a restart at worst, never a recording: systemd misses a sign of life
         # and starts us again. Waiting for it, or failing over it, would cost more.
         with contextlib.suppress(OSError):
-            self._socket.sendto(message.encode(), self._address)
+            self._socket.sendto(message.encode(errors="replace"), self._address)

@@ -5,6 +5,7 @@ Everything up to the erase may fail freely and is tried again; the camera still 
 
 import re
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from dockd.card import (
     CardReadOnly,
     CardRecording,
     CardStuck,
+    CardTrouble,
     Keeper,
     Refused,
     shown,
@@ -188,11 +190,7 @@ class Pull:
             end = self._intake.chain_end(camera.serial)
             for finding in manifest.chain_findings(claims, end, reading.refused, card.trouble):
                 self._say(camera.serial, "camera.finding", finding)
-        told = "\n".join(refused.sentence for refused in reading.refused)
-        trouble = tuple(
-            Refused(shown(entry.path), entry.code, entry.sentence) for entry in card.trouble if entry.sentence not in told
-        )
-        reading = replace(reading, refused=(*reading.refused, *trouble))
+        reading = replace(reading, refused=(*reading.refused, *_untold(card.trouble, reading.refused)))
         for refused in reading.refused:
             self._say(camera.serial, "recording.refused", refused.sentence)
         for recording in reading.recordings:
@@ -365,3 +363,12 @@ class Pull:
         if action == "camera.alarm":
             self._bay.board.count(alarms=1)
         log.warning(action, bay=self._bay.name, camera=serial, sentence=sentence)
+
+
+def _untold(trouble: Sequence[CardTrouble], refused: Sequence[Refused]) -> Iterator[Refused]:
+    """What the listing left out, but for what a recording was refused for: its sentence begins with the other's."""
+    told = sorted(one.sentence.removeprefix(f"{one.name}: ") for one in refused)
+    for entry in trouble:
+        at = bisect_left(told, entry.sentence)
+        if at == len(told) or not told[at].startswith(entry.sentence):
+            yield Refused(shown(entry.path), entry.code, entry.sentence)

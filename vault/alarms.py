@@ -83,7 +83,7 @@ RULES = (
         "PullFailing",
         Severity.WARNING,
         _minutes(30),
-        lambda now: now["bays_faulty"] > 0,
+        lambda now: now["bays_faulty"] > 0 or now["bays_waiting"] > 0,
         Sentence(
             "Een camera in het dock wordt niet ingelezen.",
             "A camera in the dock is not taken in.",
@@ -111,7 +111,7 @@ RULES = (
         "DiskNearlyFull",
         Severity.CRITICAL,
         _minutes(10),
-        lambda now: now["free_bytes"] < 2 * now["reserve_bytes"],
+        lambda now: now["free_bytes"] < 2 * now["reserve_bytes"] or now["room_bytes"] < now["day_bytes"],
         Sentence(
             "De schijf van de kluis is bijna vol. Straks wordt geen camera meer ingelezen; wat er staat blijft, en is te zien.",
             "The vault's disk is nearly full. Soon no camera is taken in; what stands is kept, and can be seen.",
@@ -124,8 +124,8 @@ RULES = (
     Rule(
         "SweepStopped",
         Severity.WARNING,
-        _minutes(60),
-        lambda now: now["sweep_blocked"] == 1 or now["sweep_age_hours"] > 3,
+        _minutes(120),
+        lambda now: now["sweep_blocked"] == 1 or now["sweep_age_hours"] > 3 or now["sweep_age_hours"] < 0,
         Sentence(
             "Wat vervallen is wordt niet verwijderd: de ronde van verwijdering wacht of loopt niet.",
             "What is due is not deleted, because the sweep waits or does not run.",
@@ -153,7 +153,7 @@ RULES = (
         "HeadNotSigned",
         Severity.CRITICAL,
         _minutes(60),
-        lambda now: now["head_age_hours"] > 1 or now["head_age_hours"] == -1,
+        lambda now: now["head_age_hours"] > 1 or now["head_age_hours"] < 0,
         Sentence(
             "De stand van het logboek werd een uur lang niet ondertekend. Bekijken kan daarop wachten.",
             "The log's head was not signed for an hour. Viewings may wait for it.",
@@ -167,7 +167,7 @@ RULES = (
         "WitnessSilent",
         Severity.CRITICAL,
         _minutes(60),
-        lambda now: now["witness_named"] == 1 and (now["witness_age_hours"] > 1 or now["witness_age_hours"] == -1),
+        lambda now: now["witness_named"] == 1 and (now["witness_age_hours"] > 1 or now["witness_age_hours"] < 0),
         Sentence(
             "De getuige nam een uur lang geen stand van het logboek aan. Bekijken wacht daarop.",
             "The witness took no head of the log for an hour. Viewings wait for it.",
@@ -195,7 +195,7 @@ RULES = (
         "VerifyOld",
         Severity.WARNING,
         _minutes(360),
-        lambda now: now["verify_age_hours"] > 48 or now["verify_age_hours"] == -1,
+        lambda now: now["verify_age_hours"] > 48 or now["verify_age_hours"] < 0,
         Sentence(
             "De dagelijkse controle liep twee dagen niet.",
             "The daily check did not run for two days.",
@@ -209,7 +209,7 @@ RULES = (
         "BackupOld",
         Severity.WARNING,
         _minutes(360),
-        lambda now: now["backup_age_hours"] > 48 or now["backup_age_hours"] == -1,
+        lambda now: now["backup_age_hours"] > 48 or now["backup_age_hours"] < 0,
         Sentence(
             "Er is twee dagen geen back-up gemaakt.",
             "No backup was made for two days.",
@@ -223,7 +223,7 @@ RULES = (
         "DrillDue",
         Severity.WARNING,
         _minutes(1440),
-        lambda now: now["drill_age_hours"] > 4800 or now["drill_age_hours"] == -1,
+        lambda now: now["drill_age_hours"] > 4800 or now["drill_age_hours"] < 0,
         Sentence(
             "De noodsleutel is langer dan een half jaar niet geprobeerd.",
             "The escrow was not tried for more than half a year.",

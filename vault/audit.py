@@ -72,6 +72,21 @@ class Tree:
         return Head(self.size, node)
 
 
+REMEMBERED = ("drill.done", "backup.made", "vault.verified")
+"""Of these the newest entry is kept at hand in the catalogue, however many others came since."""
+
+
+def newest_of(tx: sa.Connection, action: str) -> Json | None:
+    """The newest entry of a remembered action, None where there was none."""
+    leaf = catalogue.get_meta(tx, f"newest {action}")
+    return None if leaf is None else parse_object(leaf.encode())
+
+
+def remember(tx: sa.Connection, action: str, leaf: bytes) -> None:
+    if action in REMEMBERED:
+        catalogue.set_meta(tx, f"newest {action}", leaf.decode())
+
+
 class Log:
     """The log of one vault. Appends are serialised by the catalogue's write transaction."""
 
@@ -100,6 +115,7 @@ class Log:
             # A killed process may have made the file already; its name counts from the first entry that commits.
             flush_folder(self._folder)
         tx.execute(sa.insert(catalogue.log).values(sequence=tree.size, leaf=leaf))
+        remember(tx, entry.action, leaf)
         tree.append(leaf_hash(leaf))
         write_tree(tx, tree)
         return tree.size - 1

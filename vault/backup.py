@@ -1,15 +1,20 @@
 """Backup and restore (P30). A backup holds the vault's record, not its index, and no key that opens anything by itself.
 
-Backup, each step before the next: what the vault destroyed is destroyed at the target, keys first; then what is new is copied,
-flushed and read back against its digest; the register of the log, the signed heads, and the keyring last. So a target is at every
-moment a vault that can be restored, and after a run nothing there opens what was destroyed before it.
+Backup, each step before the next: a target whose log goes on otherwise than this vault's is refused; what the vault destroyed is
+destroyed there, keys first; then what is new is copied, flushed and read back against its digest; the register of the log, the
+signed heads, and the keyring last. So a target is at every moment a vault that can be restored, and after a run nothing there
+opens what was destroyed before it. What stands there and not here, and nothing tells of its destruction, is the last copy: it is
+kept, and told. What can't be copied keeps nothing else from being copied. Each night a part of what stands there is read, and
+copied anew where the medium has lost it.
 
-Restore, into an empty place: copy and read back; what a tombstone names, the backup's own or the witness's, is not copied; then
-the catalogue is made anew, and nothing expires or is erased until two persons have confirmed. What the lost machine kept outside
+Restore, into an empty place: copy and read back; what a tombstone names, the backup's own or the witness's, is not copied, nor is
+what the medium has lost, which is told; then the catalogue is made anew, and nothing expires or is erased until two persons have
+confirmed. What the lost machine kept outside
 its vault is made anew too (`outside.py`); `vault.json` is written last, and until then the same restore can be begun again and
 goes on. A copy carried away by hand is reached by nobody: its keyring and passphrases are then all that stands between.
 """
 
+import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +26,19 @@ from vault.checkpoint import CheckpointRefused, LogForked, LogVerifier
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
 from vault.durable import make_folder, remove_file, replace_new, write_new
-from vault.errors import CannotOpen, ReadBackDiffers, StorageFailed, VaultExists, VaultFull
+from vault.errors import CannotOpen, Reaction, ReadBackDiffers, StorageFailed, VaultError, VaultExists, VaultFull
 from vault.jsonform import parse_object, readable
 from vault.keyring import Pins
 from vault.outside import demand_pinned, follow_log_key, is_key_lost, keyring_in, write_pins
 from vault.rebuild import Rebuilt, rebuild
-from vault.record import LIMIT_BYTES, parse_record
+from vault.record import LIMIT_BYTES, FilePart, parse_record
 from vault.store import LATER_KEYS, RECORD_NAME, Store, copy_file, read_small
 from vault.tombstone import read_tombstones
-from vault.vault import Vault, read_vault_id
+from vault.vault import BACKUP_WHOLE, Vault, read_vault_id
 
 ACTOR, RESTORING = "vault backup", "vault restore"
+PARTS = 14
+"""So many parts of the recordings' copies, one of which is read each night."""
 SMALL_BYTES = 64 << 20
 """The largest file of the register, the keyring or the checkpoints that is copied in memory."""
 
@@ -41,42 +48,78 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class BackedUp:
-    """What a run of the backup did at the target."""
+    """What a run of the backup did at the target. `mended`: of `copied`, those that stood there and could not be read as they
+    were written. `unknown`: what stands there alone, and nothing tells of its destruction. `failed`: what could not be copied, by
+    recording, and why.
+    """
 
     copied: int
     kept: int
     destroyed: int
     files: int
+    mended: int
+    unknown: tuple[str, ...]
+    failed: dict[str, str]
+
+    @property
+    def whole(self) -> bool:
+        return not self.unknown and not self.failed
+
+
+class OtherLog(VaultError):
+    """The backup's log has entries that this vault's log lacks: it may hold the only copy of something."""
+
+    code = "backup.other_log"
+    reaction = Reaction.ALARM
+    hint = (
+        "Nothing there was changed. It is newer than what this vault was restored from: restore from it, or put it aside until"
+        " nobody needs it, and back up to another medium."
+    )
 
 
 def back_up(vault: Vault, target: Path, progress: Progress) -> BackedUp:
-    """Bring a backup up to date. Raises VaultExists for a folder that holds something else, StorageFailed, ReadBackDiffers."""
+    """Bring a backup up to date. Raises VaultExists for a folder of something else, OtherLog, StorageFailed, VaultFull."""
     make_folder(target)
     _demand_target(vault, target)
+    _demand_same_log(vault, target)
     there = Store(target, vault.id, 0)
     with vault.reading() as tx:
         rows = catalogue.all_recordings(tx)
         standing = {row.id for row in rows}
+    gone, unknown = _destroyed(vault), []
     destroyed = 0
     for folder in there.folders():
-        if folder.name not in standing:
+        if folder.name in standing:
+            continue
+        if folder.name in gone or not (folder / RECORD_NAME).exists():
             there.destroy(folder)
-            progress(folder.name)
             destroyed += 1
-    copied = kept = files = 0
+        else:
+            unknown.append(folder.name)
+        progress(folder.name)
+    copied = kept = files = mended = 0
+    failed: dict[str, str] = {}
     for row in rows:
+        source, place = vault.store.folder_at(row.folder), target / row.folder
+        lost = 0
         try:
-            count = _copy_recording(vault.store.folder_at(row.folder), target / row.folder, there)
-        except StorageFailed:
-            if not _destroyed_meanwhile(vault, row.id):
-                raise
-            there.destroy(target / row.folder)
+            if _is_read_today(row.id, vault.clock.now().toordinal()):
+                lost = _drop_lost(source, place, there)
+            count = _copy_recording(source, place, there)
+        except VaultFull:
+            raise
+        except VaultError as error:
+            if _destroyed_meanwhile(vault, row.id):
+                there.destroy(place)
+            else:
+                failed[row.id] = error.sentence
             continue
         files += count
-        copied, kept = copied + (count > 0), kept + (count == 0)
+        copied, kept, mended = copied + (count > 0), kept + (count == 0), mended + (lost > 0)
         progress(row.id)
+    details = {"copied": copied, "kept": kept, "destroyed": destroyed, "finished_utc": utc_text(vault.clock.now())}
+    details |= {"mended": mended, "unknown": unknown, "failed": sorted(failed)}
     with vault.writing() as tx:
-        details = {"copied": copied, "kept": kept, "destroyed": destroyed, "finished_utc": utc_text(vault.clock.now())}
         vault.log.append(tx, Entry("backup.made", ACTOR, None, details))
     # The heads of before the register, and after it: wherever this ends, none stands there without its entries.
     heads = _names(vault.settings.root, "checkpoints")
@@ -84,7 +127,64 @@ def back_up(vault: Vault, target: Path, progress: Progress) -> BackedUp:
     files += _copy_small(vault.settings.root, target, "checkpoints", heads)
     for name in ("keyring.json", "vault.json"):
         files += _copy_whole(vault.settings.root / name, target / name)
-    return BackedUp(copied, kept, destroyed, files)
+    done = BackedUp(copied, kept, destroyed, files, mended, tuple(unknown), failed)
+    if done.whole:
+        with vault.writing() as tx:
+            catalogue.set_meta(tx, BACKUP_WHOLE, utc_text(vault.clock.now()))
+    return done
+
+
+def _demand_same_log(vault: Vault, target: Path) -> None:
+    """Every entry of the backup's log is this vault's, but for the last: it may have been copied, and never have committed."""
+    ours = vault.leaves()
+    held: bytes | None = None
+    try:
+        for leaf in Log(target / "register", vault.clock).lines():
+            if held is not None and held != next(ours, None):
+                break
+            held = leaf
+        else:
+            return
+    except StorageFailed:
+        # The medium has lost a piece of it, which is copied anew.
+        return
+    raise OtherLog(f"The log of the backup at {target} goes on otherwise than this vault's.")
+
+
+def _destroyed(vault: Vault) -> set[str]:
+    """Whatever the vault's own record tells of as destroyed, or a witness did when the vault was restored."""
+    with vault.reading() as tx:
+        gone = {row.id for row in catalogue.destroyed_recordings(tx)}
+    for leaf in vault.leaves():
+        if b'"vault.restored"' in leaf:
+            told = parse_object(leaf)
+            if told["action"] == "vault.restored":
+                gone |= set(told["details"]["left_out"])
+    return gone
+
+
+def _is_read_today(recording_id: str, day: int) -> bool:
+    """Seven parts in one fortnight's weeks and the other seven in the next one's: so within four weeks, as long as a recording is
+    kept, each is read also on a medium that is away every other week."""
+    return uuid.UUID(recording_id).int % PARTS == day % 7 + 7 * (day // 14 % 2)
+
+
+def _drop_lost(source: Path, place: Path, there: Store) -> int:
+    """Remove each sealed file at the target that can't be read as it was written, where the vault's own can; how many."""
+    lost = 0
+    for part in parse_record(read_small(source / RECORD_NAME, LIMIT_BYTES)).files:
+        path = place / part.sealed_name
+        if path.exists() and not _is_sound(path, part, there) and _is_sound(source / part.sealed_name, part, there):
+            remove_file(path)
+            lost += 1
+    return lost
+
+
+def _is_sound(path: Path, part: FilePart, store: Store) -> bool:
+    try:
+        return store.file_digest(path) == (part.sealed_bytes, part.sealed_sha256)
+    except StorageFailed:
+        return False
 
 
 def _destroyed_meanwhile(vault: Vault, recording_id: str) -> bool:
@@ -163,13 +263,15 @@ def _copy_whole(source: Path, target: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore brought back, and what it left out because a tombstone names it.
+    """What a restore brought back, and what it left out because a tombstone names it. `lost`: what the medium no longer has as it
+    was written, by recording, and why.
 
     `log_key`: the public key of a new log key, where the old one was lost with its machine.
     """
 
     rebuilt: Rebuilt
     left_out: tuple[str, ...]
+    lost: dict[str, str]
     log_key: str | None
 
 
@@ -200,18 +302,20 @@ def restore(
         make_folder(root / name)
     gone = set(witnessed) | set(read_tombstones(backup / "register"))
     source, here = Store(backup, vault_id, 0), Store(root, vault_id, settings.reserve_bytes)
-    left_out, wanted = [], []
-    for folder in source.folders():
-        if folder.name in gone or not (folder / RECORD_NAME).exists():
-            left_out.append(folder.name)
-        else:
-            wanted.append(folder)
+    folders = source.folders()
+    left_out = [folder.name for folder in folders if folder.name in gone]
+    wanted = [folder for folder in folders if folder.name not in gone]
     _demand_room(source, here, wanted)
+    lost: dict[str, str] = {}
     for folder in wanted:
+        place = here.folder_at(source.relative(folder))
         try:
-            _copy_recording(folder, here.folder_at(source.relative(folder)), here)
-        except (CannotOpen, StorageFailed, VaultFull) as error:
-            raise StorageFailed(f"{folder.name} can't be restored: {error.sentence}", hint=error.hint) from error
+            _copy_recording(folder, place, here)
+        except VaultFull:
+            raise
+        except (CannotOpen, StorageFailed, ReadBackDiffers) as error:
+            here.destroy(place)
+            lost[folder.name] = error.sentence
         progress(folder.name)
     for name in ("register", "checkpoints"):
         _copy_small(backup, root, name, _names(backup, name))
@@ -220,7 +324,12 @@ def restore(
     restored = Catalogue.opened(catalogue_of(root))
     log = Log(root / "register", clock)
     with restored.writing() as tx:
-        details = {"recordings": rebuilt.recordings, "left_out": left_out, "restored_utc": utc_text(clock.now())}
+        details = {
+            "recordings": rebuilt.recordings,
+            "left_out": left_out,
+            "lost": sorted(lost),
+            "restored_utc": utc_text(clock.now()),
+        }
         log.append(tx, Entry("vault.restored", RESTORING, vault_id, details))
     key: LogVerifier | None = None
     refused: LogForked | CheckpointRefused | None = None
@@ -237,7 +346,7 @@ def restore(
     remove_file(root / BEGUN)
     if refused is not None:
         raise refused
-    return Restored(rebuilt, tuple(left_out), None if key is None else key.text())
+    return Restored(rebuilt, tuple(left_out), lost, None if key is None else key.text())
 
 
 def _demand_room(source: Store, here: Store, wanted: Sequence[Path]) -> None:

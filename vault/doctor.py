@@ -22,7 +22,6 @@ MIB = 1 << 20
 SAMPLE_BYTES = 32 * MIB
 SLOW_BYTES_PER_S = 20 * MIB
 """Slower than this, ten cameras of a shift are not in before the next one begins."""
-SPACE_DAYS = 28
 HEAD_HOURS, SWEEP_HOURS, BACKUP_HOURS, VERIFY_HOURS = 1, 3, 48, 48
 DRILL_DAYS = 200
 """Twice a year, and a little."""
@@ -99,7 +98,7 @@ def _space(found: Health) -> Line:
             f"{free} Cameras are not taken in any more, and keep their recordings.",
             "Give it a larger disk.",
         )
-    if found.free_bytes - found.reserve_bytes < found.bytes / SPACE_DAYS:
+    if found.room_bytes < found.day_bytes:
         return Line(
             "space", Verdict.LOOK, f"{free} That is less than an average day's recordings.", "Give it a larger disk soon."
         )
@@ -228,6 +227,9 @@ def _since(what: str, vault: Vault, last_utc: str | None, hours_max: float, advi
         return Line(what, Verdict.LOOK, "Not done yet, as far as the log tells.", advice)
     hours = (vault.clock.now() - utc_moment(last_utc)).total_seconds() / 3600
     sentence = f"Last on {last_utc}."
+    if hours < 0:
+        # The clock was ahead then: when it was is not known.
+        return Line(what, Verdict.LOOK, f"{sentence} That is yet to come.", advice)
     return Line(what, Verdict.LOOK, sentence, advice) if hours > hours_max else Line(what, Verdict.GOOD, sentence)
 
 

@@ -53,10 +53,12 @@ def _kept(vault: Vault, found: Health) -> Iterator[Gauge]:
     missing = missing_reports(vault)
     yield Gauge("recordings", "Recordings that stand in the vault.", found.recordings)
     yield Gauge("bytes", "Bytes of plaintext that they hold.", found.bytes)
+    yield Gauge("day_bytes", "Bytes that come in on an average day: a 28th of what stands.", found.day_bytes)
     yield Gauge("broken_recordings", "Recordings whose timeline was found not whole.", found.broken)
     yield Gauge("unproven_recordings", "Recordings that the log does not say were stored as they stand.", found.unproven)
     yield Gauge("free_bytes", "Free bytes on the vault's disk.", found.free_bytes)
     yield Gauge("reserve_bytes", "Free bytes that intake leaves untouched.", found.reserve_bytes)
+    yield Gauge("room_bytes", "Free bytes beyond these: what intake may still take.", found.room_bytes)
     yield Gauge("log_entries", "Entries of the log.", found.log_entries)
     yield Gauge("clock_trusted", "1 while the clock is believed enough to delete by it.", int(found.clock_trusted))
     yield Gauge("unconfirmed", "1 while a rebuilt catalogue waits for two persons.", int(found.unconfirmed_utc is not None))
@@ -90,6 +92,9 @@ def _around(vault: Vault) -> Iterator[Gauge]:
     bays = dock["bays"] if dock is not None else []
     yield Gauge("dock_answers", "1 while dockd answers on its status socket.", int(dock is not None))
     yield Gauge("bays_faulty", "Bays whose lamp is red.", sum(bay.get("lamp") == "red" for bay in bays))
+    yield Gauge(
+        "bays_waiting", "Bays at which a camera waits to be tried again.", sum(bay.get("phase") == "waiting" for bay in bays)
+    )
     units = ask_units((*DOCK, *RUNNING, *CALLED))
     failed = -1 if units is None else sum(unit.failed for unit in units)
     restarts = max((unit.restarts for unit in units or ()), default=-1)

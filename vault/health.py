@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from vault import catalogue
-from vault.audit import newest_leaves, read_tree
+from vault.audit import REMEMBERED, newest_leaves, newest_of, read_tree
 from vault.catalogue import recording
 from vault.confirmation import unconfirmed_since
 from vault.durable import free_bytes
@@ -13,12 +13,12 @@ from vault.jsonform import Json, parse_object
 from vault.policy import Action, Actor, demand
 from vault.recording import Wholeness
 from vault.retention import last_sweep
-from vault.vault import CLOCK_TRUSTED, Vault
+from vault.vault import BACKUP_WHOLE, CLOCK_TRUSTED, Vault
 from vault.witness import HEAD_SIGNED, HEAD_WITNESSED
 
+KEPT_DAYS = 28
 LOOK_BACK = 50_000
-"""How many of the log's newest entries are looked through for when something was done last."""
-_TOLD = ("drill.done", "backup.made", "vault.verified")
+"""How many of the log's newest entries an older catalogue is looked through for, which does not keep these at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,18 @@ class Health:
     witness_named: bool
 
     @property
+    def room_bytes(self) -> int:
+        """What intake may still take, above its reserve; negative where even that is not left."""
+        return self.free_bytes - self.reserve_bytes
+
+    @property
     def room(self) -> bool:
-        """Whether intake has room above its reserve."""
-        return self.free_bytes > self.reserve_bytes
+        return self.room_bytes > 0
+
+    @property
+    def day_bytes(self) -> float:
+        """What comes in on an average day: what stands, by the days for which it is kept."""
+        return self.bytes / KEPT_DAYS
 
 
 def health(vault: Vault, by: Actor) -> Health:
@@ -73,7 +82,7 @@ def measure(vault: Vault) -> Health:
         unproven = tx.execute(sa.select(sa.func.count()).where(standing, recording.c.proven.is_(False))).scalar_one()
         entries = read_tree(tx).size
         told = last_told(tx)
-        signed, witnessed = (catalogue.get_meta(tx, fact) for fact in (HEAD_SIGNED, HEAD_WITNESSED))
+        signed, witnessed, whole = (catalogue.get_meta(tx, fact) for fact in (HEAD_SIGNED, HEAD_WITNESSED, BACKUP_WHOLE))
         trusted = catalogue.get_meta(tx, CLOCK_TRUSTED) == "yes"
     return Health(
         recordings=count,
@@ -88,7 +97,7 @@ def measure(vault: Vault) -> Health:
         unconfirmed_utc=unconfirmed_since(vault),
         last_sweep_utc=last.swept_utc if last is not None else None,
         sweep_waits_because=last.because if last is not None else None,
-        last_backup_utc=_when(told, "backup.made"),
+        last_backup_utc=whole if whole is not None else _when(told, "backup.made"),
         last_drill_utc=_when(told, "drill.done"),
         last_verify_utc=_when(told, "vault.verified"),
         last_verify_findings=told["vault.verified"]["details"]["findings"] if "vault.verified" in told else 0,
@@ -100,14 +109,16 @@ def measure(vault: Vault) -> Health:
 
 def last_told(tx: sa.Connection) -> dict[str, Json]:
     """Of a drill, a backup and the daily check: the entry that tells of it last, by its action."""
-    marks = [f'"{action}"'.encode() for action in _TOLD]
-    found: dict[str, Json] = {}
+    found = {action: told for action in REMEMBERED if (told := newest_of(tx, action)) is not None}
+    if found:
+        return found
+    marks = [f'"{action}"'.encode() for action in REMEMBERED]
     for leaf in newest_leaves(tx, LOOK_BACK):
         if any(mark in leaf for mark in marks):
             told = parse_object(leaf)
-            if told["action"] in _TOLD:
+            if told["action"] in REMEMBERED:
                 found.setdefault(str(told["action"]), told)
-        if len(found) == len(_TOLD):
+        if len(found) == len(REMEMBERED):
             break
     return found
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from vault import catalogue
-from vault.audit import Entry, Log, Tree, leaf_hash, read_tree, write_tree
+from vault.audit import Entry, Log, Tree, leaf_hash, read_tree, remember, write_tree
 from vault.cameras import camera_values
 from vault.catalogue import Catalogue, catalogue_of
 from vault.clock import Clock, utc_text
@@ -102,7 +102,9 @@ def _replay(tx: sa.Connection, log: Log) -> _Replayed:
     for leaf in log.lines():
         tx.execute(sa.insert(catalogue.log).values(sequence=tree.size, leaf=leaf))
         tree.append(leaf_hash(leaf))
-        _apply(tx, parse_object(leaf), replayed)
+        entry = parse_object(leaf)
+        remember(tx, entry["action"], leaf)
+        _apply(tx, entry, replayed)
     write_tree(tx, tree)
     return replayed
 

@@ -26,6 +26,8 @@ KEYRING_VERSION = "keyring_version"
 CLOCK_TRUSTED, CLOCK_SURE = "clock_trusted", "clock_sure"
 """Whether the clock was believed at the last look (`yes`, `no`), and how many entries the log had when it last was."""
 PINS_LOST = "Put the file of pins back, or make it with the paper of the key ceremony at hand: `vault ceremony pin`."
+BACKUP_WHOLE = "backup_whole_utc"
+"""When a backup was last brought up to date with nothing left out."""
 UNCONFIRMED = "unconfirmed_since"
 """Set by a rebuild: until two persons have confirmed, nothing is erased on a camera and nothing expires."""
 

@@ -8,7 +8,7 @@ log's entry, only a pair or the escrow drill can, and a checkpoint of the log he
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
@@ -27,6 +27,8 @@ from vault.vault import Vault
 
 ACTOR = "vault verify"
 VERIFIED = "vault.verified"
+SUBJECTS_MAX = 100
+"""So many things that something is wrong with are named in the entry; the next check of all of them names the others."""
 CUSTODY_S = 900.0
 """Custody is taken when something was entered in the log, and every five minutes (`vault-custody.timer`)."""
 Progress = Callable[[int], None]
@@ -88,24 +90,39 @@ def verify_daily(vault: Vault, progress: Progress, beside: Sequence[str] = ()) -
 
     It runs beside the services, so what they have in hand is no finding. `beside`: codes of what the caller found besides.
     """
-    days = due_days(vault)
+    again = _found_last(vault)
     try:
-        verdict = verify(vault, progress, lambda recording: is_due(recording, days))
+        verdict = verify(vault, progress, daily_part(vault))
     except VaultError as failure:
-        _enter(vault, Verdict(0, 0, 0, 0, ()), [*beside, failure.code])
+        _enter(vault, Verdict(0, 0, 0, 0, ()), [*beside, failure.code], again)
         raise
     verdict = replace(verdict, findings=tuple(one for one in verdict.findings if not _in_hand(vault, one)))
-    _enter(vault, verdict, [*beside, *(finding.code for finding in verdict.findings)])
+    _enter(vault, verdict, [*beside, *(finding.code for finding in verdict.findings)], {one.subject for one in verdict.findings})
     return verdict
 
 
-def _enter(vault: Vault, verdict: Verdict, codes: Sequence[str]) -> None:
+def daily_part(vault: Vault) -> Callable[[str], bool]:
+    """Whether the daily check reads a recording now, by its id."""
+    days, again = due_days(vault), _found_last(vault)
+    return lambda recording: recording in again or is_due(recording, days)
+
+
+def _found_last(vault: Vault) -> set[str]:
+    """What the last daily check found something of is read again, until it is as it should be: else the alarm would end by
+    itself the next day."""
+    with vault.reading() as tx:
+        told = last_told(tx).get(VERIFIED)
+    return set(told["details"].get("subjects", ())) if told is not None else set()
+
+
+def _enter(vault: Vault, verdict: Verdict, codes: Sequence[str], subjects: Collection[str]) -> None:
     details: Json = {
         "recordings": verdict.recordings,
         "files": verdict.files,
         "log_entries": verdict.log_entries,
         "findings": len(codes),
         "codes": sorted(set(codes)),
+        "subjects": sorted(subjects)[:SUBJECTS_MAX],
     }
     with vault.writing() as tx:
         vault.log.append(tx, Entry(VERIFIED, ACTOR, None, details))

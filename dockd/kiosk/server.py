@@ -44,7 +44,7 @@ def build_kiosk(status_socket: Path, back_office: str, hosts: frozenset[str]) ->
             document = ask_status(status_socket)
         except StatusRefused:
             return json.dumps({"answers": False, "tiles": []})
-        return json.dumps({"answers": True, "tiles": tiles(document, language)}, ensure_ascii=False)
+        return json.dumps({"answers": True, "tiles": tiles(document, language)})
 
     async def changes(request: Request, language: str) -> AsyncIterator[str]:
         told, silent_s = "", SIGN_OF_LIFE_S

@@ -22,6 +22,8 @@ DEVICES_MAX = 128
 """More than any dock has sockets. Each one that is told has a thread here."""
 SILENCE_S = 60.0
 """How long the reader of the bus may be silent. It tells what stands there every 10 s, if it can still look."""
+STEADY = 2
+"""A reader that has told so often what stands there is not killed by it."""
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 
@@ -43,6 +45,7 @@ class ReaderBus:
         self._known: dict[Hashable, UsbDevice] = {}
         self._process: Process | None = None
         self._absent = ""
+        self._died = ""
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -72,6 +75,12 @@ class ReaderBus:
         with self._lock:
             return self._absent
 
+    @property
+    def trouble(self) -> str:
+        """Why nobody looks at the USB, or why it can't be counted on; empty while it is looked at."""
+        with self._lock:
+            return self._died or self._absent
+
     def look(self) -> None:
         """One look. Its reader stays for whoever opens what it saw, until `stop`. Raises CardStuck."""
         self._process = self._readers.start(self._greeting)
@@ -88,6 +97,7 @@ class ReaderBus:
                 process = self._readers.start(self._greeting)
             except CardStuck as failure:
                 log.error("no reader for the USB", sentence=failure.sentence)
+                self._say_died(failure.sentence)
             else:
                 heard = self._listen(process, on_change)
                 wait_s = FIRST_WAIT_S if heard else wait_s
@@ -114,19 +124,26 @@ class ReaderBus:
             self._process = process
             if self._stopping.is_set():
                 process.end()
-        heard = False
+        heard = 0
         try:
             while True:
                 changed = self._heard(process)
-                heard = True
+                heard += 1
+                if heard == STEADY:
+                    self._say_died("")
                 if changed and not self._stopping.is_set():
                     on_change()
         except (Broken, TimeoutError) as error:
             if not self._stopping.is_set():
                 log.error("the reader of the USB died", why=str(error))
+                self._say_died(f"its reader died: {error}")
         finally:
             process.end()
-        return heard
+        return heard > 0
+
+    def _say_died(self, why: str) -> None:
+        with self._lock:
+            self._died = why
 
     def _heard(self, process: Process) -> bool:
         """Whether what the reader tells is new. Raises Broken, and TimeoutError where it tells nothing."""

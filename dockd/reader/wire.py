@@ -25,6 +25,7 @@ from dockd.card import (
     CardReadOnly,
     CardRefused,
     CardStuck,
+    printable,
 )
 from dockd.pipes import CardBusy, CardForbidden, DeviceRefused
 from dockd.timeline import SegmentFacts
@@ -215,10 +216,13 @@ def path_of(words: Any) -> tuple[str, ...]:
 
 
 def told(word: Any) -> str:
-    """What a reader says for people, cut where it says too much. Raises Broken for no text."""
+    """What a reader says for people, cut where it says too much, and printable whatever it says. Raises Broken for no text.
+
+    A lone surrogate can't be sent on, and an escape would reach the terminal of whoever reads it.
+    """
     if not isinstance(word, str):
         raise Broken("a word that is none")
-    return word[:TOLD_MAX]
+    return printable(word[:TOLD_MAX])
 
 
 def facts_of(text: bytes) -> SegmentFacts | None:

@@ -1,7 +1,9 @@
 """The bus as a reader tells it: who stands there, and that a reader which sees nothing any more is not waited for."""
 
+import json
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -132,3 +134,41 @@ def test_a_reader_tells_that_it_looks_only_while_it_does(tmp_path: Path) -> None
     held.unlink()
     process.line.hear(Deadline(clock, ENOUGH_S))
     process.end()
+
+
+def test_words_of_a_device_are_printable(tmp_path: Path) -> None:
+    """A lone surrogate can't be sent on, and ended dockd's main loop; an escape reaches the administrator's terminal."""
+    told = Told(tmp_path, json.dumps([{"devices": [[[1, [2], 2], "usb \ud800", "v\x1b[2J", None]], "absent": ""}]), ENOUGH_S)
+    told.bus.look()
+    (found,) = told.bus.devices()
+    told.bus.stop()
+    assert (found.bay, found.volume_id) == ("usb \\ud800", "v\\x1b[2J")
+
+
+def test_a_bus_whose_reader_dies_says_so_until_one_stays(tmp_path: Path) -> None:
+    """A device whose descriptors kill the reader at each look: no camera on the bus would show anywhere."""
+    told = Told(tmp_path, f"[{message(device(1))}]", silence_s=0.2)
+    changed = threading.Semaphore(0)
+    told.bus.start(changed.release)
+    try:
+        assert until(lambda: "its reader died" in told.bus.trouble)
+        assert until(lambda: told.starts > 1)
+        assert "its reader died" in told.bus.trouble, "one word of the next reader is not enough"
+    finally:
+        told.bus.stop()
+    steady = Told(tmp_path, f"[{message(device(1))}, {message(device(1))}]", silence_s=ENOUGH_S)
+    steady.bus._say_died("its reader died")
+    steady.bus.start(changed.release)
+    try:
+        assert until(lambda: not steady.bus.trouble)
+    finally:
+        steady.bus.stop()
+
+
+def until(holds: Callable[[], bool]) -> bool:
+    never = threading.Event()
+    for _ in range(round(ENOUGH_S / 0.02)):
+        if holds():
+            return True
+        never.wait(0.02)
+    return False

@@ -47,6 +47,16 @@ def test_cameras_that_stand_there_and_that_come_are_taken_in(pier: Pier, tmp_pat
     assert pier.states() == {"BWC0001-000001": "erased", "BWC0002-000001": "erased", "BWC0002-000002": "erased"}
 
 
+def test_a_usb_that_nobody_can_look_at_is_a_bay_by_itself(pier: Pier) -> None:
+    """Else a camera that stands there would show nowhere, and no alarm would come."""
+    pier.config.write_text(pier.config.read_text().replace('usb_backend = "off"', 'usb_backend = "usbip:127.0.0.1:9"'))
+    with Service(pier) as service:
+        service.until("READY=1")
+        service.until_bay("usb", "The USB can't be looked at")
+        assert [bay["lamp"] for bay in service.bays()] == ["red"]
+        assert service.stop() == 0
+
+
 def test_a_bay_that_stands_still_withholds_the_sign_of_life(pier: Pier) -> None:
     """Fault G2. The loop goes on turning and telling its status; that alone must not be a sign of life."""
     pier.camera(count=1)

@@ -4,13 +4,14 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card import CardGone, CardReading, CardStuck, Refused
-from dockd.manifest import ManifestRefused, chain_findings, read_device, read_recordings
+from dockd.card import CardGone, CardReading, CardStuck, CardTrouble, Refused
+from dockd.manifest import LeftOut, ManifestRefused, chain_findings, read_device, read_recordings
 from dockd.mount import MountedCard
 from tests.dockd.card_maker import CardMaker, MadeRecording
 from tests.dockd.hand_clock import HandClock
@@ -549,3 +550,19 @@ def test_a_camera_that_does_not_answer_refuses_no_recording(camera: CardMaker) -
     medium.before_read = stick
     with pytest.raises(CardStuck):
         read_recordings(card, card.files(), device, camera.public_key)
+
+
+def test_what_was_left_out_is_found_as_by_looking_at_all_of_it() -> None:
+    """The first at a path or above it. Each of a hostile card's ten thousand folders asks for it."""
+    chance = Random(7)
+    names = ("RECORDINGS", "a", "B", "0001.mp4", "")
+    trouble = [
+        CardTrouble(tuple(chance.choice(names) for _ in range(chance.randrange(4))), "card.other", str(number))
+        for number in range(60)
+    ]
+    left_out = LeftOut(trouble)
+    for _ in range(500):
+        path = tuple(chance.choice(names).upper() for _ in range(chance.randrange(5)))
+        wanted = next((entry for entry in trouble if path[: len(entry.path)] == tuple(map(str.upper, entry.path))), None)
+        assert left_out.at(path) == wanted
+    assert LeftOut(()).at(("DEVICE",)) is None

@@ -5,6 +5,7 @@ import sqlite3
 from datetime import datetime
 from pathlib import Path
 from random import Random
+from uuid import UUID
 
 import pytest
 
@@ -13,17 +14,19 @@ from tests.vault.note_reader import read_note, tree_root
 from tests.vault.office import ESCROW, Office
 from tests.vault.world import HandClock
 from vault import backup, cases, retention
-from vault.backup import BackedUp, Restored
+from vault.backup import PARTS, BackedUp, OtherLog, Restored
 from vault.cases import NewCase
-from vault.catalogue import catalogue_of
+from vault.catalogue import all_recordings, catalogue_of
 from vault.checkpoint import CheckpointRefused, LogForked, LogKey, parse_checkpoint, verify_since
 from vault.config import VaultSettings
 from vault.confirmation import confirm
 from vault.drill import drill
 from vault.errors import CannotOpen, Failure, UnknownRecording, VaultExists, VaultFull, WrongPassphrase
+from vault.health import measure
 from vault.jsonform import parse_object
 from vault.people import actor
 from vault.policy import CaseKind
+from vault.rebuild import rebuild
 from vault.vault import Vault
 from vault.verify import verify
 from vault.witness import log_key, new_log_key, read_witnessed, sign_head
@@ -169,13 +172,125 @@ def test_a_backup_goes_on_where_it_was_cut_off_and_refuses_strangers(here: Offic
 
 def test_a_damaged_vault_is_not_backed_up_over_a_good_copy(here: Office, tmp_path: Path) -> None:
     recording = here.record()
-    (sealed,) = here.settings.root.glob(f"footage/*/*/{recording}/0000.sealed")
+    flip(here.settings.root, recording)
+    assert "another file" in back_up(here, tmp_path / "b").failed[recording]
+    assert not list((tmp_path / "b").glob("footage/*/*/*/0000.sealed"))
+
+
+def flip(root: Path, recording: str) -> None:
+    (sealed,) = root.glob(f"footage/*/*/{recording}/0000.sealed")
     content = bytearray(sealed.read_bytes())
     content[9] ^= 1
     sealed.write_bytes(content)
-    with pytest.raises(Failure, match="another file"):
-        back_up(here, tmp_path / "b")
-    assert not list((tmp_path / "b").glob("footage/*/*/*/0000.sealed"))
+
+
+def test_one_damaged_recording_keeps_nothing_else_from_the_backup(here: Office, tmp_path: Path) -> None:
+    """And the backup does not count as made until it is whole: the age that the alarm goes by stays what it was."""
+    first = here.record()
+    back_up(here, tmp_path / "b")
+    whole = measure(here.vault).last_backup_utc
+    assert whole is not None
+    here.days(1)
+    damaged, after = here.record(), here.record()
+    flip(here.settings.root, damaged)
+    (record,) = here.settings.root.glob(f"footage/*/*/{first}/record.json")
+    record.unlink()
+    done = back_up(here, tmp_path / "b")
+    assert (done.copied, set(done.failed)) == (1, {first, damaged})
+    assert list((tmp_path / "b").glob(f"footage/*/*/{after}/record.json"))
+    assert list((tmp_path / "b").glob(f"footage/*/*/{first}/record.json")), "the good copy of a damaged one"
+    told = b"".join(path.read_bytes() for path in (tmp_path / "b" / "register" / "log").iterdir())
+    assert told.count(b'"backup.made"') == 2
+    assert measure(here.vault).last_backup_utc == whole
+
+
+def test_the_last_copy_of_what_a_rebuild_could_not_take_up_is_kept(here: Office, tmp_path: Path) -> None:
+    """No row of the catalogue is no word of destruction."""
+    recording, other = here.record(), here.record()
+    back_up(here, tmp_path / "b")
+    (record,) = here.settings.root.glob(f"footage/*/*/{recording}/record.json")
+    record.unlink()
+    here.vault.close()
+    rebuilt = rebuild(here.settings, here.clock)
+    assert (rebuilt.recordings, len(rebuilt.damaged)) == (1, 1)
+    with Vault.open(here.settings, here.clock) as vault:
+        done = backup.back_up(vault, tmp_path / "b", quiet)
+        assert (done.destroyed, done.unknown, done.whole) == (0, (recording,), False)
+    (copy,) = (tmp_path / "b").glob(f"footage/*/*/{recording}/record.json")
+    record.write_bytes(copy.read_bytes())
+    assert rebuild(here.settings, here.clock).damaged == ()
+    with Vault.open(here.settings, here.clock) as vault:
+        assert verify(vault, quiet_progress).findings == ()
+        assert backup.back_up(vault, tmp_path / "b", quiet).whole
+    assert {path.name for path in (tmp_path / "b").glob("footage/*/*/*")} == {recording, other}
+
+
+def test_a_newer_backup_is_not_cut_back_to_an_older_vault(here: Office, tmp_path: Path) -> None:
+    """Two media in turn: the vault was restored from the older one, and the newer one is mounted again."""
+    here.record()
+    back_up(here, tmp_path / "old")
+    here.days(1)
+    newest = here.record()
+    back_up(here, tmp_path / "new")
+    settings, _ = restored(here, tmp_path / "old", tmp_path)
+    before = {path: path.read_bytes() for path in (tmp_path / "new").rglob("*") if path.is_file()}
+    with Vault.open(settings, here.clock) as vault:
+        with pytest.raises(OtherLog, match="goes on otherwise"):
+            backup.back_up(vault, tmp_path / "new", quiet)
+        assert backup.back_up(vault, tmp_path / "old", quiet).whole
+    assert {path: path.read_bytes() for path in (tmp_path / "new").rglob("*") if path.is_file()} == before
+    assert any(newest in str(path) for path in before)
+
+
+def test_what_a_witness_names_as_destroyed_is_destroyed_on_every_medium(here: Office, tmp_path: Path) -> None:
+    """The restored vault has no tombstone of it, only the entry of its restore."""
+    recording = here.record()
+    back_up(here, tmp_path / "a")
+    settings, _ = restored(here, tmp_path / "a", tmp_path, frozenset({recording}))
+    with Vault.open(settings, here.clock) as vault:
+        done = backup.back_up(vault, tmp_path / "a", quiet)
+    assert (done.destroyed, done.whole) == (1, True)
+
+
+def test_what_a_medium_has_lost_is_copied_anew_within_a_round(here: Office, tmp_path: Path) -> None:
+    recordings = {here.record(), here.record()}
+    back_up(here, tmp_path / "b")
+    for recording in recordings:
+        flip(tmp_path / "b", recording)
+    mended = 0
+    for _ in range(28):
+        here.days(1)
+        mended += back_up(here, tmp_path / "b").mended
+    assert mended == 2
+    for recording in recordings:
+        (copy,), (sealed,) = (root.glob(f"footage/*/*/{recording}/0000.sealed") for root in (tmp_path / "b", here.settings.root))
+        assert copy.read_bytes() == sealed.read_bytes()
+
+
+def test_a_medium_that_is_away_every_other_week_is_read_all_the_same() -> None:
+    """Within four weeks, whatever day it is changed on."""
+    for first in range(14):
+        days = [first + week * 14 + day for week in (0, 1) for day in range(7)]
+        read = {part for day in days for part in range(PARTS) if backup._is_read_today(str(UUID(int=part)), day)}
+        assert read == set(range(PARTS))
+
+
+def test_what_a_medium_has_lost_keeps_nothing_else_from_being_restored(here: Office, tmp_path: Path) -> None:
+    """It is told, nothing of it is left half-way, and once fetched from another medium it is as it was."""
+    lost, kept = here.record(), here.record()
+    for medium in ("b", "other"):
+        back_up(here, tmp_path / medium)
+    flip(tmp_path / "b", lost)
+    settings, done = restored(here, tmp_path / "b", tmp_path)
+    assert (done.rebuilt.recordings, done.left_out, set(done.lost)) == (1, (), {lost})
+    assert not list(settings.root.glob(f"footage/*/*/{lost}"))
+    (folder,) = (tmp_path / "other").glob(f"footage/*/*/{lost}")
+    shutil.copytree(folder, settings.root / folder.relative_to(tmp_path / "other"))
+    assert rebuild(settings, here.clock).unproven == 0
+    with Vault.open(settings, here.clock) as vault:
+        assert verify(vault, quiet_progress).findings == ()
+        with vault.reading() as tx:
+            assert {row.id for row in all_recordings(tx)} == {lost, kept}
 
 
 def test_the_escrow_alone_opens_a_random_recording_in_the_drill(here: Office) -> None:

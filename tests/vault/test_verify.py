@@ -299,7 +299,7 @@ def test_the_daily_check_alone_says_in_the_log_how_it_went(vault: Vault, receipt
     entries = verify(vault, quiet).log_entries
     assert verified(vault) == []
     assert verify_daily(vault, quiet).findings == ()
-    assert verified(vault) == [{"recordings": 1, "files": 3, "log_entries": entries, "findings": 0, "codes": []}]
+    assert verified(vault) == [{"recordings": 1, "files": 3, "log_entries": entries, "findings": 0, "codes": [], "subjects": []}]
     _flip(folder_of(vault, receipt) / "0000.sealed")
     (folder_of(vault, receipt) / "0001.sealed").unlink()
     assert len(verify_daily(vault, quiet, ["log.truncated"]).findings) == 2
@@ -344,3 +344,22 @@ def test_entries_that_come_while_the_log_is_read_are_no_findings(vault: Vault, r
     writer.join()
     assert found == []
     assert verify(vault, quiet).log_entries > 100
+
+
+def test_what_the_daily_check_found_it_reads_again_until_it_is_mended(vault: Vault, receipt: Receipt, clock: HandClock) -> None:
+    """Its part of the recordings is another one the next day; the alarm may not end by that."""
+    sealed = folder_of(vault, receipt) / "0000.sealed"
+    content = sealed.read_bytes()
+    _flip(sealed)
+    found = []
+    while not found:
+        clock.pass_time(86400)
+        found = [finding.code for finding in verify_daily(vault, quiet).findings]
+    for _ in range(3):
+        clock.pass_time(86400)
+        assert [finding.code for finding in verify_daily(vault, quiet).findings] == ["file.altered"]
+    sealed.write_bytes(content)
+    clock.pass_time(86400)
+    assert verify_daily(vault, quiet).findings == ()
+    clock.pass_time(86400)
+    assert verify_daily(vault, quiet).recordings == 0

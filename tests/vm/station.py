@@ -118,9 +118,11 @@ class Station:
     def bays(self) -> list[dict[str, Any]]:
         """What dockd's status socket says of all bays."""
         said = self.machine.hear(STATUS_SOCKET)
-        if said is None:
-            raise MachineFailed("dockd does not answer on its status socket")
-        return list(json.loads(said)["bays"])
+        try:
+            return list(json.loads(said or "")["bays"])
+        except ValueError as error:
+            # It may have been killed while it answered.
+            raise MachineFailed("dockd does not answer on its status socket") from error
 
     def wait_bay(self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float = 60) -> dict[str, Any]:
         """The first bay that is as wanted; MachineFailed with what all bays were at the end."""

@@ -1,16 +1,18 @@
 """`vault backup`, `restore`, `drill`: that it can be had back."""
 
 import random
+import sys
 from pathlib import Path
 
 import click
 
 from vault import backup
-from vault.cli.base import NOTE_LIMIT_BYTES, ask_codes, config_option, demand_compared, demand_key_folder, opened, out
+from vault.cli.base import NOTE_LIMIT_BYTES, ask_codes, config_option, demand_compared, demand_key_folder, err, opened, out
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.drill import drill
 from vault.durable import make_folder
+from vault.errors import Reaction
 from vault.lock import IntakeLock
 from vault.outside import keyring_in
 from vault.store import read_small
@@ -44,6 +46,15 @@ def back_up(config: Path, target: Path) -> None:
     out.print(
         f"{done.copied} recordings copied, {done.kept} stood already, {done.destroyed} destroyed; {done.files} files written."
     )
+    if done.mended:
+        err.print(f"{done.mended} of them stood there and could not be read any more: the medium is failing.", style="yellow")
+    for recording in done.unknown:
+        err.print(f"{recording} stands in the backup alone, and nothing tells of its destruction. It is kept.", style="red")
+    for recording, sentence in done.failed.items():
+        err.print(f"{recording} could not be copied: {sentence}", style="red")
+    if not done.whole:
+        err.print("Run `vault verify`. What is damaged here is fetched from the backup: the page Restore of the documentation.")
+        sys.exit(Reaction.ALARM.value)
 
 
 @click.command("restore")
@@ -89,6 +100,8 @@ def restore(config: Path, source: Path, witnessed: tuple[Path, ...], yes: bool, 
     out.print(f"{done.rebuilt.recordings} recordings stand again, {done.rebuilt.log_entries} log entries.")
     if done.left_out:
         out.print(f"{len(done.left_out)} were left out: they were destroyed.")
+    for recording, sentence in done.lost.items():
+        err.print(f"{recording} is not restored: {sentence}", style="red")
     if done.rebuilt.unproven:
         out.print(f"{done.rebuilt.unproven} are unproven: the log has no entry that they were stored so.", style="yellow")
     if done.log_key is not None:
@@ -98,3 +111,6 @@ def restore(config: Path, source: Path, witnessed: tuple[Path, ...], yes: bool, 
         with opened(config) as vault:
             _drill(vault, codes)
     out.print("Nothing is erased or expires until two persons have run `vault confirm`, and then `vault clock confirm`.")
+    if done.lost:
+        err.print(f"{len(done.lost)} recordings are not restored: this medium has lost them. Fetch them from another one.")
+        sys.exit(Reaction.ALARM.value)

@@ -10,7 +10,7 @@ from vault.checkpoint import Checkpoint, LogVerifier, parse_checkpoint, verify_s
 from vault.cli.base import NOTE_LIMIT_BYTES, config_option, err, opened, out
 from vault.confirmation import unconfirmed_since
 from vault.store import read_small
-from vault.verify import due_days, is_due, total_bytes, verify, verify_daily
+from vault.verify import daily_part, total_bytes, verify, verify_daily
 from vault.witness import log_key, read_witnessed
 
 
@@ -38,8 +38,7 @@ def verify_vault(config: Path, notes: tuple[Path, ...], key: str | None, daily: 
         verifier = LogVerifier.read(key) if key else log_key(vault).verifier if notes else None
         known = [_witnessed(path, verifier) for path in notes] if verifier else []
         altered = verify_since(known, vault.leaves()) if known else []
-        days = due_days(vault)
-        wanted = (lambda recording: is_due(recording, days)) if daily else (lambda _: True)
+        wanted = daily_part(vault) if daily else (lambda _: True)
         with _Bar(total_bytes(vault, wanted)) as (progress, task):
 
             def advance(count: int) -> None:
