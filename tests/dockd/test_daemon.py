@@ -47,11 +47,13 @@ def test_cameras_that_stand_there_and_that_come_are_taken_in(pier: Pier, tmp_pat
     assert pier.states() == {"BWC0001-000001": "erased", "BWC0002-000001": "erased", "BWC0002-000002": "erased"}
 
 
-def test_a_usb_that_nobody_can_look_at_is_a_bay_by_itself(pier: Pier) -> None:
+def test_a_usb_that_nobody_can_look_at_is_a_bay_by_itself(pier: Pier, tmp_path: Path) -> None:
     """Else a camera that stands there would show nowhere, and no alarm would come."""
-    pier.config.write_text(pier.config.read_text().replace('usb_backend = "off"', 'usb_backend = "usbip:127.0.0.1:9"'))
-    with Service(pier) as service:
-        service.until("READY=1")
+    pier.config.write_text(pier.config.read_text().replace('usb_backend = "off"', 'usb_backend = "libusb"'))
+    dies = tmp_path / "dies.py"
+    dies.write_text("raise SystemExit(1)")
+    with Service(pier, reader=dies) as service:
+        service.until("STATUS=", containing="usb")
         service.until_bay("usb", "The USB can't be looked at")
         assert [bay["lamp"] for bay in service.bays()] == ["red"]
         assert service.stop() == 0
