@@ -2,7 +2,8 @@
 
 Each life goes on from one kept moment and is cut at another one of its writes: what was not flushed is lost, kept or torn
 (`volatile.py`). What the disks hold is looked at, the docking PC is restarted on them, the card docked again, and everything must
-have come to its good end (`aftermath.py`). A control shows that the cut does lose what nobody flushed.
+have come to its good end (`aftermath.py`). On its way there the power may go again, and again, at any write of the recovery: it
+takes in, erases and sweeps as well. A control shows that the cut does lose what nobody flushed.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import shlex
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,9 @@ from vault.clock import SystemClock
 SERIAL = "BWC0071"
 LIFE_S = 240.0
 SETTLED_S = 180.0
+LOOK_S = 0.2
+RECOVERY_WRITES = 600
+"""Over so many writes of a recovery the further cuts are spread; one that is over before is not cut any more."""
 SEGMENTS = 6
 """How many pieces the viewer asks for in each viewing."""
 
@@ -122,71 +126,115 @@ class Life:
 
 @dataclass(frozen=True)
 class Options:
-    """`lanes`: machines at once; `real`: every so many recoveries boot for real; `after`: so many were made before."""
+    """`lanes`: machines at once; `real`: every so many lives end with a real boot; `after`: so many lives were cut before;
+    `again`: how often the recovery is cut as well."""
 
     cuts: int
     lanes: int
     seed: int
     real: int
     after: int = 0
+    again: int = 0
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How one cut ended."""
+    """How a life ended, cut at one of its writes and, in its recoveries, at `again`."""
 
     at: int
     fate: str
     violations: tuple[str, ...]
     seconds: float
+    again: tuple[int, ...] = ()
 
 
-def cut(on: Ground, folder: Path, at: int, chance: random.Random, *, real: bool) -> Ended:
-    """One life, cut at its `at`-th write; what it left is looked at, brought back to work, and looked at again."""
+def cut(on: Ground, folder: Path, at: int, chance: random.Random, *, real: bool, again: Sequence[int] = ()) -> Ended:
+    """One life, cut at its `at`-th write; what it left is looked at, brought back to work, and looked at again.
+
+    `again`: at which write of its recovery, and of the next one, the power goes once more.
+    """
     began_s = clock.monotonic_s()
-    first, second = folder / "life", folder / "after"
-    first.mkdir()
-    second.mkdir()
+    place = folder / "life"
+    place.mkdir()
+    fates: list[str] = []
+    made: list[int] = []
     with Outside() as outside:
-        vault, card, _ = Life(on, first, outside).live(at)
+        vault, card, _ = Life(on, place, outside).live(at)
         notes, shown = outside.notes(), outside.shown()
-        fate = vault.left_behind(folder / "vault.img", chance)
-        card.left_behind(folder / "card.img", chance)
-        found = on.aftermath.at_the_cut(
-            unpacked(folder / "vault.img", folder / "cut"), folder / "vault.img", vfat_content(folder / "card.img")
-        )
-        found += recovered(on, folder, second, outside, real=real)
-        notes += outside.notes()
+        found = []
+        for number, moment in enumerate((*again, None)):
+            fates.append(vault.left_behind(folder / f"vault-{number}.img", chance))
+            card.left_behind(folder / f"card-{number}.img", chance)
+            found += on.aftermath.at_the_cut(
+                unpacked(folder / f"vault-{number}.img", folder / "cut"),
+                folder / f"vault-{number}.img",
+                vfat_content(folder / f"card-{number}.img"),
+            )
+            recovery = Recovery(on, folder, number, outside)
+            vault, card, power = recovery.go(moment, real=real and moment is None)
+            notes += outside.notes()
+            found += recovery.failures
+            if not power.gone.is_set():
+                break
+            made.append(power.count)
+        vault.save(folder / "vault-end.img")
+        card.save(folder / "card-end.img")
     found += on.aftermath.at_the_end(
         unpacked(folder / "vault-end.img", folder / "end"), vfat_content(folder / "card-end.img"), notes, shown
     )
-    return Ended(at, fate, tuple(found), clock.monotonic_s() - began_s)
+    return Ended(at, "; ".join(fates), tuple(found), clock.monotonic_s() - began_s, tuple(made))
 
 
-def recovered(on: Ground, folder: Path, channels: Path, outside: Outside, *, real: bool) -> list[str]:
-    """The docking PC restarted on what the cut left, and the same card docked again. What went wrong."""
-    power = Power()
-    outside.forget()
-    with (
-        VolatileDisk(folder / "vault.img", channels / "vault.sock", power) as vault,
-        VolatileDisk(folder / "card.img", channels / "card.sock", power) as card,
-        on.prepared.booted(channels, vault) if real else on.prepared.machine(RESTARTED, channels, vault) as machine,
-    ):
-        prologue = "" if real else "date -s '+15 minutes' >/dev/null; mount /var/lib/dock-vault"
-        machine.must(f"set -e; {prologue}\nvouch; echo {outside.port} >/run/outside; systemctl start {SERVICES}", SETTLED_S)
+class Recovery:
+    """The docking PC restarted on what a cut left, the `number`-th time, and the same card docked again."""
+
+    def __init__(self, on: Ground, folder: Path, number: int, outside: Outside) -> None:
+        self._on = on
+        self._folder = folder
+        self._number = number
+        self._outside = outside
+        self.failures: list[str] = []
+
+    def go(self, cut_after: int | None, *, real: bool) -> tuple[VolatileDisk, VolatileDisk, Power]:
+        """Its disks, at the end of all that it has to do, or where the power went at that write."""
+        power = Power(cut_after)
+        channels = self._folder / f"after-{self._number}"
+        channels.mkdir()
+        self._outside.forget()
+        vault = VolatileDisk(self._folder / f"vault-{self._number}.img", channels / "vault.sock", power)
+        card = VolatileDisk(self._folder / f"card-{self._number}.img", channels / "card.sock", power)
+        prepared = self._on.prepared
+        with vault, card, prepared.booted(channels, vault) if real else prepared.machine(RESTARTED, channels, vault) as machine:
+            work = threading.Thread(target=self._safely, args=(machine, card, power, real), daemon=True)
+            work.start()
+            while work.is_alive() and not power.gone.wait(LOOK_S):
+                pass
+            machine.kill()
+            work.join()
+        return vault, card, power
+
+    def _safely(self, machine: Machine, card: VolatileDisk, power: Power, real: bool) -> None:
+        try:
+            self._work(machine, card, real)
+        except (MachineFailed, OSError) as failure:
+            # A machine without power answers nobody.
+            if not power.gone.is_set():
+                self.failures.append(f"recovery: {failure}")
+
+    def _work(self, machine: Machine, card: VolatileDisk, real: bool) -> None:
+        minutes = 15 * (self._number + 1)
+        prologue = "" if real else f"date -s '+{minutes} minutes' >/dev/null; mount /var/lib/dock-vault"
+        outside = f"echo {self._outside.port} >/run/outside"
+        machine.must(f"set -e; {prologue}\nvouch; {outside}; systemctl start {SERVICES}", SETTLED_S)
         machine.qmp("blockdev-add", **card.options("card"))
         machine.plug("usb-storage", "stick", drive="card", bus="xhci.0", removable=True)
         try:
-            on.station.on(machine).wait_phase(SERIAL, "safe to take", SETTLED_S)
+            self._on.station.on(machine).wait_phase(SERIAL, "safe to take", SETTLED_S)
             machine.must("systemctl start vault-sweep vault-checkpoint", SETTLED_S)
         except MachineFailed as failure:
             journal = machine.run("journalctl -b --no-pager -o cat -n 60 -u 'dock*' -u 'vault*'").output
-            return [f"recovery: {failure}\n{journal}"]
-        finally:
-            machine.must(f"systemctl stop dock-vault.target {SERVICES}; umount /var/lib/dock-vault; sync", SETTLED_S)
-            vault.save(folder / "vault-end.img")
-            card.save(folder / "card-end.img")
-    return []
+            raise MachineFailed(f"{failure}\n{journal}") from failure
+        machine.must(f"systemctl stop dock-vault.target {SERVICES}; umount /var/lib/dock-vault; sync", SETTLED_S)
 
 
 def control(on: Ground, folder: Path) -> str:
@@ -248,12 +296,17 @@ def rehearsal(on: Ground, folder: Path) -> int:
 
 
 def campaign(on: Ground, folder: Path, options: Options) -> int:
-    """A control, and cuts spread over the life, each in a stretch of its own; a word for each. How many had violations."""
+    """A control, and cuts spread over the life, each in a stretch of its own; a word for each. How many had violations.
+
+    A life is cut once, and its recovery `again` times: so many lives are lived that there are as many cuts as asked.
+    """
     print(f"control: {control(on, folder / 'control')}", flush=True)
     writes = rehearsal(on, folder / "whole")
-    chances = [random.Random(f"{options.seed}-{number}") for number in range(options.cuts)]
-    moments = [1 + int((number + chance.random()) * writes / options.cuts) for number, chance in enumerate(chances)]
-    order = list(range(options.cuts))
+    lives = -(-options.cuts // (1 + options.again))
+    chances = [random.Random(f"{options.seed}-{number}") for number in range(lives)]
+    moments = [1 + int((number + chance.random()) * writes / lives) for number, chance in enumerate(chances)]
+    again = [[1 + int(chance.random() * RECOVERY_WRITES) for _ in range(options.again)] for chance in chances]
+    order = list(range(lives))
     random.Random(options.seed).shuffle(order)
     tally: Counter[str] = Counter()
 
@@ -261,14 +314,17 @@ def campaign(on: Ground, folder: Path, options: Options) -> int:
         with tempfile.TemporaryDirectory(prefix="c-", dir=folder) as place:
             real = bool(options.real) and order.index(number) % options.real == options.real - 1
             try:
-                ended = cut(on, Path(place), moments[number], chances[number], real=real)
+                # A real boot takes its time from the machine's clock, which the others have been put ahead of.
+                ended = cut(on, Path(place), moments[number], chances[number], real=real, again=() if real else again[number])
             except (AssertionError, MachineFailed, OSError) as error:
                 ended = Ended(moments[number], "", (f"{type(error).__name__}: {error}",), 0)
-        tally["cuts"] += 1
+        tally["lives"] += 1
+        tally["cuts"] += 1 + len(ended.again)
         tally["booted"] += real
         tally["violations"] += bool(ended.violations)
         print(
-            f"{options.after + tally['cuts']:4} of {options.cuts}  write {ended.at:5}  {ended.seconds:5.1f} s  "
+            f"{options.after + tally['lives']:4} of {lives}  write {ended.at:5}"
+            f"{''.join(f', {at:4} of its recovery' for at in ended.again)}  {ended.seconds:5.1f} s  "
             f"{'restarted for real, ' if real else ''}{ended.fate}",
             *(f"\n     VIOLATION {line}" for line in ended.violations),
             flush=True,
@@ -276,5 +332,8 @@ def campaign(on: Ground, folder: Path, options: Options) -> int:
 
     with ThreadPoolExecutor(options.lanes) as pool:
         list(pool.map(one, order[options.after :]))
-    print(f"{tally['cuts']} power cuts, {tally['booted']} of them restarted for real, {tally['violations']} with violations")
+    print(
+        f"{tally['cuts']} power cuts of {tally['lives']} lives, {tally['cuts'] - tally['lives']} of them in a recovery, "
+        f"{tally['booted']} lives restarted for real, {tally['violations']} lives with violations"
+    )
     return tally["violations"]

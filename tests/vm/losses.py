@@ -19,7 +19,8 @@ def main() -> int:
     parser.add_argument("--yanks", type=int, default=0)
     parser.add_argument("--lanes", type=int, default=1, help="machines at once, for the cuts")
     parser.add_argument("--real", type=int, default=10, help="every so many recoveries boot for real")
-    parser.add_argument("--after", type=int, default=0, help="so many of the cuts were made before, by the same seed")
+    parser.add_argument("--again", type=int, default=0, help="how often the recovery from a cut is cut as well")
+    parser.add_argument("--after", type=int, default=0, help="so many lives were cut before, by the same seed")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     clock = SystemClock()
@@ -35,10 +36,9 @@ def main() -> int:
         if options.yanks:
             violations += yanks.campaign(on, wearer, folder, options.yanks, options.seed)
         if options.cuts:
-            wanted = cuts.Options(options.cuts, options.lanes, options.seed, options.real, options.after)
+            wanted = cuts.Options(options.cuts, options.lanes, options.seed, options.real, options.after, options.again)
             violations += cuts.campaign(on, folder, wanted)
-    tried = max(options.cuts - options.after, 0) + options.replays + options.yanks
-    print(f"{tried - violations} passed, {violations} failed, {clock.monotonic_s() - began_s:.0f} s in all")
+    print(f"{violations} with violations, {clock.monotonic_s() - began_s:.0f} s in all")
     return 1 if violations else 0
 
 
