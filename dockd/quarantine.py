@@ -17,7 +17,12 @@ log = structlog.get_logger()
 DEATHS_MAX = 3
 """So many readers may die at one port, with nothing done well between, before nothing is opened there any more."""
 TURN_S = 300.0
-"""For so long a suspect is served with no other one beside it. A camera with much to pull, or a slow one, keeps nobody longer."""
+"""For so long a suspect is served with no other one beside it: a camera with much to pull, or a slow one, keeps nobody longer.
+
+It doubles after each death that tells nothing, as one was served beside a suspect whose turn was over: a camera that kills dockd
+late is found as well.
+"""
+DOUBLED_MAX = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,8 @@ class _Memory:
     deaths: dict[str, int]
     served: tuple[str, ...]
     suspects: tuple[str, ...] = ()
+    undecided: int = 0
+    """So many deaths one after another told nothing, as several were served although all were suspects."""
 
 
 _MEMORY = TypeAdapter(_Memory)
@@ -50,6 +57,7 @@ class Quarantine:
         """Each bay that is being served, and since when, by the monotonic clock."""
         self._suspects: set[str] = set()
         self._deferred: set[str] = set()
+        self._undecided = 0
         if memory is not None and memory.exists():
             self._recall(memory)
 
@@ -111,6 +119,8 @@ class Quarantine:
         if len(told.served) == 1:
             alone = told.served[0]
             self._deaths[alone] = self._deaths.get(alone, 0) + 1
+        elif told.suspects and told.served:
+            self._undecided = told.undecided + 1
         self._suspects = {*told.suspects, *told.served}
         for bay in told.served:
             log.error("dockd died while it served this bay", bay=bay, deaths=self._deaths.get(bay, 0))
@@ -125,14 +135,15 @@ class Quarantine:
         if bay not in self._deferred and any(self._deaths.get(other, 0) < deaths for other in others):
             self._deferred.add(bay)
             return False
-        turn_from_s = self._clock.monotonic_s() - TURN_S
+        turn_from_s = self._clock.monotonic_s() - TURN_S * 2 ** min(self._undecided, DOUBLED_MAX)
         return not any(bay in others and since_s > turn_from_s for bay, since_s in self._served.items())
 
     def _remember(self) -> None:
         if self._memory is None:
             return
         try:
-            self._memory.write_bytes(_MEMORY.dump_json(_Memory(self._deaths, tuple(self._served), tuple(self._suspects))))
+            memory = _Memory(self._deaths, tuple(self._served), tuple(self._suspects), self._undecided)
+            self._memory.write_bytes(_MEMORY.dump_json(memory))
         except OSError as error:
             # The cameras are served all the same; a deadly one is then found within one life only.
             log.error("quarantine unwritable", why=str(error))

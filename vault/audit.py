@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from vault import catalogue
 from vault.clock import Clock, utc_text
-from vault.durable import append_line, flush_folder, make_folder
+from vault.durable import append_line, flush_folder, make_folder, storage_errors
 from vault.errors import StorageFailed
 from vault.jsonform import Json, canonical, parse_object
 
@@ -152,7 +152,8 @@ def _file_name(sequence: int) -> str:
 def _whole_lines(path: Path) -> list[tuple[int, bytes]]:
     """Sequence and leaf of each line that is whole and is an entry, in the order they stand."""
     found = []
-    content = path.read_bytes()
+    with storage_errors(f"reading {path.name}"):
+        content = path.read_bytes()
     for line in content[: content.rfind(b"\n") + 1].split(b"\n")[:-1]:
         try:
             sequence = parse_object(line)["sequence"]

@@ -16,12 +16,13 @@ goes on. A copy carried away by hand is reached by nobody: its keyring and passp
 
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from vault import catalogue
-from vault.audit import Entry, Log
-from vault.catalogue import Catalogue, catalogue_of
+from vault.audit import Entry, Log, read_tree
+from vault.catalogue import Catalogue, RecordingRow, catalogue_of
 from vault.checkpoint import CheckpointRefused, LogForked, LogVerifier
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
@@ -31,7 +32,7 @@ from vault.jsonform import parse_object, readable
 from vault.keyring import Pins
 from vault.outside import demand_pinned, follow_log_key, is_key_lost, keyring_in, write_pins
 from vault.rebuild import Rebuilt, rebuild
-from vault.record import LIMIT_BYTES, FilePart, parse_record
+from vault.record import LIMIT_BYTES, parse_record
 from vault.store import LATER_KEYS, RECORD_NAME, Store, copy_file, read_small
 from vault.tombstone import read_tombstones
 from vault.vault import BACKUP_WHOLE, Vault, read_vault_id
@@ -86,12 +87,12 @@ def back_up(vault: Vault, target: Path, progress: Progress) -> BackedUp:
     with vault.reading() as tx:
         rows = catalogue.all_recordings(tx)
         standing = {row.id for row in rows}
-    gone, unknown = _destroyed(vault), []
+    told, unknown = _told(vault), []
     destroyed = 0
     for folder in there.folders():
         if folder.name in standing:
             continue
-        if folder.name in gone or not (folder / RECORD_NAME).exists():
+        if folder.name in told.gone or not _may_exist(folder / RECORD_NAME):
             there.destroy(folder)
             destroyed += 1
         else:
@@ -104,15 +105,15 @@ def back_up(vault: Vault, target: Path, progress: Progress) -> BackedUp:
         lost = 0
         try:
             if _is_read_today(row.id, vault.clock.now().toordinal()):
-                lost = _drop_lost(source, place, there)
+                lost = _drop_lost(row, source, place, told, there)
             count = _copy_recording(source, place, there)
         except VaultFull:
             raise
-        except VaultError as error:
+        except (VaultError, OSError) as error:
             if _destroyed_meanwhile(vault, row.id):
                 there.destroy(place)
             else:
-                failed[row.id] = error.sentence
+                failed[row.id] = _said(error)
             continue
         files += count
         copied, kept, mended = copied + (count > 0), kept + (count == 0), mended + (lost > 0)
@@ -146,21 +147,54 @@ def _demand_same_log(vault: Vault, target: Path) -> None:
         else:
             return
     except StorageFailed:
-        # The medium has lost a piece of it, which is copied anew.
-        return
+        # The medium has lost a piece of it, which is copied anew; but for one that goes beyond what this vault has.
+        with vault.reading() as tx:
+            if _newest_line(target, vault) <= read_tree(tx).size:
+                return
     raise OtherLog(f"The log of the backup at {target} goes on otherwise than this vault's.")
 
 
-def _destroyed(vault: Vault) -> set[str]:
-    """Whatever the vault's own record tells of as destroyed, or a witness did when the vault was restored."""
+def _newest_line(target: Path, vault: Vault) -> int:
+    try:
+        return Log(target / "register", vault.clock).newest_line()
+    except StorageFailed:
+        return -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """`gone`: whatever the vault's own record tells of as destroyed, or a witness did when the vault was restored. `later_keys`:
+    SHA-256 by recording and file.
+    """
+
+    gone: set[str]
+    later_keys: dict[tuple[str, str], str]
+
+
+def _told(vault: Vault) -> _Told:
     with vault.reading() as tx:
-        gone = {row.id for row in catalogue.destroyed_recordings(tx)}
+        told = _Told({row.id for row in catalogue.destroyed_recordings(tx)}, {})
     for leaf in vault.leaves():
-        if b'"vault.restored"' in leaf:
-            told = parse_object(leaf)
-            if told["action"] == "vault.restored":
-                gone |= set(told["details"]["left_out"])
-    return gone
+        if b'"vault.restored"' in leaf or b'"recording.sealed_later"' in leaf:
+            entry = parse_object(leaf)
+            match entry["action"]:
+                case "vault.restored":
+                    told.gone.update(entry["details"]["left_out"])
+                case "recording.sealed_later":
+                    told.later_keys[entry["subject"], entry["details"]["file"]] = entry["details"]["sha256"]
+    return told
+
+
+def _may_exist(path: Path) -> bool:
+    """Also where the medium can't say."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
+
+
+def _said(error: VaultError | OSError) -> str:
+    return error.sentence if isinstance(error, VaultError) else f"{error.filename}: {error.strerror}."
 
 
 def _is_read_today(recording_id: str, day: int) -> bool:
@@ -169,21 +203,25 @@ def _is_read_today(recording_id: str, day: int) -> bool:
     return uuid.UUID(recording_id).int % PARTS == day % 7 + 7 * (day // 14 % 2)
 
 
-def _drop_lost(source: Path, place: Path, there: Store) -> int:
-    """Remove each sealed file at the target that can't be read as it was written, where the vault's own can; how many."""
+def _drop_lost(row: RecordingRow, source: Path, place: Path, told: _Told, there: Store) -> int:
+    """Remove each file at the target that can't be read as it was written, where the vault's own can; how many."""
+    wanted = {part.sealed_name: part.sealed_sha256 for part in parse_record(read_small(source / RECORD_NAME, LIMIT_BYTES)).files}
+    wanted |= {name: sha256 for (recording, name), sha256 in told.later_keys.items() if recording == row.id}
+    # Last, as it is the first that tells of the others.
+    wanted[RECORD_NAME] = row.record_sha256
     lost = 0
-    for part in parse_record(read_small(source / RECORD_NAME, LIMIT_BYTES)).files:
-        path = place / part.sealed_name
-        if path.exists() and not _is_sound(path, part, there) and _is_sound(source / part.sealed_name, part, there):
+    for name, sha256 in wanted.items():
+        path = place / name
+        if _may_exist(path) and not _is_sound(path, sha256, there) and _is_sound(source / name, sha256, there):
             remove_file(path)
             lost += 1
     return lost
 
 
-def _is_sound(path: Path, part: FilePart, store: Store) -> bool:
+def _is_sound(path: Path, sha256: str, store: Store) -> bool:
     try:
-        return store.file_digest(path) == (part.sealed_bytes, part.sealed_sha256)
-    except StorageFailed:
+        return store.file_digest(path)[1] == sha256
+    except (StorageFailed, OSError):
         return False
 
 
@@ -252,8 +290,9 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _copy_whole(source: Path, target: Path) -> int:
     content = read_small(source, SMALL_BYTES)
-    if target.is_file() and read_small(target, SMALL_BYTES) == content:
-        return 0
+    with suppress(StorageFailed, OSError):
+        if target.is_file() and read_small(target, SMALL_BYTES) == content:
+            return 0
     make_folder(target.parent)
     part = target.with_name(f".{target.name}.part")
     remove_file(part)
@@ -313,9 +352,11 @@ def restore(
             _copy_recording(folder, place, here)
         except VaultFull:
             raise
-        except (CannotOpen, StorageFailed, ReadBackDiffers) as error:
-            here.destroy(place)
-            lost[folder.name] = error.sentence
+        except (CannotOpen, StorageFailed, ReadBackDiffers, OSError) as error:
+            # Its record.json is copied last: where it stands, an earlier run of this restore has brought all of it.
+            if not (place / RECORD_NAME).exists():
+                here.destroy(place)
+                lost[folder.name] = _said(error)
         progress(folder.name)
     for name in ("register", "checkpoints"):
         _copy_small(backup, root, name, _names(backup, name))
@@ -354,7 +395,9 @@ def _demand_room(source: Store, here: Store, wanted: Sequence[Path]) -> None:
     missing_bytes = 0
     for folder in wanted:
         target = here.folder_at(source.relative(folder))
-        missing_bytes += sum(path.stat().st_size for path in folder.iterdir() if not (target / path.name).exists())
+        # What can't even be looked at is no more to be copied.
+        with suppress(OSError):
+            missing_bytes += sum(path.stat().st_size for path in folder.iterdir() if not (target / path.name).exists())
     here.demand_free(missing_bytes, "what the backup holds")
 
 

@@ -97,7 +97,7 @@ def measure(vault: Vault) -> Health:
         unconfirmed_utc=unconfirmed_since(vault),
         last_sweep_utc=last.swept_utc if last is not None else None,
         sweep_waits_because=last.because if last is not None else None,
-        last_backup_utc=whole if whole is not None else _when(told, "backup.made"),
+        last_backup_utc=_last_backup(told, whole),
         last_drill_utc=_when(told, "drill.done"),
         last_verify_utc=_when(told, "vault.verified"),
         last_verify_findings=told["vault.verified"]["details"]["findings"] if "vault.verified" in told else 0,
@@ -110,17 +110,23 @@ def measure(vault: Vault) -> Health:
 def last_told(tx: sa.Connection) -> dict[str, Json]:
     """Of a drill, a backup and the daily check: the entry that tells of it last, by its action."""
     found = {action: told for action in REMEMBERED if (told := newest_of(tx, action)) is not None}
-    if found:
-        return found
-    marks = [f'"{action}"'.encode() for action in REMEMBERED]
-    for leaf in newest_leaves(tx, LOOK_BACK):
+    missing = set(REMEMBERED) - found.keys()
+    marks = [f'"{action}"'.encode() for action in missing]
+    for leaf in newest_leaves(tx, LOOK_BACK) if missing else ():
         if any(mark in leaf for mark in marks):
             told = parse_object(leaf)
-            if told["action"] in REMEMBERED:
+            if told["action"] in missing:
                 found.setdefault(str(told["action"]), told)
         if len(found) == len(REMEMBERED):
             break
     return found
+
+
+def _last_backup(told: dict[str, Json], whole: str | None) -> str | None:
+    """When one was whole; of an older program, which entered no other, the newest entry."""
+    if whole is None and "failed" not in told.get("backup.made", {"details": {}})["details"]:
+        return _when(told, "backup.made")
+    return whole
 
 
 def _when(told: dict[str, Json], action: str) -> str | None:

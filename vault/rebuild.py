@@ -27,7 +27,7 @@ from vault.record import LIMIT_BYTES, Record, file_rows, parse_record, recording
 from vault.recording import State
 from vault.store import RECORD_NAME, Store, read_small
 from vault.tombstone import Tombstone, read_tombstones
-from vault.vault import CLOCK_SURE, CLOCK_TRUSTED, KEYRING_VERSION, UNCONFIRMED, read_vault_id
+from vault.vault import BACKUP_WHOLE, CLOCK_SURE, CLOCK_TRUSTED, KEYRING_VERSION, UNCONFIRMED, read_vault_id
 
 NEW_NAME = "catalogue.rebuilt.db"
 
@@ -121,6 +121,8 @@ def _apply(tx: sa.Connection, entry: Json, replayed: _Replayed) -> None:
         case "recording.stored":
             replayed.stored[subject] = (details["record_sha256"], entry["time_utc"])
             replayed.sequences[subject] = entry["sequence"]
+        case "backup.made" if not details.get("failed") and not details.get("unknown"):
+            catalogue.set_meta(tx, BACKUP_WHOLE, details["finished_utc"])
         case "recording.adopted":
             replayed.sequences[subject] = entry["sequence"]
         case "erase.intended":

@@ -239,7 +239,8 @@ def _check_custody(vault: Vault, rows: Sequence[catalogue.RecordingRow]) -> Iter
     latest = vault.clock.now() - timedelta(seconds=CUSTODY_S)
     for row in rows:
         folder = vault.store.folder_at(row.folder)
-        with contextlib.suppress(FileNotFoundError):
+        # What can't be looked at is a finding of its own.
+        with contextlib.suppress(OSError):
             owners = {(folder / RECORD_NAME).stat().st_uid, folder.stat().st_uid}
             if owners != {owner} and utc_moment(row.stored_utc) < latest:
                 sentence = f"{row.id} was stored at {row.stored_utc} and is still the dock's, which could change it."

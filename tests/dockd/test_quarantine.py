@@ -98,10 +98,10 @@ def test_a_suspect_with_much_to_pull_keeps_the_others_for_the_length_of_a_turn(t
     """And what then kills dockd beside it counts for neither, until it is alone again."""
     memory, clock = tmp_path / "quarantine.json", HandClock()
     lives_and_dies(memory, "slow", "b", "c")
-    for _ in range(DEATHS_MAX + 1):
+    for number in range(DEATHS_MAX + 1):
         life = Quarantine(clock, memory)
         assert KILLED.enter_context(life.serving("slow"))
-        clock.sleep(TURN_S - 1)
+        clock.sleep(TURN_S * 2**number - 1)
         with life.serving("b") as turn:
             assert not turn
         clock.sleep(1)

@@ -16,7 +16,7 @@ from tests.vault.world import HandClock
 from vault import backup, cases, retention
 from vault.backup import PARTS, BackedUp, OtherLog, Restored
 from vault.cases import NewCase
-from vault.catalogue import all_recordings, catalogue_of
+from vault.catalogue import all_recordings, catalogue_of, delete_meta
 from vault.checkpoint import CheckpointRefused, LogForked, LogKey, parse_checkpoint, verify_since
 from vault.config import VaultSettings
 from vault.confirmation import confirm
@@ -28,7 +28,7 @@ from vault.people import actor
 from vault.policy import CaseKind
 from vault.rebuild import rebuild
 from vault.vault import Vault
-from vault.verify import verify
+from vault.verify import verify, verify_daily
 from vault.witness import log_key, new_log_key, read_witnessed, sign_head
 
 
@@ -242,6 +242,58 @@ def test_a_newer_backup_is_not_cut_back_to_an_older_vault(here: Office, tmp_path
     assert any(newest in str(path) for path in before)
 
 
+def test_a_newer_backup_whose_log_has_a_hole_is_newer_all_the_same(
+    here: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vault.audit.LINES_A_FILE", 2)
+    here.record()
+    back_up(here, tmp_path / "old")
+    here.record()
+    back_up(here, tmp_path / "new")
+    settings, _ = restored(here, tmp_path / "old", tmp_path)
+    sorted((tmp_path / "new" / "register" / "log").iterdir())[1].unlink()
+    sorted((tmp_path / "old" / "register" / "log").iterdir())[1].unlink()
+    with Vault.open(settings, here.clock) as vault:
+        with pytest.raises(OtherLog):
+            backup.back_up(vault, tmp_path / "new", quiet)
+        assert backup.back_up(vault, tmp_path / "old", quiet).whole, "what is older is made whole"
+
+
+def test_a_restore_that_goes_on_keeps_what_it_has_brought(here: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The medium dies more and more: what it can't give a second time stands already."""
+    recording = here.record()
+    back_up(here, tmp_path / "b")
+    settings = elsewhere(here, tmp_path)
+    settings.root.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr("vault.backup.rebuild", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            backup.restore(settings, tmp_path / "b", here.clock, frozenset(), quiet)
+    (copy,) = (tmp_path / "b").glob(f"footage/*/*/{recording}/record.json")
+    copy.write_bytes(b"{")
+    done = backup.restore(settings, tmp_path / "b", here.clock, frozenset(), quiet)
+    assert (done.rebuilt.recordings, done.rebuilt.unproven, done.lost) == (1, 0, {})
+
+
+def test_what_was_done_last_is_at_hand_and_is_looked_for_where_it_is_not(here: Office, tmp_path: Path) -> None:
+    """A catalogue of an older program kept none of it; a rebuild brings it back from the log."""
+    here.record()
+    drill(here.vault, ESCROW, Random(1))
+    back_up(here, tmp_path / "b")
+    verify_daily(here.vault, quiet_progress)
+    before = measure(here.vault)
+    assert None not in (before.last_drill_utc, before.last_backup_utc, before.last_verify_utc)
+    with here.vault.writing() as tx:
+        delete_meta(tx, "newest drill.done")
+    assert measure(here.vault).last_drill_utc == before.last_drill_utc
+    here.vault.close()
+    rebuild(here.settings, here.clock)
+    with Vault.open(here.settings, here.clock) as vault:
+        after = measure(vault)
+    assert (after.last_drill_utc, after.last_verify_utc) == (before.last_drill_utc, before.last_verify_utc)
+    assert after.last_backup_utc == before.last_backup_utc
+
+
 def test_what_a_witness_names_as_destroyed_is_destroyed_on_every_medium(here: Office, tmp_path: Path) -> None:
     """The restored vault has no tombstone of it, only the entry of its restore."""
     recording = here.record()
@@ -257,14 +309,17 @@ def test_what_a_medium_has_lost_is_copied_anew_within_a_round(here: Office, tmp_
     back_up(here, tmp_path / "b")
     for recording in recordings:
         flip(tmp_path / "b", recording)
+    (copy,) = (tmp_path / "b").glob(f"footage/*/*/{max(recordings)}/record.json")
+    copy.write_bytes(copy.read_bytes()[:-2] + b" }")
     mended = 0
     for _ in range(28):
         here.days(1)
         mended += back_up(here, tmp_path / "b").mended
     assert mended == 2
     for recording in recordings:
-        (copy,), (sealed,) = (root.glob(f"footage/*/*/{recording}/0000.sealed") for root in (tmp_path / "b", here.settings.root))
-        assert copy.read_bytes() == sealed.read_bytes()
+        for name in ("0000.sealed", "record.json"):
+            (copy,), (sealed,) = (root.glob(f"footage/*/*/{recording}/{name}") for root in (tmp_path / "b", here.settings.root))
+            assert copy.read_bytes() == sealed.read_bytes()
 
 
 def test_a_medium_that_is_away_every_other_week_is_read_all_the_same() -> None:
