@@ -33,8 +33,9 @@ SERIAL = "BWC0071"
 LIFE_S = 240.0
 SETTLED_S = 180.0
 LOOK_S = 0.2
-RECOVERY_WRITES = 600
-"""Over so many writes of a recovery the further cuts are spread; one that is over before is not cut any more."""
+RECOVERY_WRITES = 400
+"""Over so many writes of a recovery its cut is spread; over half of them in the next one, which has less to do, and so on. One
+that is over before is not cut any more."""
 SEGMENTS = 6
 """How many pieces the viewer asks for in each viewing."""
 
@@ -305,7 +306,7 @@ def campaign(on: Ground, folder: Path, options: Options) -> int:
     lives = -(-options.cuts // (1 + options.again))
     chances = [random.Random(f"{options.seed}-{number}") for number in range(lives)]
     moments = [1 + int((number + chance.random()) * writes / lives) for number, chance in enumerate(chances)]
-    again = [[1 + int(chance.random() * RECOVERY_WRITES) for _ in range(options.again)] for chance in chances]
+    again = [[1 + int(chance.random() * RECOVERY_WRITES / (number + 1)) for number in range(options.again)] for chance in chances]
     order = list(range(lives))
     random.Random(options.seed).shuffle(order)
     tally: Counter[str] = Counter()

@@ -67,6 +67,7 @@ def change_medium(machine: Machine, image: Path) -> None:
 def a_damaged_card_says_so_at_its_bay(stage: Stage) -> str:
     """What can't be mounted shows as a fault at once, and is not written to; its place is free for the next card."""
     machine, station = stage.machine, stage.station
+    station.start()
     healthy = card(stage, DAMAGED)
     content = bytearray(healthy.read_bytes())
     content[ROOT_ENTRIES_AT] += 1
