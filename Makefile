@@ -97,14 +97,15 @@ upgrade-cuts: $(READY) vm-tools
 	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.upgrade --cuts $(or $(CUTS),10) undisturbed cuts
 
 # Power cuts while a shift is taken in, its camera erased, a sweep destroys and two officials watch; and cards pulled out in the middle of
-# their erase. CUTS (QEMU killed, restarted), REPLAYS (moments of LIVES that nobody cut, laid out as a cut would have left them), YANKS, LANES
-# (at once), REAL (every so many restarts is a real boot), SEED, and AFTER (so many cuts of this seed were made before: a campaign may be made in parts)
-# are arguments.
+# their erase. CUTS (QEMU killed, restarted), AGAIN (of them, so many in the recoveries of each life), REPLAYS (moments of LIVES that nobody cut,
+# laid out as a cut would have left them), YANKS, LANES (at once), REAL (every so many lives end with a real boot), SEED, and AFTER (so many lives
+# of this seed were cut before: a campaign may be made in parts) are arguments.
 LANES ?= $(shell nproc)
 REAL ?= 10
+AGAIN ?= 3
 SEED ?= 1
 AFTER ?= 0
-LOSSES = PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.losses --lanes $(LANES) --real $(REAL) --seed $(SEED) --after $(AFTER)
+LOSSES = PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.losses --lanes $(LANES) --real $(REAL) --again $(AGAIN) --seed $(SEED) --after $(AFTER)
 power-cuts: $(READY) vm-tools
 	$(LOSSES) --cuts $(or $(CUTS),200) --replays $(or $(REPLAYS),500) --lives $(or $(LIVES),10)
 

@@ -404,7 +404,33 @@ MUTANTS = (
     Mutant(
         "a backup that keeps what the vault destroyed",
         BACKUP,
-        (Edit("vault/backup.py", "        if folder.name not in standing:", "        if False:"),),
+        (Edit("vault/backup.py", "        if folder.name in told.gone or not", "        if not"),),
+    ),
+    Mutant(
+        "a backup that destroys what nothing tells of",
+        BACKUP,
+        (
+            Edit(
+                "vault/backup.py",
+                "        if folder.name in told.gone or not _may_exist(folder / RECORD_NAME):",
+                "        if folder.name not in standing:",
+            ),
+        ),
+    ),
+    Mutant(
+        "a newer backup cut back to an older vault",
+        BACKUP,
+        (Edit("vault/backup.py", "    _demand_same_log(vault, target)\n", ""),),
+    ),
+    Mutant(
+        "a restore that goes on destroys what it brought",
+        BACKUP,
+        (Edit("vault/backup.py", "            if not (place / RECORD_NAME).exists():", "            if True:"),),
+    ),
+    Mutant(
+        "a backup counts as made where something is left out",
+        BACKUP,
+        (Edit("vault/backup.py", "    if done.whole:\n", "    if True:\n"),),
     ),
 )
 
