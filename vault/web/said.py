@@ -186,6 +186,11 @@ _WORDS = {
     "vault.exists": _Words(
         "Er is hier al een kluis.", "Een bestaande kluis wordt nooit overschreven.", "An existing vault is never overwritten."
     ),
+    "backup.other_log": _Words(
+        "De back-up op dit medium is nieuwer dan deze kluis.",
+        "Er is niets op veranderd. Herstel ervan, of leg het medium weg en gebruik een ander.",
+        "Nothing on it was changed. Restore from it, or put the medium aside and use another one.",
+    ),
 }
 _UNKNOWN = _Words("Het lukte niet.", *_LOOK)
 
