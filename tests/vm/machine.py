@@ -75,6 +75,9 @@ class Machine:
         """Cut the power."""
         self._process.kill()
         self._process.wait()
+        # Whoever waits may have asked while the process was being waited for here, and was not told of its end.
+        with self._changed:
+            self._changed.notify_all()
 
     def quit(self) -> None:
         """End QEMU by its own word: all that it holds in memory is written to its images first."""
