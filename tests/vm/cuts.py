@@ -36,6 +36,13 @@ LOOK_S = 0.2
 RECOVERY_WRITES = 400
 """Over so many writes of a recovery its cut is spread; over half of them in the next one, which has less to do, and so on. One
 that is over before is not cut any more."""
+RESTART = """\
+date -s '+{minutes} minutes' >/dev/null
+mkdir -p /run/systemd/system/service.d
+printf '[Service]\\nEnvironment=BOOT_ID=%s\\n' $(cat /proc/sys/kernel/random/uuid) >/run/systemd/system/service.d/boot.conf
+systemctl daemon-reload
+mount /var/lib/dock-vault"""
+"""The kept moment as another start of the machine, later than the last one: within one the clock guard believes no such leap."""
 SEGMENTS = 6
 """How many pieces the viewer asks for in each viewing."""
 
@@ -223,8 +230,7 @@ class Recovery:
                 self.failures.append(f"recovery: {failure}")
 
     def _work(self, machine: Machine, card: VolatileDisk, real: bool) -> None:
-        minutes = 15 * (self._number + 1)
-        prologue = "" if real else f"date -s '+{minutes} minutes' >/dev/null; mount /var/lib/dock-vault"
+        prologue = "" if real else RESTART.format(minutes=15 * (self._number + 1))
         outside = f"echo {self._outside.port} >/run/outside"
         machine.must(f"set -e; {prologue}\nvouch; {outside}; systemctl start {SERVICES}", SETTLED_S)
         machine.qmp("blockdev-add", **card.options("card"))
