@@ -98,7 +98,7 @@ upgrade-cuts: $(READY) vm-tools
 
 # Power cuts while a shift is taken in, its camera erased, a sweep destroys and two officials watch; and cards pulled out in the middle of
 # their erase. CUTS (QEMU killed, restarted), AGAIN (of them, so many in the recoveries of each life), REPLAYS (moments of LIVES that nobody cut,
-# laid out as a cut would have left them), YANKS, LANES (at once), REAL (every so many lives end with a real boot), SEED, and AFTER (so many lives
+# laid out as a cut would have left them), YANKS, LANES (cores: a machine has two), REAL (every so many lives end with a real boot), SEED, and AFTER (so many lives
 # of this seed were cut before: a campaign may be made in parts) are arguments.
 LANES ?= $(shell nproc)
 REAL ?= 10

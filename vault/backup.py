@@ -9,9 +9,9 @@ copied anew where the medium has lost it.
 
 Restore, into an empty place: copy and read back; what a tombstone names, the backup's own or the witness's, is not copied, nor is
 what the medium has lost, which is told; then the catalogue is made anew, and nothing expires or is erased until two persons have
-confirmed. What the lost machine kept outside
-its vault is made anew too (`outside.py`); `vault.json` is written last, and until then the same restore can be begun again and
-goes on. A copy carried away by hand is reached by nobody: its keyring and passphrases are then all that stands between.
+confirmed. What the lost machine kept outside its vault is made anew too (`outside.py`); `vault.json` is written last, and until
+then the same restore can be begun again and goes on. A copy carried away by hand is reached by nobody: its keyring and its
+passphrases are then all that stands between.
 """
 
 import uuid

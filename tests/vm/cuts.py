@@ -63,14 +63,14 @@ class Ground:
         return Aftermath(self.archive, self.card)
 
 
-def ground(guest: Guest, folder: Path, processors: int) -> tuple[Ground, Wearer]:
+def ground(guest: Guest, folder: Path) -> tuple[Ground, Wearer]:
     """A docking PC with a past, a card of two recordings and its camera, and the two moments that lives go on from."""
     wearer = Wearer(folder, SERIAL)
     made = archive(folder, {SERIAL: wearer.worn.public_key})
     card = wearer.wear(folder / "card.img")
     station = Station(folder, settings=made.settings)
     with Outside() as outside:
-        prepared = Prepared.make(guest, folder, made, station, outside.port, processors)
+        prepared = Prepared.make(guest, folder, made, station, outside.port)
     return Ground(prepared, made, station, card), wearer
 
 

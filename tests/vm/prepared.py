@@ -83,24 +83,18 @@ sync; echo 3 >/proc/sys/vm/drop_caches
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Two moments below `folder`, of a machine of so many processors."""
+    """Two moments below `folder`."""
 
     hardware: Hardware
     folder: Path
-    processors: int
 
     @classmethod
-    def make(
-        cls, guest: Guest, folder: Path, archive: Archive, station: Station, outside_port: int, processors: int
-    ) -> "Prepared":
-        """Install the package in a booted guest, let everything start, and keep that; then restart it, and keep that."""
-        made = cls(guest.hardware, folder, processors)
+    def make(cls, guest: Guest, folder: Path, archive: Archive, station: Station, outside_port: int) -> "Prepared":
+        """Install the package in a restored guest, let everything start, and keep that; then restart it, and keep that."""
+        made = cls(guest.hardware, folder)
         first = folder / "first"
         first.mkdir()
-        shutil.copyfile(guest.disk, first / "disk.qcow2")
-        with Machine(made.hardware, first, first / "disk.qcow2", *made._more) as machine:
-            machine.wait_for_agent(BOOT_S)
-            machine.must("systemctl is-system-running --wait || true", BOOT_S)
+        with guest.restored(first) as machine:
             station.install(machine)
             viewer = (HERE / "viewer.py").read_text()
             machine.must(CONFIGURE.format(witness=WITNESS, vouch=VOUCH, viewer=viewer, port=outside_port, services=SERVICES), 120)
@@ -119,16 +113,11 @@ class Prepared:
         again.mkdir()
         power = Power()
         with VolatileDisk(self.folder / "vault.img", again / "vault.sock", power) as vault:
-            with Machine(self.hardware, again, disk, *self._more, *self._disks(vault)) as machine:
+            with Machine(self.hardware, again, disk, *self._disks(vault)) as machine:
                 machine.wait_for_agent(BOOT_S)
                 machine.must("systemctl is-system-running --wait || true", BOOT_S)
                 machine.must(STANDING.format(services=SERVICES), 120)
                 self._keep(machine, RESTARTED, disk, None)
-
-    @property
-    def _more(self) -> tuple[str, str]:
-        """It comes after QEMU's other words, and so counts."""
-        return ("-smp", str(self.processors))
 
     def _keep(self, machine: Machine, moment: str, disk: Path, vault: Path | None) -> None:
         """Memory and disks of a machine that stands still meanwhile."""
@@ -146,7 +135,7 @@ class Prepared:
     def machine(self, moment: str, folder: Path, vault: VolatileDisk) -> Iterator[Machine]:
         """A machine that goes on from that moment. `folder` takes its channels and what it writes to its own disk."""
         disk = self._overlay(moment, folder)
-        more = [*self._more, "-incoming", f"exec:cat {self.folder / moment}.ram"]
+        more = ["-incoming", f"exec:cat {self.folder / moment}.ram"]
         with Machine(self.hardware, folder, disk, *self._disks(vault), *more) as machine:
             machine.wait_incoming()
             yield machine
@@ -154,8 +143,7 @@ class Prepared:
     @contextmanager
     def booted(self, folder: Path, vault: VolatileDisk) -> Iterator[Machine]:
         """The installed system booted for real, everything started by itself."""
-        disk = self._overlay(RESTARTED, folder)
-        with Machine(self.hardware, folder, disk, *self._more, *self._disks(vault)) as machine:
+        with Machine(self.hardware, folder, self._overlay(RESTARTED, folder), *self._disks(vault)) as machine:
             machine.wait_for_agent(BOOT_S)
             yield machine
 
