@@ -99,16 +99,14 @@ def shown(path: tuple[str, ...]) -> str:
     What is not printable (controls, direction marks, the surrogates that stand for undecodable bytes) is escaped, and
     so are the backslash, and a slash inside of a name, which MTP allows.
     """
-    return "/".join(_shown_name(name) for name in path)
+    return "/".join(printable(name, "\\/") for name in path)
 
 
-def printable(text: str) -> str:
-    """Text on one line: what is not printable is escaped."""
-    return "".join(character if character.isprintable() else _escaped(character) for character in text)
-
-
-def _shown_name(name: str) -> str:
-    return "".join(character if character.isprintable() and character not in "\\/" else _escaped(character) for character in name)
+def printable(text: str, besides: str = "") -> str:
+    """Text on one line: what is not printable is escaped, and what is named besides."""
+    return "".join(
+        character if character.isprintable() and character not in besides else _escaped(character) for character in text
+    )
 
 
 def _escaped(character: str) -> str:

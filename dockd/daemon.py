@@ -27,8 +27,8 @@ GRACE_S = 10.0
 STOP_S = 30.0
 """How long the bays' threads are waited for in all; `TimeoutStopSec` in the unit is longer."""
 TICK_S = 10.0
-USB_BAY = "usb"
 """How often the loop turns at least, to tell how far the bays are."""
+USB_BAY = "usb"
 
 
 class _Wake(Enum):

@@ -83,6 +83,7 @@ def newest_of(tx: sa.Connection, action: str) -> Json | None:
 
 
 def remember(tx: sa.Connection, action: str, leaf: bytes) -> None:
+    """This leaf is the newest of its action now."""
     if action in REMEMBERED:
         catalogue.set_meta(tx, f"newest {action}", leaf.decode())
 

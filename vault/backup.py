@@ -26,7 +26,7 @@ from vault.catalogue import Catalogue, RecordingRow, catalogue_of
 from vault.checkpoint import CheckpointRefused, LogForked, LogVerifier
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
-from vault.durable import make_folder, remove_file, replace_new, write_new
+from vault.durable import make_folder, may_be, remove_file, replace_new, write_new
 from vault.errors import CannotOpen, Reaction, ReadBackDiffers, StorageFailed, VaultError, VaultExists, VaultFull
 from vault.jsonform import parse_object, readable
 from vault.keyring import Pins
@@ -87,17 +87,8 @@ def back_up(vault: Vault, target: Path, progress: Progress) -> BackedUp:
     with vault.reading() as tx:
         rows = catalogue.all_recordings(tx)
         standing = {row.id for row in rows}
-    told, unknown = _told(vault), []
-    destroyed = 0
-    for folder in there.folders():
-        if folder.name in standing:
-            continue
-        if folder.name in told.gone or not _may_exist(folder / RECORD_NAME):
-            there.destroy(folder)
-            destroyed += 1
-        else:
-            unknown.append(folder.name)
-        progress(folder.name)
+    told = _told(vault)
+    destroyed, unknown = _destroy_gone(there, standing, told.gone, progress)
     copied = kept = files = mended = 0
     failed: dict[str, str] = {}
     for row in rows:
@@ -133,6 +124,21 @@ def back_up(vault: Vault, target: Path, progress: Progress) -> BackedUp:
         with vault.writing() as tx:
             catalogue.set_meta(tx, BACKUP_WHOLE, utc_text(vault.clock.now()))
     return done
+
+
+def _destroy_gone(there: Store, standing: set[str], gone: set[str], progress: Progress) -> tuple[int, list[str]]:
+    """How many were destroyed at the target, and what stands there alone although nothing tells of its destruction."""
+    destroyed, unknown = 0, []
+    for folder in there.folders():
+        if folder.name in standing:
+            continue
+        if folder.name in gone or not may_be((folder / RECORD_NAME).exists):
+            there.destroy(folder)
+            destroyed += 1
+        else:
+            unknown.append(folder.name)
+        progress(folder.name)
+    return destroyed, unknown
 
 
 def _demand_same_log(vault: Vault, target: Path) -> None:
@@ -185,14 +191,6 @@ def _told(vault: Vault) -> _Told:
     return told
 
 
-def _may_exist(path: Path) -> bool:
-    """Also where the medium can't say."""
-    try:
-        return path.exists()
-    except OSError:
-        return True
-
-
 def _said(error: VaultError | OSError) -> str:
     return error.sentence if isinstance(error, VaultError) else f"{error.filename}: {error.strerror}."
 
@@ -212,7 +210,7 @@ def _drop_lost(row: RecordingRow, source: Path, place: Path, told: _Told, there:
     lost = 0
     for name, sha256 in wanted.items():
         path = place / name
-        if _may_exist(path) and not _is_sound(path, sha256, there) and _is_sound(source / name, sha256, there):
+        if may_be(path.exists) and not _is_sound(path, sha256, there) and _is_sound(source / name, sha256, there):
             remove_file(path)
             lost += 1
     return lost

@@ -15,7 +15,7 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -335,6 +335,14 @@ def remove_folder(folder: Path, last: tuple[str, ...] = ()) -> None:
             path.unlink()
         folder.rmdir()
     flush_folder(folder.parent)
+
+
+def may_be(asked: Callable[[], bool]) -> bool:
+    """What the medium answers of a path, and yes where it can't: what stands there may then be the only copy."""
+    try:
+        return asked()
+    except OSError:
+        return True
 
 
 def free_bytes(folder: Path) -> int:

@@ -8,6 +8,7 @@ from vault import catalogue
 from vault.audit import REMEMBERED, newest_leaves, newest_of, read_tree
 from vault.catalogue import recording
 from vault.confirmation import unconfirmed_since
+from vault.due import RETENTION
 from vault.durable import free_bytes
 from vault.jsonform import Json, parse_object
 from vault.policy import Action, Actor, demand
@@ -16,7 +17,6 @@ from vault.retention import last_sweep
 from vault.vault import BACKUP_WHOLE, CLOCK_TRUSTED, Vault
 from vault.witness import HEAD_SIGNED, HEAD_WITNESSED
 
-KEPT_DAYS = 28
 LOOK_BACK = 50_000
 """How many of the log's newest entries an older catalogue is looked through for, which does not keep these at hand."""
 
@@ -54,12 +54,13 @@ class Health:
 
     @property
     def room(self) -> bool:
+        """Whether intake may still take anything."""
         return self.room_bytes > 0
 
     @property
     def day_bytes(self) -> float:
         """What comes in on an average day: what stands, by the days for which it is kept."""
-        return self.bytes / KEPT_DAYS
+        return self.bytes / RETENTION.days
 
 
 def health(vault: Vault, by: Actor) -> Health:
@@ -124,9 +125,9 @@ def last_told(tx: sa.Connection) -> dict[str, Json]:
 
 def _last_backup(told: dict[str, Json], whole: str | None) -> str | None:
     """When one was whole; of an older program, which entered no other, the newest entry."""
-    if whole is None and "failed" not in told.get("backup.made", {"details": {}})["details"]:
-        return _when(told, "backup.made")
-    return whole
+    if whole is not None or "failed" in told.get("backup.made", {}).get("details", {}):
+        return whole
+    return _when(told, "backup.made")
 
 
 def _when(told: dict[str, Json], action: str) -> str | None:

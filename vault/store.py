@@ -18,6 +18,7 @@ from vault.durable import (
     Part,
     free_bytes,
     make_folder,
+    may_be,
     overwrite_and_remove,
     publish,
     remove_file,
@@ -170,7 +171,7 @@ class Store:
 
     def folders(self) -> list[Path]:
         """Every recording's folder, whole or not."""
-        return sorted(path for path in self.footage.glob("*/*/*") if _may_be_folder(path))
+        return sorted(path for path in self.footage.glob("*/*/*") if may_be(path.is_dir))
 
     def _new_part(self, sealed_name: str) -> Path:
         return self.incoming / f"{os.getpid()}-{next(self._part_numbers)}-{sealed_name}.part"
@@ -343,11 +344,3 @@ def copy_file(source: Path, part_path: Path, final: Path) -> None:
         except BaseException:
             part.drop()
             raise
-
-
-def _may_be_folder(path: Path) -> bool:
-    """Also where the medium can't say: what is in it is then named as unreadable."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return True

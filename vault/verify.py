@@ -16,6 +16,7 @@ from itertools import islice
 from vault import catalogue, registers
 from vault.audit import Entry, Tree, count_leaves, leaf_hash, read_tree
 from vault.clock import utc_moment
+from vault.due import RETENTION
 from vault.errors import CannotOpen, StorageFailed, VaultError
 from vault.health import last_told
 from vault.jsonform import Json, parse_object
@@ -62,7 +63,7 @@ def total_bytes(vault: Vault, wanted: Callable[[str], bool] = lambda _: True) ->
         return sum(file.sealed_bytes for row in rows if wanted(row.id) for file in catalogue.files_of(tx, row.id))
 
 
-ROUND_DAYS = 28
+ROUND_DAYS = RETENTION.days
 """In so many days a daily check that reads one part a day has read everything: as long as a recording is kept."""
 
 
@@ -90,11 +91,10 @@ def verify_daily(vault: Vault, progress: Progress, beside: Sequence[str] = ()) -
 
     It runs beside the services, so what they have in hand is no finding. `beside`: codes of what the caller found besides.
     """
-    again = _found_last(vault)
     try:
         verdict = verify(vault, progress, daily_part(vault))
     except VaultError as failure:
-        _enter(vault, Verdict(0, 0, 0, 0, ()), [*beside, failure.code], again)
+        _enter(vault, Verdict(0, 0, 0, 0, ()), [*beside, failure.code], _found_last(vault))
         raise
     verdict = replace(verdict, findings=tuple(one for one in verdict.findings if not _in_hand(vault, one)))
     _enter(vault, verdict, [*beside, *(finding.code for finding in verdict.findings)], {one.subject for one in verdict.findings})

@@ -404,7 +404,7 @@ MUTANTS = (
     Mutant(
         "a backup that keeps what the vault destroyed",
         BACKUP,
-        (Edit("vault/backup.py", "        if folder.name in told.gone or not", "        if not"),),
+        (Edit("vault/backup.py", "        if folder.name in gone or not", "        if not"),),
     ),
     Mutant(
         "a backup that destroys what nothing tells of",
@@ -412,7 +412,7 @@ MUTANTS = (
         (
             Edit(
                 "vault/backup.py",
-                "        if folder.name in told.gone or not _may_exist(folder / RECORD_NAME):",
+                "        if folder.name in gone or not may_be((folder / RECORD_NAME).exists):",
                 "        if folder.name not in standing:",
             ),
         ),

@@ -79,12 +79,7 @@ def test_a_reader_that_falls_silent_is_replaced(tmp_path: Path) -> None:
     told.bus.start(changed.release)
     try:
         assert changed.acquire(timeout=ENOUGH_S)
-        never = threading.Event()
-        for _ in range(round(ENOUGH_S / 0.05)):
-            if told.starts > 1:
-                break
-            never.wait(0.05)
-        assert told.starts > 1
+        assert until(lambda: told.starts > 1)
         assert [each.bay for each in told.bus.devices()] == ["usb 1-1"], "nobody said that it left"
     finally:
         told.bus.stop()

@@ -26,6 +26,7 @@ from tests.vm.outside import Outside
 from tests.vm.prepared import AT_WORK, RESTARTED, SERVICES, Prepared
 from tests.vm.simulator import vfat_content
 from tests.vm.station import Station
+from tests.vm.stick import insert_stick
 from tests.vm.volatile import Power, VolatileDisk
 from vault.clock import SystemClock
 
@@ -93,7 +94,7 @@ class Life:
         with vault, card, self._on.prepared.machine(AT_WORK, self._folder, vault) as machine:
             machine.must(f"echo {self._outside.port} >/run/outside")
             machine.qmp("blockdev-add", **card.options("card"))
-            machine.plug("usb-storage", "stick", drive="card", bus="xhci.0", removable=True)
+            insert_stick(machine, "card")
             work = [self._spawn(self._sweep, machine), self._spawn(self._watch, machine), self._spawn(self._dock, machine)]
             if cut_after is None:
                 for thread in work:
@@ -234,7 +235,7 @@ class Recovery:
         outside = f"echo {self._outside.port} >/run/outside"
         machine.must(f"set -e; {prologue}\nvouch; {outside}; systemctl start {SERVICES}", SETTLED_S)
         machine.qmp("blockdev-add", **card.options("card"))
-        machine.plug("usb-storage", "stick", drive="card", bus="xhci.0", removable=True)
+        insert_stick(machine, "card")
         try:
             self._on.station.on(machine).wait_phase(SERIAL, "safe to take", SETTLED_S)
             machine.must("systemctl start vault-sweep vault-checkpoint", SETTLED_S)

@@ -15,6 +15,7 @@ from tests.vm.machine import Machine
 from tests.vm.simulator import Worn, files_below, vfat_card, vfat_files
 from tests.vm.stage import Stage, answers, sha256, until
 from tests.vm.station import Held, attach_file
+from tests.vm.stick import insert_stick
 from tests.vm.stops import a_stop_in_mid_pull_loses_nothing
 from tests.vm.swaps import (
     a_damaged_card_says_so_at_its_bay,
@@ -241,10 +242,6 @@ def no_plaintext_lies_anywhere(stage: Stage) -> str:
 def found_on(disk: Path, marker: bytes) -> bool:
     with disk.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content:
         return content.find(marker) >= 0
-
-
-def insert_stick(machine: Machine, node: str) -> None:
-    machine.plug("usb-storage", "stick", drive=node, bus="xhci.0", removable=True)
 
 
 def pull_stick(machine: Machine, *nodes: str) -> None:

@@ -9,6 +9,11 @@ from tests.vm.station import attach_file
 HUB = "xhci.0"
 
 
+def insert_stick(machine: Machine, node: str) -> None:
+    """Put one into any free port: the device `stick`."""
+    machine.plug("usb-storage", "stick", drive=node, bus=HUB, removable=True)
+
+
 class Stick:
     """One port. The port's number names the bay: the same port is the same bay, whichever card stands in it."""
 

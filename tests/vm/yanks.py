@@ -16,6 +16,7 @@ from tests.vm.machine import Machine, MachineFailed
 from tests.vm.outside import Outside
 from tests.vm.prepared import AT_WORK, SERVICES
 from tests.vm.simulator import vfat_content
+from tests.vm.stick import insert_stick
 from tests.vm.volatile import Power, VolatileDisk
 
 SAFE_S = 180.0
@@ -31,7 +32,7 @@ class Reader:
     def insert(self, image: Path, power: Power, number: int) -> VolatileDisk:
         disk = VolatileDisk(image, self.folder / f"{number}.sock", power)
         self.machine.qmp("blockdev-add", **disk.options(f"card-{number}"))
-        self.machine.plug("usb-storage", "stick", drive=f"card-{number}", bus="xhci.0", removable=True)
+        insert_stick(self.machine, f"card-{number}")
         return disk
 
     def pull(self, number: int) -> None:

@@ -228,13 +228,17 @@ def _hosts(office: Office) -> set[str]:
     return {web.origin.split("//", 1)[1], web.listen}
 
 
+def is_from(request: Request, *origins: str) -> bool:
+    """Whether a form came from a page of one of these, by the browser's own word for it."""
+    origin = request.headers.get("origin")
+    near = request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+    return near and (origin is None or origin in origins)
+
+
 def _demand_ours(visit: Visit, route: Route) -> None:
     """The form came from our own page: the browser's own word for it, and the session's token. Raises FormStale."""
-    headers = visit.request.headers
-    origin = headers.get("origin")
     web = visit.vault.settings.web
-    ours = (web.origin, f"http://{web.listen}")
-    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") or (origin is not None and origin not in ours):
+    if not is_from(visit.request, web.origin, f"http://{web.listen}"):
         raise FormStale("The form came from another site.")
     session = visit.session
     if session is None or (route.public and "csrf" not in visit.form):

@@ -33,7 +33,7 @@ from vault.keyholders import fingerprint_lines
 from vault.keys import PassphraseCost
 from vault.policy import ESCROW_HOLDERS, Function
 from vault.vault import Vault
-from vault.web.app import BODY_MAX_BYTES, SecurityHeaders, templates
+from vault.web.app import BODY_MAX_BYTES, SecurityHeaders, is_from, templates
 from vault.web.said import said
 from vault.web.words import Words
 from vault.witness import log_key
@@ -196,13 +196,9 @@ async def _form(request: Request, ceremony: Ceremony) -> dict[str, list[str]]:
         body += part
         if len(body) > BODY_MAX_BYTES:
             raise CeremonyRefused("The form is too large.")
-    origin = request.headers.get("origin")
     web = ceremony.settings.web
     # It is held at the machine itself, also where the back office has another name already.
-    ours = (web.origin, f"http://{web.listen}", f"http://localhost:{web.listen.partition(':')[2]}")
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") or (
-        origin is not None and origin not in ours
-    ):
+    if not is_from(request, web.origin, f"http://{web.listen}", f"http://localhost:{web.listen.partition(':')[2]}"):
         raise CeremonyRefused("The form came from another site.")
     try:
         return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=200, errors="strict")
