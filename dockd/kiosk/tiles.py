@@ -28,7 +28,7 @@ WORDS: Mapping[Phase, Words] = {
     Phase.ERASING: Words("⌫", "wissen", "erasing", "Laat de camera staan.", "Leave the camera."),
     Phase.SAFE: Words("✓", "veilig te pakken", "safe to take", "U kunt de camera pakken.", "You can take the camera."),
     Phase.WAITING: Words(
-        "⏸", "wacht", "waiting", "Laat de camera staan; het gaat vanzelf verder.", "Leave it; it goes on by itself."
+        "‖", "wacht", "waiting", "Laat de camera staan; het gaat vanzelf verder.", "Leave it; it goes on by itself."
     ),
     Phase.TAKEN_EARLY: Words(
         "!", "te vroeg gepakt", "taken too early", "Zet de camera terug in het dock.", "Put the camera back."
