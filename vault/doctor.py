@@ -30,6 +30,9 @@ _NO_BUS = "Install dbus, by which others than root may ask it, or look as root w
 
 SWAPS = Path("/proc/swaps")
 BLOCK = Path("/sys/class/block")
+KERNEL_LINE = Path("/proc/cmdline")
+REPAIR = "fsck.repair=yes"
+"""Read by Debian's initrd and by systemd-fsck@.service(8)."""
 
 
 class Verdict(Enum):
@@ -84,6 +87,7 @@ def examine(vault: Vault, clock: MachineClock) -> Iterator[Line]:
     )
     yield _since("drill", vault, found.last_drill_utc, DRILL_DAYS * 24, "Ask both escrow holders to come, and run `vault drill`.")
     yield from _swap(SWAPS, BLOCK)
+    yield from _repair(KERNEL_LINE, RUNTIME)
     yield from _units(RUNTIME)
 
 
@@ -269,6 +273,21 @@ def _is_encrypted(device: Path) -> bool:
         return True
     below = sorted((device / "slaves").glob("*"))
     return bool(below) and all(_is_encrypted(one.resolve()) for one in below)
+
+
+def _repair(kernel_line: Path, runtime: Path) -> Iterator[Line]:
+    """A power cut can tear ext4's superblock, which has one checksum over two sectors. What only preens does not mend that."""
+    if not runtime.is_dir():
+        return
+    if REPAIR in kernel_line.read_text().split():
+        yield Line("repair", Verdict.GOOD, "What a power cut tore in a file system is mended at the next start.")
+    else:
+        yield Line(
+            "repair",
+            Verdict.LOOK,
+            "After a power cut this PC may wait for somebody who mends its file system.",
+            f"Add {REPAIR} to GRUB_CMDLINE_LINUX in /etc/default/grub, and run `update-grub`.",
+        )
 
 
 def _units(runtime: Path) -> Iterator[Line]:

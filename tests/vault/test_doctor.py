@@ -146,6 +146,22 @@ def test_swap_in_a_volume_of_an_encrypted_disk_is_encrypted(tmp_path: Path) -> N
     assert [line.verdict for line in doctor._swap(table, block)] == [Verdict.BAD]
 
 
+@pytest.mark.parametrize(
+    ("words", "verdict"),
+    [
+        ("quiet fsck.repair=yes rw\n", Verdict.GOOD),
+        ("quiet rw\n", Verdict.LOOK),
+        ("fsck.repair=preen\n", Verdict.LOOK),
+        ("xfsck.repair=yes\n", Verdict.LOOK),
+    ],
+)
+def test_a_torn_file_system_is_mended_at_the_start_or_somebody_is_told(tmp_path: Path, words: str, verdict: Verdict) -> None:
+    kernel_line = tmp_path / "cmdline"
+    kernel_line.write_text(words)
+    assert [line.verdict for line in doctor._repair(kernel_line, tmp_path)] == [verdict]
+    assert not list(doctor._repair(kernel_line, tmp_path / "no service manager"))
+
+
 def test_the_command_ends_badly_only_for_what_is_bad(tmp_path: Path) -> None:
     clock = HandClock()
     settings = founded(tmp_path, clock)

@@ -9,6 +9,7 @@ takes in, erases and sweeps as well. A control shows that the cut does lose what
 import contextlib
 import random
 import shlex
+import shutil
 import tempfile
 import threading
 from collections import Counter
@@ -23,7 +24,7 @@ from tests.vm.cards import Card, Wearer
 from tests.vm.guest import Guest
 from tests.vm.machine import Machine, MachineFailed
 from tests.vm.outside import Outside
-from tests.vm.prepared import AT_WORK, RESTARTED, SERVICES, Prepared
+from tests.vm.prepared import AT_WORK, RESTARTED, SERVICES, VAULT_DISK, Prepared
 from tests.vm.simulator import vfat_content
 from tests.vm.station import Station
 from tests.vm.stick import insert_stick
@@ -42,8 +43,11 @@ date -s '+{minutes} minutes' >/dev/null
 mkdir -p /run/systemd/system/service.d
 printf '[Service]\\nEnvironment=BOOT_ID=%s\\n' $(cat /proc/sys/kernel/random/uuid) >/run/systemd/system/service.d/boot.conf
 systemctl daemon-reload
-mount /var/lib/dock-vault"""
-"""The kept moment as another start of the machine, later than the last one: within one the clock guard believes no such leap."""
+systemctl restart systemd-fsck@$(systemd-escape -p {disk})
+systemctl start $(systemd-escape -p --suffix=mount /var/lib/dock-vault)"""
+"""The kept moment as another start of the machine, later than the last one: within one the clock guard believes no such leap. The
+file system is looked at and mended as at each start."""
+SUPERBLOCK_AT = 1024
 SEGMENTS = 6
 """How many pieces the viewer asks for in each viewing."""
 
@@ -231,7 +235,7 @@ class Recovery:
                 self.failures.append(f"recovery: {failure}")
 
     def _work(self, machine: Machine, card: VolatileDisk, real: bool) -> None:
-        prologue = "" if real else RESTART.format(minutes=15 * (self._number + 1))
+        prologue = "" if real else RESTART.format(minutes=15 * (self._number + 1), disk=VAULT_DISK)
         outside = f"echo {self._outside.port} >/run/outside"
         machine.must(f"set -e; {prologue}\nvouch; {outside}; systemctl start {SERVICES}", SETTLED_S)
         machine.qmp("blockdev-add", **card.options("card"))
@@ -264,6 +268,24 @@ def control(on: Ground, folder: Path) -> str:
     assert held.get("direct") != whole, "what had only reached the disk's cache is still there"
     assert held.get("written") != whole, "what was only written is still there"
     return f"{unflushed} writes in the disk's cache lost"
+
+
+def torn_superblock(on: Ground, folder: Path) -> None:
+    """A cut in the middle of the file system's first block: the next start mends it from a copy. Raises AssertionError."""
+    folder.mkdir()
+    image = folder / "torn.img"
+    shutil.copyfile(on.prepared.folder / "vault.img", image)
+    with image.open("r+b") as file:
+        # Mounts and the last write's time stand in its first sector, its checksum in the second.
+        file.seek(SUPERBLOCK_AT + 0x30)
+        file.write(b"\x11\x22")
+    vault = VolatileDisk(image, folder / "vault.sock", Power())
+    with vault, on.prepared.machine(RESTARTED, folder, vault) as machine:
+        refused = machine.run("mount /var/lib/dock-vault")
+        assert refused.code, "what was torn could be mounted"
+        machine.must(
+            f"set -e; {RESTART.format(minutes=15, disk=VAULT_DISK)}\ntest -d /var/lib/dock-vault/vault/register", SETTLED_S
+        )
 
 
 CONTROL = """\
@@ -309,6 +331,8 @@ def campaign(on: Ground, folder: Path, options: Options) -> int:
     A life is cut once, and its recovery `again` times: so many lives are lived that there are as many cuts as asked.
     """
     print(f"control: {control(on, folder / 'control')}", flush=True)
+    torn_superblock(on, folder / "torn")
+    print("control: a torn superblock is mended at the next start", flush=True)
     writes = rehearsal(on, folder / "whole")
     lives = -(-options.cuts // (1 + options.again))
     chances = [random.Random(f"{options.seed}-{number}") for number in range(lives)]
