@@ -44,4 +44,4 @@ class Approach:
 
 
 def _unreadable(root: Path) -> Card:
-    raise CardRefused(f"The card at {root.name} can't be mounted: its file system is damaged.")
+    raise CardRefused(f"The card at {root.name} can't be mounted: its file system is damaged, or neither vfat nor exfat.")

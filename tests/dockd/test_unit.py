@@ -168,12 +168,15 @@ def test_each_script_is_one_that_its_program_reads(script: Path) -> None:
     ],
 )
 def test_devices_are_known_by_their_lines(tmp_path: Path, kind: str, name: str, known: bool) -> None:
-    lines = tmp_path / "devices"
-    lines.write_text("# a comment\n\ncamera 1209:0007   # ours\ncard 1-*\ncard 7-1")
-    script = tmp_path / "known-device"
-    script.write_text((SYSTEMD / "libexec" / "known-device").read_text().replace("/etc/dock-vault/devices", str(lines)))
-    done = subprocess.run(["sh", script, kind, name], capture_output=True, text=True, check=True)
-    assert done.stdout == ("DOCK_VAULT=1\n" if known else "")
+    assert known_device(tmp_path, "# a comment\n\ncamera 1209:0007   # ours\ncard 1-*\ncard 7-1", kind, name) is known
+
+
+@pytest.mark.parametrize(
+    ("name", "known"), [("7-1", True), ("1-3", False), ("2-3", False), ("1-4", False), ("7-12", False), ("7-1*", False)]
+)
+def test_a_named_port_is_named_in_full(tmp_path: Path, name: str, known: bool) -> None:
+    """A backup disk of another kind than a card's is no fault where any port is a card's."""
+    assert known_device(tmp_path, "card *\ncard 1-*\ncard 1-?\ncard [12]-3\ncard 7-1", "--named", "card", name) is known
 
 
 @pytest.mark.parametrize("bay", ["../etc", "card-1/../..", "card-1;reboot", "", "sda1", "card-$(id)", "card-1-3-0-1"])
@@ -200,6 +203,17 @@ def test_the_target_wants_all_that_is_enabled() -> None:
         unit.name for unit in UNITS if "[Install]" in unit.read_text() and unit.suffix != ".target" and "@" not in unit.name
     }
     assert enabled <= wanted
+
+
+def known_device(tmp_path: Path, lines: str, *words: str) -> bool:
+    """What udev is told of a device, where `lines` stand in /etc/dock-vault/devices."""
+    devices = tmp_path / "devices"
+    devices.write_text(lines)
+    script = tmp_path / "known-device"
+    script.write_text((SYSTEMD / "libexec" / "known-device").read_text().replace("/etc/dock-vault/devices", str(devices)))
+    done = subprocess.run(["sh", script, *words], capture_output=True, text=True, check=True)
+    assert done.stdout in ("", "DOCK_VAULT=1\n")
+    return bool(done.stdout)
 
 
 def calls(name: str) -> set[str]:

@@ -65,7 +65,10 @@ def change_medium(machine: Machine, image: Path) -> None:
 
 
 def a_damaged_card_says_so_at_its_bay(stage: Stage) -> str:
-    """What can't be mounted shows as a fault at once, and is not written to; its place is free for the next card."""
+    """What can't be mounted shows as a fault at once, and is not written to; its place is free for the next card.
+
+    So does what has no file system at all, where the port is named in full.
+    """
     machine, station = stage.machine, stage.station
     station.start()
     healthy = card(stage, DAMAGED)
@@ -82,6 +85,14 @@ def a_damaged_card_says_so_at_its_bay(stage: Stage) -> str:
     stick.insert(healthy)
     assert station.wait_phase(DAMAGED, "safe to take", SAFE_S)["bay"] == fault["bay"]
     stick.pull()
+    blank = healthy.with_suffix(".blank")
+    blank.write_bytes(bytes(len(content)))
+    port, _, _ = str(fault["bay"]).removeprefix("card-").rsplit("-", 2)
+    machine.must(f"echo 'card {port}' >>/etc/dock-vault/devices")
+    stick.insert(blank)
+    assert station.wait_bay(lambda bay: bay["phase"] == "fault", SAFE_S)["bay"] == fault["bay"]
+    stick.pull()
+    assert not any(blank.read_bytes()), "the card was written to"
     return f"{fault['bay']}: {fault['message']}"
 
 
