@@ -24,7 +24,7 @@ from tests.vm.cards import Card, Wearer
 from tests.vm.guest import Guest
 from tests.vm.machine import Machine, MachineFailed
 from tests.vm.outside import Outside
-from tests.vm.prepared import AT_WORK, RESTARTED, SERVICES, VAULT_DISK, Prepared
+from tests.vm.prepared import AT_WORK, RESTARTED, SERVICES, VAULT_DEVICE, Prepared
 from tests.vm.simulator import vfat_content
 from tests.vm.station import Station
 from tests.vm.stick import insert_stick
@@ -43,7 +43,7 @@ date -s '+{minutes} minutes' >/dev/null
 mkdir -p /run/systemd/system/service.d
 printf '[Service]\\nEnvironment=BOOT_ID=%s\\n' $(cat /proc/sys/kernel/random/uuid) >/run/systemd/system/service.d/boot.conf
 systemctl daemon-reload
-systemctl restart systemd-fsck@$(systemd-escape -p {disk})
+systemctl restart systemd-fsck@$(systemd-escape -p {device})
 systemctl start $(systemd-escape -p --suffix=mount /var/lib/dock-vault)"""
 """The kept moment as another start of the machine, later than the last one: within one the clock guard believes no such leap. The
 file system is looked at and mended as at each start."""
@@ -235,7 +235,7 @@ class Recovery:
                 self.failures.append(f"recovery: {failure}")
 
     def _work(self, machine: Machine, card: VolatileDisk, real: bool) -> None:
-        prologue = "" if real else RESTART.format(minutes=15 * (self._number + 1), disk=VAULT_DISK)
+        prologue = "" if real else RESTART.format(minutes=15 * (self._number + 1), device=VAULT_DEVICE)
         outside = f"echo {self._outside.port} >/run/outside"
         machine.must(f"set -e; {prologue}\nvouch; {outside}; systemctl start {SERVICES}", SETTLED_S)
         machine.qmp("blockdev-add", **card.options("card"))
@@ -284,7 +284,7 @@ def torn_superblock(on: Ground, folder: Path) -> None:
         refused = machine.run("mount /var/lib/dock-vault")
         assert refused.code, "what was torn could be mounted"
         machine.must(
-            f"set -e; {RESTART.format(minutes=15, disk=VAULT_DISK)}\ntest -d /var/lib/dock-vault/vault/register", SETTLED_S
+            f"set -e; {RESTART.format(minutes=15, device=VAULT_DEVICE)}\ntest -d /var/lib/dock-vault/vault/register", SETTLED_S
         )
 
 

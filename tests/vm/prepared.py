@@ -24,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 AT_WORK, RESTARTED = "at-work", "restarted"
 SERVICES = "dock-clock dock-reader.socket dock-erase.socket vault-custody.path dockd vault-web"
 VAULT_PORT = "port2"
-VAULT_DISK = "/dev/disk/by-id/virtio-vault"
+VAULT_DEVICE = "/dev/disk/by-id/virtio-vault"
 
 WITNESS = """\
 #!/usr/bin/python3 -I
@@ -59,7 +59,7 @@ for unit in vault-web vault-checkpoint; do
 done
 # What is due at a certain hour of the day would come in at any moment.
 systemctl disable -q vault-backup.timer vault-verify.timer vault-sweep.timer vault-checkpoint.timer
-echo '{disk} /var/lib/dock-vault ext4 nofail 0 2' >>/etc/fstab
+echo '{device} /var/lib/dock-vault ext4 nofail 0 2' >>/etc/fstab
 systemctl daemon-reload
 echo {port} >/run/outside
 vouch
@@ -98,7 +98,7 @@ class Prepared:
         with guest.restored(first) as machine:
             station.install(machine)
             viewer = (HERE / "viewer.py").read_text()
-            written = {"witness": WITNESS, "vouch": VOUCH, "viewer": viewer, "disk": VAULT_DISK}
+            written = {"witness": WITNESS, "vouch": VOUCH, "viewer": viewer, "device": VAULT_DEVICE}
             machine.must(CONFIGURE.format(**written, port=outside_port, services=SERVICES), 120)
             machine.must(READY.format(name=FIRST, passphrase=shlex.quote(archive.secrets[FIRST]), services=SERVICES), 120)
             made._keep(machine, AT_WORK, first / "disk.qcow2", folder / "vault.img")
