@@ -9,17 +9,17 @@ from typing import TextIO
 
 import click
 
-from device_sim.camera import Camera, Mode
+from device_sim.camera.camera import Camera, Mode
+from device_sim.camera.profile import Profile
 from device_sim.clock import ManualClock, SystemClock, format_utc, parse_utc
 from device_sim.errors import DeviceError, ProfileError
-from device_sim.insertion import insert as insert_folder
-from device_sim.insertion import pull as pull_folder
-from device_sim.live import describe
-from device_sim.live import live as live_camera
-from device_sim.profile import Profile
-from device_sim.serving import serve_cameras
-from device_sim.shift import Shift, Step
-from device_sim.volume import insert_volume, is_volume, pull_volume
+from device_sim.scenario.insertion import insert as insert_folder
+from device_sim.scenario.insertion import pull as pull_folder
+from device_sim.scenario.live import describe
+from device_sim.scenario.live import live as live_camera
+from device_sim.scenario.serving import serve_cameras
+from device_sim.scenario.shift import Shift, Step
+from device_sim.scenario.volume import insert_volume, is_volume, pull_volume
 
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 

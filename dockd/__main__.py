@@ -14,24 +14,24 @@ import click
 import structlog
 from rich.console import Console
 
-from dockd import doctor
-from dockd.approach import Approach
-from dockd.bay import Bay, Board
 from dockd.config import DockSettings, load_dock_settings
 from dockd.daemon import GRACE_S, STOP_S, Daemon
-from dockd.dock import Docked, plugged
-from dockd.halt import Halt
+from dockd.display.kiosk.server import serve_page
+from dockd.display.screen import follow, show_places, show_report, show_status, watch_status
+from dockd.display.status import ask_status
+from dockd.docking.approach import Approach
+from dockd.docking.bay import Bay, Board
+from dockd.docking.dock import Docked, plugged
+from dockd.docking.halt import Halt
+from dockd.docking.pull import Port, Pull, Workplace
+from dockd.docking.quarantine import Quarantine
+from dockd.docking.roster import Roster
 from dockd.journal import log_to_journal
-from dockd.kiosk.server import serve_page
-from dockd.notify import ServiceManager
-from dockd.pull import Port, Pull, Workplace
-from dockd.quarantine import Quarantine
+from dockd.mounted.volumes import MountWatcher, Volume
 from dockd.reader.bus import ReaderBus
 from dockd.reader.processes import Readers
-from dockd.roster import Roster
-from dockd.screen import follow, show_places, show_report, show_status, watch_status
-from dockd.status import ask_status
-from dockd.volumes import MountWatcher, Volume
+from dockd.service import doctor
+from dockd.service.notify import ServiceManager
 from vault.clock import Clock, SystemClock
 from vault.config import load_vault_settings
 from vault.errors import Failure, Reaction

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
-from dockd.usb import USBIP
+from dockd.usb.bus import USBIP
 from vault.errors import ConfigurationError
 
 

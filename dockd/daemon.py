@@ -8,17 +8,17 @@ from types import FrameType
 
 import structlog
 
-from dockd.approach import Approach
-from dockd.bay import Bay, Board, Phase, Vigil
 from dockd.config import DockSettings
-from dockd.dock import Dock, Docked, plugged
-from dockd.notify import ServiceManager
-from dockd.pull import Workplace
+from dockd.display.status import StatusServer
+from dockd.docking.approach import Approach
+from dockd.docking.bay import Bay, Board, Phase, Vigil
+from dockd.docking.dock import Dock, Docked, plugged
+from dockd.docking.pull import Workplace
+from dockd.docking.visit import pause
+from dockd.mounted.volumes import MountWatcher
 from dockd.reader.bus import ReaderBus
 from dockd.reader.processes import Readers
-from dockd.status import StatusServer
-from dockd.visit import pause
-from dockd.volumes import MountWatcher
+from dockd.service.notify import ServiceManager
 
 log = structlog.get_logger()
 

@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.rule import Rule
 
-from dockd.screen import watch_table
-from dockd.status import ask_status
+from dockd.display.screen import watch_table
+from dockd.display.status import ask_status
 
 FOLDER = Path(__file__).resolve().parent.parent / "run"
 PROGRAMS = Path(sysconfig.get_path("scripts"))

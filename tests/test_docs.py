@@ -13,8 +13,8 @@ import pytest
 import dockd
 import vault
 from dockd.__main__ import cli as dockd_commands
-from dockd.bay import Phase
-from dockd.kiosk.tiles import WORDS
+from dockd.display.kiosk.tiles import WORDS
+from dockd.docking.bay import Phase
 from vault.__main__ import commands as vault_commands
 from vault.errors import Failure
 

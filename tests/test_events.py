@@ -9,7 +9,7 @@ from tests.test_house import REPOSITORY, modules
 
 LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error", "critical": "critical"}
 CHAPTERS = {"dockd": "dockd", "Readers": "reader", "The back office": "web"}
-IN_READERS = ("dockd.reader.child", "dockd.usb")
+IN_READERS = ("dockd.reader.worker", "dockd.usb.bus")
 
 
 def program_of(module: str) -> str:

@@ -8,12 +8,12 @@ from typing import Any
 
 import structlog
 
-from dockd.card import CardStuck
-from dockd.pipes import DeviceRefused
-from dockd.reader.card import CameraReader
+from dockd.card.contract import CardStuck
 from dockd.reader.processes import Process, ReaderAbsent, Readers
+from dockd.reader.remote_card import CameraReader
 from dockd.reader.wire import Broken, Deadline, Line, frozen, told
-from dockd.usb import UsbDevice
+from dockd.usb.bus import UsbDevice
+from dockd.usb.pipes import DeviceRefused
 from vault.clock import Clock
 
 log = structlog.get_logger()

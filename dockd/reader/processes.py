@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dockd.card import CardStuck
+from dockd.card.contract import CardStuck
 from dockd.reader.wire import Broken, Line
 
 PROGRAM = (sys.executable, "-I", "-m", "dockd.reader")

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from dockd.card import (
+from dockd.card.contract import (
     CardDeleteFailed,
     CardError,
     CardFile,
@@ -27,8 +27,8 @@ from dockd.card import (
     CardStuck,
     printable,
 )
-from dockd.pipes import CardBusy, CardForbidden, DeviceRefused
-from dockd.timeline import SegmentFacts
+from dockd.card.timeline import SegmentFacts
+from dockd.usb.pipes import CardBusy, CardForbidden, DeviceRefused
 from vault.clock import Clock
 
 MESSAGE_MAX = 16 << 20

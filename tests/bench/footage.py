@@ -17,12 +17,12 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
+from device_sim.camera.encoder import AudioEncoder, VideoEncoder, silence
+from device_sim.camera.fmp4 import AUDIO_TRACK, VIDEO_TRACK, AudioTrack, Run, VideoTrack, fragment, init
+from device_sim.camera.manifest import Entry, Head, Stop
+from device_sim.camera.profile import TIMESCALE_HZ, Profile
+from device_sim.camera.scene import Scene
 from device_sim.clock import SystemClock, format_utc
-from device_sim.encoder import AudioEncoder, VideoEncoder, silence
-from device_sim.fmp4 import AUDIO_TRACK, VIDEO_TRACK, AudioTrack, Run, VideoTrack, fragment, init
-from device_sim.manifest import Entry, Head, Stop
-from device_sim.profile import TIMESCALE_HZ, Profile
-from device_sim.scene import Scene
 
 SERIAL = "BENCH01"
 FPS, GOP_FRAMES, GOPS_A_SEGMENT = 25, 50, 5

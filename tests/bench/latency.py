@@ -20,7 +20,7 @@ from statistics import median
 
 from rich.console import Console
 
-from dockd.status import StatusRefused, ask_status
+from dockd.display.status import StatusRefused, ask_status
 from tests.bench.disk import folder_on_disk, forget_cache
 from tests.bench.footage import SERIAL
 from tests.bench.ground import DOCKD, Ground, made_ground

@@ -11,7 +11,7 @@ import sys
 import usb.core
 import usb.util
 
-from dockd.usbip import UsbipBackend
+from dockd.usb.usbip import UsbipBackend
 
 IN, OUT = 0x81, 0x02
 HEADER_BYTES = 12

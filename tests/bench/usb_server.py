@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from device_sim.clock import SystemClock
-from device_sim.hub import Hub
-from device_sim.usb import UsbCamera
+from device_sim.usb.hub import Hub
+from device_sim.usb.usb import UsbCamera
 
 root, serial = Path(sys.argv[1]), sys.argv[2]
 hub = Hub()

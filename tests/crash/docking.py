@@ -10,13 +10,13 @@ from pathlib import Path
 
 import structlog
 
-from dockd.bay import Bay, Board
-from dockd.halt import Halt
-from dockd.mount import MountedCard
-from dockd.outcome import PullReport
-from dockd.pull import Port, Pull, Workplace
-from dockd.quarantine import Quarantine
-from dockd.roster import Roster
+from dockd.docking.bay import Bay, Board
+from dockd.docking.halt import Halt
+from dockd.docking.outcome import PullReport
+from dockd.docking.pull import Port, Pull, Workplace
+from dockd.docking.quarantine import Quarantine
+from dockd.docking.roster import Roster
+from dockd.mounted.mounted_card import MountedCard
 from tests.crash.trace import Marker
 from vault.clock import SystemClock
 from vault.config import VaultSettings

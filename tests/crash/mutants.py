@@ -89,7 +89,7 @@ def catalogue(old: str, new: str) -> Edit:
 
 
 def erase(old: str, new: str) -> Edit:
-    return Edit("dockd/erase.py", old, new)
+    return Edit("dockd/docking/erase.py", old, new)
 
 
 MUTANTS = (
@@ -142,8 +142,8 @@ MUTANTS = (
         "deletion on the card not flushed",
         EXPLORER,
         (
-            Edit("dockd/mount.py", "dir_fd=folder)\n                os.fsync(folder)", "dir_fd=folder)"),
-            Edit("dockd/mount.py", "outlives it.\n                os.fsync(folder)\n", "outlives it.\n"),
+            Edit("dockd/mounted/mounted_card.py", "dir_fd=folder)\n                os.fsync(folder)", "dir_fd=folder)"),
+            Edit("dockd/mounted/mounted_card.py", "outlives it.\n                os.fsync(folder)\n", "outlives it.\n"),
         ),
     ),
     Mutant(
@@ -151,7 +151,7 @@ MUTANTS = (
         MOUNT,
         (
             Edit(
-                "dockd/mount.py",
+                "dockd/mounted/mounted_card.py",
                 "as folder, _held(self._open_listed(file, folder)):\n",
                 "as folder:\n                os.close(self._open_listed(file, folder))\n",
             ),
@@ -160,7 +160,7 @@ MUTANTS = (
     Mutant(
         "reader kept for a card that went",
         VISIT,
-        (Edit("dockd/visit.py", "            self._port.keeper.leave()\n\n    def", "\n    def"),),
+        (Edit("dockd/docking/visit.py", "            self._port.keeper.leave()\n\n    def", "\n    def"),),
     ),
     # --- the catalogue (faults D1, I4) ---
     Mutant(
@@ -246,7 +246,7 @@ MUTANTS = (
         EXPLORER,
         (
             Edit(
-                "dockd/pull.py",
+                "dockd/docking/pull.py",
                 "            receipt = attempt.commit(verdict)\n",
                 "            for file in recording.files:\n                if file is not None:\n"
                 "                    lanes._card.delete(file)\n            receipt = attempt.commit(verdict)\n",

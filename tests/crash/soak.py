@@ -24,10 +24,10 @@ import structlog
 from rich.console import Console
 from rich.progress import track
 
-from device_sim.faults import Fault, Kind
-from dockd.bay import Phase
-from dockd.dock import Dock, Docked, plugged
-from dockd.visit import pause
+from device_sim.usb.faults import Fault, Kind
+from dockd.docking.bay import Phase
+from dockd.docking.dock import Dock, Docked, plugged
+from dockd.docking.visit import pause
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.usb_quay import UsbQuay, contents_of
 from vault import catalogue

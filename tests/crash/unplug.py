@@ -19,10 +19,10 @@ import structlog
 from rich.console import Console
 from rich.progress import track
 
-from device_sim.faults import Fault, Kind
-from dockd.bay import Phase
-from dockd.card import CardGone
-from dockd.usb import UsbDevice
+from device_sim.usb.faults import Fault, Kind
+from dockd.card.contract import CardGone
+from dockd.docking.bay import Phase
+from dockd.usb.bus import UsbDevice
 from tests.dockd.usb_quay import UsbQuay, contents_of, lost
 
 IN_OBJECT, IN_DATASET = (0, 1, 11, 12, 511, 512, 513, -1, -2), (0, 1, 11, 12, -1, -2)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from device_sim.medium import Disk
+from device_sim.camera.medium import Disk
 
 BYTE_FATES = ("lost", "empty", "one", "half", "all but one", "zeros", "kept")
 NAME_FATES = ("lost", "both", "neither", "kept")

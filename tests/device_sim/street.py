@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from device_sim.camera import Camera
+from device_sim.camera.camera import Camera
+from device_sim.camera.medium import Disk
+from device_sim.camera.profile import Profile
 from device_sim.clock import ManualClock
-from device_sim.medium import Disk
-from device_sim.profile import Profile
 
 START_UTC = "2026-11-23T21:50:19.123Z"
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from device_sim.camera import Camera, Mode
+from device_sim.camera.camera import Camera, Mode
+from device_sim.camera.encoder import MARKER
 from device_sim.clock import ManualClock
-from device_sim.encoder import MARKER
 from device_sim.errors import CardFull, NotACamera, ProfileError, WrongState
 from tests.device_sim.contract import Recording, check_film, frame_numbers, read_card, read_device, sound
 from tests.device_sim.street import Unsynced, new_camera, small

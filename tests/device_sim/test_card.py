@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from device_sim.camera import Camera, Mode
+from device_sim.camera.camera import Camera, Mode
+from device_sim.camera.medium import Medium
 from device_sim.clock import ManualClock
 from device_sim.errors import NotACamera
-from device_sim.medium import Medium
 from tests.device_sim.contract import check_film, check_head, frame_numbers, parse, read_card, read_device
 from tests.device_sim.power import Step, Tree, Watched, at, cuts, lay_out, take
 from tests.device_sim.street import START_UTC, Unsynced, new_camera, small

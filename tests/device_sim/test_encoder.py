@@ -3,8 +3,8 @@
 import av
 import numpy as np
 
-from device_sim.encoder import AAC_FRAME_SAMPLES, MARKER, AudioEncoder, VideoEncoder, silence, street_sound
-from device_sim.scene import Scene
+from device_sim.camera.encoder import AAC_FRAME_SAMPLES, MARKER, AudioEncoder, VideoEncoder, silence, street_sound
+from device_sim.camera.scene import Scene
 from tests.device_sim.street import small
 
 

@@ -5,9 +5,9 @@ import io
 import av
 import pytest
 
-from device_sim import fmp4
-from device_sim.encoder import AudioEncoder, VideoEncoder, silence
-from device_sim.scene import Scene
+from device_sim.camera import fmp4
+from device_sim.camera.encoder import AudioEncoder, VideoEncoder, silence
+from device_sim.camera.scene import Scene
 from tests.device_sim.contract import boxes, read_segment
 from tests.device_sim.street import small
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from device_sim.camera import Camera, Mode
+from device_sim.camera.camera import Camera, Mode
 from device_sim.errors import DockError, WrongState
-from device_sim.insertion import insert, pull
-from device_sim.volume import insert_volume
+from device_sim.scenario.insertion import insert, pull
+from device_sim.scenario.volume import insert_volume
 from tests.device_sim.contract import read_card, read_device
 from tests.device_sim.street import Unsynced, new_camera
 

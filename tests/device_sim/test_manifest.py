@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from device_sim.manifest import Entry, Stop, entry_line, head_from_journal, read_journal
+from device_sim.camera.manifest import Entry, Stop, entry_line, head_from_journal, read_journal
 from tests.device_sim.contract import check_manifest, parse
 from tests.device_sim.test_memory import HEAD
 

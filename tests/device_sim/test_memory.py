@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from device_sim.camera.manifest import Head
+from device_sim.camera.memory import KEY_NAME, SLOT_NAMES, Memory, State
 from device_sim.errors import NotACamera
-from device_sim.manifest import Head
-from device_sim.memory import KEY_NAME, SLOT_NAMES, Memory, State
 from tests.device_sim.street import Unsynced, small
 
 HEAD = Head(

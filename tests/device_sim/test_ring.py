@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device_sim.ring import EncodedFrame, Preroll, Ring
+from device_sim.camera.ring import EncodedFrame, Preroll, Ring
 
 FPS, GOP = 10, 10
 FRAME_90K = 90_000 // FPS

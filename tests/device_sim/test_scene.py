@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device_sim.scene import Scene, burn_counter, read_counter
+from device_sim.camera.scene import Scene, burn_counter, read_counter
 
 SIZES = [(160, 90), (320, 180), (426, 240), (640, 360), (1280, 720)]
 

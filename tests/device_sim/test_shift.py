@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from device_sim.camera import Mode
+from device_sim.camera.camera import Mode
 from device_sim.clock import SystemClock
 from device_sim.errors import ScriptError
-from device_sim.shift import Shift, Step
+from device_sim.scenario.shift import Shift, Step
 from tests.device_sim.contract import read_card
 from tests.device_sim.street import new_camera
 

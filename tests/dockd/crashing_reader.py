@@ -3,9 +3,9 @@
 import os
 import signal
 
-from dockd.card import CardFile
-from dockd.mount import MountedCard, MountedReader
-from dockd.reader import child
+from dockd.card.contract import CardFile
+from dockd.mounted.mounted_card import MountedCard, MountedReader
+from dockd.reader import worker
 from vault.clock import SystemClock
 
 
@@ -17,4 +17,4 @@ class DeadlyCard(MountedCard):
 
 
 clock = SystemClock()
-child.main(lambda root: DeadlyCard(root, clock))
+worker.main(lambda root: DeadlyCard(root, clock))

@@ -11,9 +11,9 @@ import sys
 import threading
 from pathlib import Path
 
-from dockd.card import CardFile
-from dockd.mount import MountedCard, MountedReader
-from dockd.reader import child
+from dockd.card.contract import CardFile
+from dockd.mounted.mounted_card import MountedCard, MountedReader
+from dockd.reader import worker
 from vault.clock import SystemClock
 
 LOOK_S = 0.01
@@ -31,4 +31,4 @@ class HeldCard(MountedCard):
 
 
 clock = SystemClock()
-child.main(lambda root: HeldCard(root, clock))
+worker.main(lambda root: HeldCard(root, clock))

@@ -7,9 +7,9 @@ import json
 from contextlib import closing
 from dataclasses import asdict
 
-from dockd.card import CardError
-from dockd.mtp import MtpCard
-from dockd.usb import watcher_of
+from dockd.card.contract import CardError
+from dockd.usb.bus import watcher_of
+from dockd.usb.mtp_card import MtpCard
 from vault.clock import SystemClock
 
 

@@ -9,10 +9,10 @@ import socket
 import sys
 import time
 
-from dockd.boxes import Fragment
-from dockd.card import CardFile
+from dockd.card.contract import CardFile
+from dockd.card.mp4_boxes import Fragment
+from dockd.card.timeline import SegmentFacts
 from dockd.reader.wire import BYTES, END, FACTS, FAILED, GIVEN, STREAM_BYTES, WANTED, Line, exactly, file_words
-from dockd.timeline import SegmentFacts
 
 FILE = file_words(CardFile(("DCIM", "A.MP4"), 8192, 0))
 LISTINGS = {

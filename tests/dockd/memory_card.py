@@ -12,15 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dockd.card import (
-    CardDeleteFailed,
-    CardFile,
-    CardFileChanged,
-    CardGone,
-    CardReadFailed,
-    CardReadOnly,
-    CardTrouble,
-)
+from dockd.card.contract import CardDeleteFailed, CardFile, CardFileChanged, CardGone, CardReadFailed, CardReadOnly, CardTrouble
 
 Path_ = tuple[str, ...]
 
@@ -84,7 +76,7 @@ class Medium:
 
 
 class MemoryCard:
-    """`dockd.card.Card`."""
+    """`dockd.card.contract.Card`."""
 
     def __init__(self, medium: Medium) -> None:
         self._medium = medium
@@ -155,7 +147,7 @@ class MemoryCard:
 
 
 class MemoryReader:
-    """`dockd.card.FileReader`."""
+    """`dockd.card.contract.FileReader`."""
 
     def __init__(self, medium: Medium, file: CardFile, offset: int) -> None:
         self._medium = medium

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from dockd.status import ask_status
+from dockd.display.status import ask_status
 from tests.dockd.card_maker import CardMaker
 from tests.vault.world import HandClock, founded
 from vault import cameras, catalogue

@@ -4,12 +4,12 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from dockd.bay import Bay, Board
-from dockd.halt import Halt
-from dockd.outcome import PullReport
-from dockd.pull import Port, Pull, Workplace
-from dockd.quarantine import Quarantine
-from dockd.roster import Roster
+from dockd.docking.bay import Bay, Board
+from dockd.docking.halt import Halt
+from dockd.docking.outcome import PullReport
+from dockd.docking.pull import Port, Pull, Workplace
+from dockd.docking.quarantine import Quarantine
+from dockd.docking.roster import Roster
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.memory_card import Medium
 from tests.vault.world import HandClock, founded, plaintexts

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dockd.bay import LEFTOVERS_MAX, Bay, Board, Lamp, Phase, Pulse, Vigil
+from dockd.docking.bay import LEFTOVERS_MAX, Bay, Board, Lamp, Phase, Pulse, Vigil
 from tests.vault.world import HandClock
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.boxes import BrokenBoxError, Fragment, SampleDefaults, Track, boxes, milliseconds, read_moof, read_moov
+from dockd.card.mp4_boxes import BrokenBoxError, Fragment, SampleDefaults, Track, boxes, milliseconds, read_moof, read_moov
 from tests.dockd.card_maker import AAC_TICKS, DELTA_FLAGS, FRAME_TICKS, KEYFRAME_FLAGS, Gop, box, fragment, full_box, init
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dockd.card import CardStuck
+from dockd.card.contract import CardStuck
 from dockd.reader.bus import DEVICES_MAX, ReaderBus
 from dockd.reader.processes import Readers
 from dockd.reader.wire import TOLD_MAX, Deadline

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card import CardFileChanged, edges, edges_of, read_whole, shown
-from dockd.mount import MountedCard
+from dockd.card.contract import CardFileChanged, edges, edges_of, read_whole, shown
+from dockd.mounted.mounted_card import MountedCard
 from tests.dockd.hand_clock import HandClock
 from vault.recording import EDGE_BYTES
 

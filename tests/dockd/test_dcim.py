@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card import CardFile, CardGone, CardReading, CardStuck, edges_of
-from dockd.dcim import QUIET_S, read_recordings
-from dockd.mount import MountedCard, MountedReader
+from dockd.card.contract import CardFile, CardGone, CardReading, CardStuck, edges_of
+from dockd.card.dcim import QUIET_S, read_recordings
+from dockd.mounted.mounted_card import MountedCard, MountedReader
 from tests.dockd.hand_clock import HandClock
 from tests.dockd.memory_card import Medium, Path_
 from tests.dockd.real_mounts import tmpfs, unmount

@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from dockd.bay import Phase
-from dockd.dock import Dock, Docked, mounted
-from dockd.mount import MountedCard
-from dockd.visit import pause
-from dockd.volumes import Volume
+from dockd.docking.bay import Phase
+from dockd.docking.dock import Dock, Docked, mounted
+from dockd.docking.visit import pause
+from dockd.mounted.mounted_card import MountedCard
+from dockd.mounted.volumes import Volume
 from tests.dockd.card_maker import BOOT
 from tests.dockd.memory_card import Medium, MemoryCard
 from tests.dockd.quay import Quay, card_with

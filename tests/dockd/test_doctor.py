@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dockd import doctor
-from dockd.usb import libusb_version
+from dockd.service import doctor
+from dockd.usb.bus import libusb_version
 
 
 def test_the_libusb_that_is_found_says_its_version() -> None:

@@ -9,13 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.document import (
-    DEVICE_MAX_BYTES,
-    RECORDING_MAX_BYTES,
-    ManifestRefused,
-    device_document,
-    recording_document,
-)
+from dockd.card.document import DEVICE_MAX_BYTES, RECORDING_MAX_BYTES, ManifestRefused, device_document, recording_document
 from tests.dockd.card_maker import CardMaker
 
 CAMERA = CardMaker(Path("nowhere"))

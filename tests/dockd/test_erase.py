@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from dockd.bay import Phase
-from dockd.card import CardGone, CardTrouble
-from dockd.outcome import PullReport
+from dockd.card.contract import CardGone, CardTrouble
+from dockd.docking.bay import Phase
+from dockd.docking.outcome import PullReport
 from tests.dockd.memory_card import Medium, path_of
 from tests.dockd.quay import Quay, card_with, segments_of
 from vault.errors import Reaction

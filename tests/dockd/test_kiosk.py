@@ -14,11 +14,11 @@ from playwright.sync_api import sync_playwright
 from rich.console import Console
 from starlette.testclient import TestClient
 
-from dockd.bay import Bay, BayState, Board, Phase
-from dockd.kiosk.server import build_kiosk
-from dockd.kiosk.tiles import WORDS, tile, tiles
-from dockd.screen import watch_status, watch_table
-from dockd.status import StatusRefused, StatusServer, status_document
+from dockd.display.kiosk.server import build_kiosk
+from dockd.display.kiosk.tiles import WORDS, tile, tiles
+from dockd.display.screen import watch_status, watch_table
+from dockd.display.status import StatusRefused, StatusServer, status_document
+from dockd.docking.bay import Bay, BayState, Board, Phase
 from tests.dockd.hand_clock import HandClock
 from tests.web.backoffice import free_port, run_app
 from tests.web.browser import CHROMIUM

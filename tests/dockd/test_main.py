@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from device_sim.clock import ManualClock
-from device_sim.hub import Hub
-from device_sim.usb import UsbCamera
+from device_sim.usb.hub import Hub
+from device_sim.usb.usb import UsbCamera
 from tests.dockd.pier import Pier, Service
 
 

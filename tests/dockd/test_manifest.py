@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card import CardGone, CardReading, CardStuck, CardTrouble, Refused
-from dockd.manifest import LeftOut, ManifestRefused, chain_findings, read_device, read_recordings
-from dockd.mount import MountedCard
+from dockd.card.contract import CardGone, CardReading, CardStuck, CardTrouble, Refused
+from dockd.card.manifest import LeftOut, ManifestRefused, chain_findings, read_device, read_recordings
+from dockd.mounted.mounted_card import MountedCard
 from tests.dockd.card_maker import CardMaker, MadeRecording
 from tests.dockd.hand_clock import HandClock
 from tests.dockd.memory_card import Medium, Path_

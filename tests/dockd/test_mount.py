@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card import (
+from dockd.card.contract import (
     CardDeleteFailed,
     CardFile,
     CardFileChanged,
@@ -30,7 +30,7 @@ from dockd.card import (
     edges,
     read_whole,
 )
-from dockd.mount import MountedCard, MountedReader
+from dockd.mounted.mounted_card import MountedCard, MountedReader
 from tests.dockd.hand_clock import HandClock
 from tests.dockd.real_mounts import bound, ext4, mount, tmpfs, unmount
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from device_sim.clock import SystemClock as CameraClock
-from device_sim.usb import UsbCamera
-from dockd.card import Card, CardFile, CardFileChanged, CardGone
+from device_sim.usb.usb import UsbCamera
+from dockd.card.contract import Card, CardFile, CardFileChanged, CardGone
 from tests.dockd.usb_quay import UsbQuay
 
 PARTIAL, PARTIAL_64, GET_OBJECT = 0x101B, 0x95C1, 0x1009

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dockd.notify import ServiceManager
+from dockd.service.notify import ServiceManager
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd import ptp
-from dockd.ptp import Container, DateTime, DeviceInfo, Header, Kind, Malformed, ObjectInfo, StorageInfo
+from dockd.usb import ptp
+from dockd.usb.ptp import Container, DateTime, DeviceInfo, Header, Kind, Malformed, ObjectInfo, StorageInfo
 from tests.dockd import golden_ptp as golden
 from tests.dockd.canon import TRANSFERS, needs_recording
 from tests.dockd.golden_ptp import Golden

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from dockd.bay import Phase
-from dockd.card import CardGone, CardTrouble
-from dockd.halt import Stopping
-from dockd.pull import SAID_MAX
+from dockd.card.contract import CardGone, CardTrouble
+from dockd.docking.bay import Phase
+from dockd.docking.halt import Stopping
+from dockd.docking.pull import SAID_MAX
 from tests.dockd.card_maker import BOOT, CardMaker
 from tests.dockd.memory_card import Medium, path_of
 from tests.dockd.quay import GRACE_S, Quay, card_with, segments_of

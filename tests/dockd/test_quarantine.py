@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dockd.quarantine import DEATHS_MAX, TURN_S, Quarantine
+from dockd.docking.quarantine import DEATHS_MAX, TURN_S, Quarantine
 from tests.dockd.hand_clock import HandClock
 from tests.dockd.pier import Pier, Service
 

@@ -16,17 +16,17 @@ from typing import Any
 
 import pytest
 
-from dockd.approach import Approach
-from dockd.card import CardFile, CardFileChanged, CardGone, CardReadFailed, CardRefused, CardStuck, edges, read_whole
+from dockd.card.contract import CardFile, CardFileChanged, CardGone, CardReadFailed, CardRefused, CardStuck, edges, read_whole
+from dockd.card.timeline import SegmentTimeline
 from dockd.config import DockSettings
-from dockd.mount import MountedCard
-from dockd.reader.card import CameraReader, ReaderCard
-from dockd.reader.child import granted
+from dockd.docking.approach import Approach
+from dockd.mounted.mounted_card import MountedCard
+from dockd.mounted.volumes import Volume
 from dockd.reader.landlock import Rights, restrict
 from dockd.reader.processes import Readers
+from dockd.reader.remote_card import CameraReader, ReaderCard
 from dockd.reader.wire import MARKS_MAX, MESSAGE_MAX, TOLD_MAX, Broken, Line, failure_of, failure_words, file_of, file_words
-from dockd.timeline import SegmentTimeline
-from dockd.volumes import Volume
+from dockd.reader.worker import granted
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.pier import ENOUGH_S, Pier, Service
 from vault.clock import SystemClock
@@ -34,7 +34,7 @@ from vault.clock import SystemClock
 HERE = Path(__file__).parent
 CONFINED = """
 import os, sys
-from dockd.reader.child import confine
+from dockd.reader.worker import confine
 confine({"place": "usb", "bus": "libusb", "key": [1, [2, 3], 47]})
 for path in sys.argv[1:]:
     try:

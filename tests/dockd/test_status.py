@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dockd.bay import Bay, Board, Phase
-from dockd.status import StatusRefused, StatusServer, ask_status
+from dockd.display.status import StatusRefused, StatusServer, ask_status
+from dockd.docking.bay import Bay, Board, Phase
 from tests.vault.world import HandClock
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.timeline import SegmentFacts, SegmentTimeline, judge
+from dockd.card.timeline import SegmentFacts, SegmentTimeline, judge
 from tests.dockd.card_maker import (
     FRAME_TICKS,
     VIDEO_TIMESCALE,

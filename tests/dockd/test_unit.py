@@ -9,8 +9,8 @@ import pytest
 
 from dockd.daemon import STOP_S
 from dockd.reader.bus import SILENCE_S
-from dockd.reader.card import ANSWER_S
-from dockd.reader.child import BEAT_S
+from dockd.reader.remote_card import ANSWER_S
+from dockd.reader.worker import BEAT_S
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 SERVICES = sorted(SYSTEMD.glob("*.service"))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import usb.core
 
-from dockd.card import CardGone
-from dockd.usb import UsbAbsent, UsbWatcher, bus_of, watcher_of
+from dockd.card.contract import CardGone
+from dockd.usb.bus import UsbAbsent, UsbWatcher, bus_of, watcher_of
 from tests.dockd.usb_quay import UsbQuay
 from vault.clock import SystemClock
 
@@ -94,8 +94,8 @@ def test_a_device_that_the_kernel_knows_is_not_opened_for_its_serial(
     told = tmp_path / "sys" / "1-2"
     told.mkdir(parents=True)
     (told / "serial").write_bytes(b"CAM \xff\n")
-    monkeypatch.setattr("dockd.usb.KERNEL_DEVICES", told.parent)
-    monkeypatch.setattr("dockd.usb._libusb", lambda: usb.core.find(find_all=True, backend=dock.backend))
+    monkeypatch.setattr("dockd.usb.bus.KERNEL_DEVICES", told.parent)
+    monkeypatch.setattr("dockd.usb.bus._libusb", lambda: usb.core.find(find_all=True, backend=dock.backend))
     cameras = [dock.plug(tmp_path / "card", "CAM1", port=2), dock.plug(tmp_path / "card", "CAM2", port=3)]
     watcher = watcher_of("libusb", SystemClock())
     watcher.look()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from device_sim.faults import Fault, Kind
-from dockd.bay import Phase
+from device_sim.usb.faults import Fault, Kind
+from dockd.docking.bay import Phase
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.usb_quay import DATE_TIME, Docked, UsbQuay, contents_of, lost
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 import usb.core
 
-from device_sim.faults import Fault, Kind
-from dockd.bay import Bay, Phase
-from dockd.card import CardGone
-from dockd.halt import Stopping
-from dockd.outcome import PullReport
-from dockd.pipes import CardBusy, CardForbidden, DeviceRefused
-from dockd.pull import Port, Pull
+from device_sim.usb.faults import Fault, Kind
+from dockd.card.contract import CardGone
+from dockd.docking.bay import Bay, Phase
+from dockd.docking.halt import Stopping
+from dockd.docking.outcome import PullReport
+from dockd.docking.pull import Port, Pull
+from dockd.usb.pipes import CardBusy, CardForbidden, DeviceRefused
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.usb_quay import UsbQuay, contents_of, lost
 from vault.errors import Failure

@@ -20,9 +20,9 @@ from usbip.function import Interface
 from usbip.transport import USBIP, Loopback, Transport
 
 from device_sim.clock import ManualClock
-from device_sim.hub import Hub
-from device_sim.usb import UsbCamera
-from dockd.usbip import UsbipBackend
+from device_sim.usb.hub import Hub
+from device_sim.usb.usb import UsbCamera
+from dockd.usb.usbip import UsbipBackend
 from tests.dockd.scripted_usbip import (
     CONFIGURATION,
     DEVICE,

@@ -8,13 +8,13 @@ from pathlib import Path
 import structlog
 from structlog.testing import capture_logs
 
-from dockd.bay import Phase, Vigil
-from dockd.card import SENTENCE_MAX, CardGone, CardTrouble
-from dockd.pull import SAID_MAX, Port
-from dockd.quarantine import Quarantine
-from dockd.reader.card import CameraReader
+from dockd.card.contract import SENTENCE_MAX, CardGone, CardTrouble
+from dockd.docking.bay import Phase, Vigil
+from dockd.docking.pull import SAID_MAX, Port
+from dockd.docking.quarantine import Quarantine
+from dockd.docking.visit import FIRST_WAIT_S, LONGEST_WAIT_S, OUT_OF_TURN, PATIENCE, Visit
 from dockd.reader.processes import ReaderDied, Readers
-from dockd.visit import FIRST_WAIT_S, LONGEST_WAIT_S, OUT_OF_TURN, PATIENCE, Visit
+from dockd.reader.remote_card import CameraReader
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.memory_card import Medium, path_of
 from tests.dockd.quay import Quay, card_with

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from dockd.approach import Approach
-from dockd.card import CardRefused
+from dockd.card.contract import CardRefused
 from dockd.config import DockSettings
+from dockd.docking.approach import Approach
+from dockd.mounted.volumes import MountWatcher, Volume
 from dockd.reader.processes import Readers
-from dockd.volumes import MountWatcher, Volume
 from tests.dockd.real_mounts import ext4, mount, tmpfs, unmount
 from vault.clock import SystemClock
 

@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from dockd.card import Card, CardFile
+from dockd.card.contract import Card, CardFile
 from tests.dockd.usb_quay import UsbQuay
 
 GIB = 1 << 30

@@ -12,16 +12,16 @@ from typing import Self
 import usb.core
 
 from device_sim.clock import ManualClock
-from device_sim.faults import Fault
-from device_sim.hub import Hub
-from device_sim.usb import UsbCamera
-from dockd.bay import Bay, Phase
-from dockd.card import Card, CardFile, CardTrouble, FileReader, shown
-from dockd.outcome import PullReport
-from dockd.pipes import Patience
-from dockd.pull import Port, Pull
-from dockd.usb import UsbDevice, UsbWatcher
-from dockd.usbip import UsbipBackend
+from device_sim.usb.faults import Fault
+from device_sim.usb.hub import Hub
+from device_sim.usb.usb import UsbCamera
+from dockd.card.contract import Card, CardFile, CardTrouble, FileReader, shown
+from dockd.docking.bay import Bay, Phase
+from dockd.docking.outcome import PullReport
+from dockd.docking.pull import Port, Pull
+from dockd.usb.bus import UsbDevice, UsbWatcher
+from dockd.usb.pipes import Patience
+from dockd.usb.usbip import UsbipBackend
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.quay import Quay, card_with
 from vault.clock import Clock, SystemClock

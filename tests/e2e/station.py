@@ -14,11 +14,11 @@ from pathlib import Path
 import av
 import numpy as np
 
-from device_sim.camera import Camera, Mode
-from device_sim.hub import Hub
-from device_sim.insertion import insert, pull
-from device_sim.scene import read_counter
-from device_sim.usb import UsbCamera
+from device_sim.camera.camera import Camera, Mode
+from device_sim.camera.scene import read_counter
+from device_sim.scenario.insertion import insert, pull
+from device_sim.usb.hub import Hub
+from device_sim.usb.usb import UsbCamera
 from tests.vault.world import HandClock, founded, plaintexts
 from vault import cameras, catalogue
 from vault.catalogue import RecordingRow

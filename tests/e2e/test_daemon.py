@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from device_sim.camera import Camera
+from device_sim.camera.camera import Camera
+from device_sim.camera.profile import Profile
 from device_sim.clock import ManualClock
-from device_sim.profile import Profile
-from device_sim.shift import Shift
+from device_sim.scenario.shift import Shift
 from tests.e2e.conftest import NewStation
 from tests.e2e.station import PROGRAMS, Station
 from vault.audit import read_leaves

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from device_sim.camera import Camera
+from device_sim.camera.camera import Camera
+from device_sim.camera.profile import Profile
 from device_sim.clock import ManualClock
-from device_sim.profile import Profile
-from device_sim.shift import Shift
+from device_sim.scenario.shift import Shift
 from tests.e2e.conftest import NewStation
 from tests.e2e.station import PROGRAMS, Station
 

@@ -20,8 +20,9 @@ import structlog.testing
 import usb.core
 from usbip.core import IN, Setup
 
-from dockd.card import Card, CardError, CardFile
-from dockd.ptp import (
+from dockd.card.contract import Card, CardError, CardFile
+from dockd.usb.bus import UsbWatcher
+from dockd.usb.ptp import (
     HEADER_BYTES,
     ROOT,
     WHOLE_LENGTH_UNKNOWN,
@@ -36,8 +37,7 @@ from dockd.ptp import (
     encode_array,
     encode_text,
 )
-from dockd.usb import UsbWatcher
-from dockd.usbip import UsbipBackend
+from dockd.usb.usbip import UsbipBackend
 from tests.dockd.hand_clock import HandClock
 from tests.fuzz.parser import Differs
 
@@ -206,7 +206,7 @@ class Camera:
 
 
 class Wire:
-    """In the place of `dockd.usbip.Link`: the camera's end of the cable, with the sabotages."""
+    """In the place of `dockd.usb.usbip.Link`: the camera's end of the cable, with the sabotages."""
 
     def __init__(self, orders: list[Sabotage]) -> None:
         self.busid = "1-3"

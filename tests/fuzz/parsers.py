@@ -6,11 +6,11 @@ from pathlib import Path
 
 import usb.core
 
-from dockd import ptp
-from dockd.boxes import BrokenBoxError, SampleDefaults, read_moof, read_moov
-from dockd.descriptors import parse_configuration
-from dockd.document import ManifestRefused, device_document, recording_document
-from dockd.timeline import SegmentFacts, SegmentTimeline, judge
+from dockd.card.document import ManifestRefused, device_document, recording_document
+from dockd.card.mp4_boxes import BrokenBoxError, SampleDefaults, read_moof, read_moov
+from dockd.card.timeline import SegmentFacts, SegmentTimeline, judge
+from dockd.usb import ptp
+from dockd.usb.descriptors import parse_configuration
 from tests.dockd import golden_ptp as golden
 from tests.dockd.card_maker import CardMaker, Gop, box, fragment, full_box, init
 from tests.fuzz.conversation import CONFIGURATION, WITH_KEYBOARD, converse

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self, cast
 
-from dockd.usbip import UsbipBackend
+from dockd.usb.usbip import UsbipBackend
 from tests.fuzz.parser import Differs
 
 LIST = struct.pack(">HHII", 0x0111, 5, 0, 2)

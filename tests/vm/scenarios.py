@@ -7,8 +7,8 @@ from pathlib import Path
 from shlex import quote
 
 from device_sim.clock import SystemClock
-from device_sim.hub import Hub
-from device_sim.usb import UsbCamera
+from device_sim.usb.hub import Hub
+from device_sim.usb.usb import UsbCamera
 from tests.vm.deaths import a_port_that_kills_its_readers_is_closed
 from tests.vm.journal import the_journal_is_clean
 from tests.vm.machine import Machine
@@ -46,7 +46,7 @@ HELD_S = 60.0
 CONFINED = """
 import os, sys
 from pathlib import Path
-from dockd.reader.child import confine
+from dockd.reader.worker import confine
 from dockd.usb import find_libraries, watcher_of
 from vault.clock import SystemClock
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from device_sim.camera import Camera
+from device_sim.camera.camera import Camera
+from device_sim.camera.profile import Profile
 from device_sim.clock import ManualClock, SystemClock
-from device_sim.profile import Profile
-from device_sim.shift import Shift
+from device_sim.scenario.shift import Shift
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "device-sim"
 BUS_ID = re.compile(r"\b\d+-\d+\b")

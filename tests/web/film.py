@@ -6,9 +6,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_sim.camera import Camera
+from device_sim.camera.camera import Camera
+from device_sim.camera.profile import Profile
 from device_sim.clock import ManualClock
-from device_sim.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from dockd.bay import BayState, Board, Phase
-from dockd.status import StatusServer
+from dockd.display.status import StatusServer
+from dockd.docking.bay import BayState, Board, Phase
 from tests.dockd.hand_clock import HandClock as DockClock
 from tests.dockd.test_kiosk import page_on
 from tests.vault.world import CHEAP, HandClock, settings_in

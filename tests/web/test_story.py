@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-from device_sim.scene import read_counter
+from device_sim.camera.scene import read_counter
 from tests.web.backoffice import backoffice, free_port, served
 from tests.web.browser import People, people, until
 from tests.web.film import film
