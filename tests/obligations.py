@@ -1,7 +1,9 @@
-"""Which of the protocol's obligations are proven, by which tests: a table made from the tests' own docstrings.
+"""Which of the protocol's obligations are proven, by which tests: a table made from the tests' own
+docstrings.
 
-A test that proves an obligation says so (`Proves P15.`, `Proves P21, P22.`); one that is about it names it. `--strict` fails
-where one of type SYS or REC from P17 on is neither cited nor on the list of what waits for a screen.
+A test that proves an obligation says so (`Proves P15.`, `Proves P21, P22.`); one that is about it
+names it. `--strict` fails where one of type SYS or REC from P17 on is neither cited nor on the list
+of what waits for a screen.
 
     python -m tests.obligations [--strict]
 """
@@ -106,11 +108,17 @@ def citations(folder: Path) -> Iterator[Citation]:
         tree = ast.parse(path.read_text())
         name = path.relative_to(folder).with_suffix("").as_posix()
         for node in ast.walk(tree):
-            is_test = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_")
+            is_test = isinstance(
+                node, (ast.FunctionDef, ast.AsyncFunctionDef)
+            ) and node.name.startswith("test_")
             if not is_test and not isinstance(node, (ast.Module, ast.ClassDef)):
                 continue
             text = ast.get_docstring(node) or ""
-            label = f"{name}::{node.name}" if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) else name
+            label = (
+                f"{name}::{node.name}"
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+                else name
+            )
             for number in sorted(numbers_in(text)):
                 yield Citation(label, number, is_test and "Proves" in text)
 
@@ -124,7 +132,9 @@ def numbers_in(text: str) -> set[int]:
 
 
 def unproven(found: Mapping[int, list[Citation]]) -> list[int]:
-    """Obligations of type SYS or REC from P17 on that no test proves and that do not wait for a screen."""
+    """Obligations of type SYS or REC from P17 on that no test proves and that do not wait for a
+    screen.
+    """
     return [
         number
         for number, (kind, _) in OBLIGATIONS.items()
@@ -140,7 +150,10 @@ def collected(folder: Path = TESTS) -> dict[int, list[Citation]]:
     found: dict[int, list[Citation]] = {}
     for citation in citations(folder):
         found.setdefault(citation.obligation, []).append(citation)
-    return {number: sorted(them, key=lambda one: (not one.proves, one.test)) for number, them in sorted(found.items())}
+    return {
+        number: sorted(them, key=lambda one: (not one.proves, one.test))
+        for number, them in sorted(found.items())
+    }
 
 
 def main() -> None:
@@ -155,7 +168,13 @@ def main() -> None:
         rest = len(proving) - 2
         said = "\n".join(proving[:2]) + (f"\nand {rest} more" if rest > 0 else "")
         if not proving:
-            fallback = "a rule for people" if kind in ("HUM", "INFO") else f"named by {them[0].test}" if them else "-"
+            fallback = (
+                "a rule for people"
+                if kind in ("HUM", "INFO")
+                else f"named by {them[0].test}"
+                if them
+                else "-"
+            )
             said = WAITS_FOR_A_SCREEN.get(number, fallback)
         table.add_row(f"P{number}", kind, title, said)
     Console(width=130).print(table)

@@ -1,9 +1,10 @@
 """A body camera: off, standby, recording, docked; its buttons, its battery, its card.
 
-Time comes from an injected clock. Whenever time has passed, the frames of that time are made: a frame exists from the moment
-it ends. Frame numbers count from power-on and follow from the time alone, so a camera that stood by for five minutes need not
-film all of them: frames that would have left the ring again before anyone pressed the button are never drawn, and the ring is
-emptied where the others begin. What the ring then holds is what it would have held anyway.
+Time comes from an injected clock. Whenever time has passed, the frames of that time are made: a
+frame exists from the moment it ends. Frame numbers count from power-on and follow from the time
+alone, so a camera that stood by for five minutes need not film all of them: frames that would have
+left the ring again before anyone pressed the button are never drawn, and the ring is emptied where
+the others begin. What the ring then holds is what it would have held anyway.
 
 Thread: one. A Camera belongs to whoever made it.
 """
@@ -32,7 +33,9 @@ from device_sim.errors import CardFull, NotACamera, ProfileError, WrongState
 
 PREROLL_90K = PREROLL_MS * TIMESCALE_HZ // 1000
 RESERVE_BYTES = 256 * 1024
-"""Kept free for manifest, signature and journal, so that a full card can still be closed in order."""
+"""Kept free for manifest, signature and journal, so that a full card can still be
+closed in order.
+"""
 
 STANDBY_PERCENT_PER_H, RECORDING_PERCENT_PER_H = 6.0, 9.0
 CHARGING_PERCENT_PER_H = 40.0
@@ -49,7 +52,9 @@ class Mode(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A recording that was closed: its name, why it stopped, and how long it is, pre-roll included."""
+    """A recording that was closed: its name, why it stopped, and how long it
+    is, pre-roll included.
+    """
 
     recording: str
     reason: StopReason
@@ -59,7 +64,9 @@ class Finished:
 
 @dataclass(slots=True)
 class _Shift:
-    """What lives from power-on to power-off, in memory only: encoder, ring, and the count of frames."""
+    """What lives from power-on to power-off, in memory only: encoder, ring, and the count of
+    frames.
+    """
 
     power_on_mono_ms: int
     scene: Scene
@@ -90,10 +97,17 @@ class Camera:
         self._recorder: Recorder | None = None
 
     @classmethod
-    def create(cls, folder: Path | str, profile: Profile, clock: Clock | None = None, medium: Medium | None = None) -> Camera:
+    def create(
+        cls,
+        folder: Path | str,
+        profile: Profile,
+        clock: Clock | None = None,
+        medium: Medium | None = None,
+    ) -> Camera:
         """Build a camera, key pair and empty card included, in a new or empty folder. It is off.
 
-        Without a clock it gets one that shows the machine's time now and stands still until the camera is used.
+        Without a clock it gets one that shows the machine's time now and stands still until the
+        camera is used.
         """
         folder, medium = Path(folder), medium or Disk()
         clock = clock or ManualClock(SystemClock().utc_ms())
@@ -118,11 +132,14 @@ class Camera:
         return camera
 
     @classmethod
-    def open(cls, folder: Path | str, clock: Clock | None = None, medium: Medium | None = None) -> Camera:
-        """A camera that was made before; off, or docked if that is how it was left. Raises NotACamera.
+    def open(
+        cls, folder: Path | str, clock: Clock | None = None, medium: Medium | None = None
+    ) -> Camera:
+        """A camera that was made before; off, or docked if that is how it was left. Raises
+        NotACamera.
 
-        Without a clock its time goes on where it was last written down. With one, the monotonic clock still never falls back
-        behind what it showed before.
+        Without a clock its time goes on where it was last written down. With one, the monotonic
+        clock still never falls back behind what it showed before.
         """
         folder, medium = Path(folder), medium or Disk()
         state = Memory(folder / "internal", medium).load()
@@ -131,7 +148,9 @@ class Camera:
             # The power failed between the note that the card would go and its going.
             state = replace(state, card_at=None)
         if state.card_at is None and not (folder / "card").is_dir():
-            raise NotACamera(f"The card of {folder} is missing.", "Put its folder back in place, named `card`.")
+            raise NotACamera(
+                f"The card of {folder} is missing.", "Put its folder back in place, named `card`."
+            )
         return cls(folder, state, clock, medium)
 
     # What it shows.
@@ -196,7 +215,9 @@ class Camera:
         self._save(self._state)
 
     def delete(self, path: Path) -> None:
-        """The dock deletes a file, or an empty folder, of the card. Durable on return. Raises OSError."""
+        """The dock deletes a file, or an empty folder, of the card. Durable on return. Raises
+        OSError.
+        """
         self._expect("be erased", Mode.DOCKED)
         if path.is_dir():
             self._medium.rmdir(path)
@@ -233,7 +254,9 @@ class Camera:
         self.run(seconds)
 
     def switch_on(self) -> str:
-        """Standby to recording: the pre-roll goes onto the card at once. Gives the recording's name. Raises CardFull."""
+        """Standby to recording: the pre-roll goes onto the card at once. Gives the recording's
+        name. Raises CardFull.
+        """
         self._expect("start to record", Mode.STANDBY)
         shift = self._running()
         self.catch_up()
@@ -243,11 +266,16 @@ class Camera:
         start_90k = preroll.frames[0].start_90k if preroll.frames else shift.next_number * frame_90k
         room_bytes = self.profile.storage_bytes - self._card.used_bytes() - RESERVE_BYTES
         if room_bytes < sum(len(frame.data) for frame in preroll.frames) * 11 // 10 + RESERVE_BYTES:
-            raise CardFull("The card is full.", "Dock the camera, so that its recordings are taken over and erased.")
+            raise CardFull(
+                "The card is full.",
+                "Dock the camera, so that its recordings are taken over and erased.",
+            )
         started_mono_ms = shift.power_on_mono_ms + start_90k // 90
         profile, counter = self.profile, self._state.counter + 1
         overlaps = shift.last_recording if shift.last_end_90k > start_90k else None
-        video = fmp4.VideoTrack(profile.width, profile.height, TIMESCALE_HZ, shift.encoder.parameter_sets)
+        video = fmp4.VideoTrack(
+            profile.width, profile.height, TIMESCALE_HZ, shift.encoder.parameter_sets
+        )
         head = Head(
             recording=f"{profile.serial}-{counter:06d}",
             counter=counter,
@@ -271,21 +299,27 @@ class Camera:
         )
         self._save(self._state.opened(head))
         self._card.begin(head)
-        self._recorder = Recorder(self._card, head, video, self._soundtrack(head), start_90k, room_bytes)
+        self._recorder = Recorder(
+            self._card, head, video, self._soundtrack(head), start_90k, room_bytes
+        )
         self._mode = Mode.RECORDING
         for frame in preroll.frames:
             self._recorder.feed(frame)
         return head.recording
 
     def switch_off(self) -> Finished:
-        """Recording to standby. The ring goes on, so a switch-on right afterwards has its pre-roll too."""
+        """Recording to standby. The ring goes on, so a switch-on right afterwards has its pre-roll
+        too.
+        """
         self._expect("stop recording", Mode.RECORDING)
         return self._close("button")
 
     def dock(self) -> Finished | None:
-        """Into the dock, from any state: closes what it records, forgets its ring, writes `device.json`.
+        """Into the dock, from any state: closes what it records, forgets its ring, writes
+        `device.json`.
 
-        Gives what it was recording, if anything. From then on nothing on the card changes until `undock`.
+        Gives what it was recording, if anything. From then on nothing on the card changes until
+        `undock`.
         """
         self._expect("be docked", Mode.OFF, Mode.STANDBY, Mode.RECORDING)
         finished = self._close("docked") if self._mode is Mode.RECORDING else None
@@ -308,7 +342,9 @@ class Camera:
         self._rest(Mode.OFF)
 
     def battery_cut(self) -> None:
-        """The power fails, now. Nothing is written any more, and what was only in memory is gone."""
+        """The power fails, now. Nothing is written any more, and what was only in
+        memory is gone.
+        """
         self._shift = None
         self._recorder = None
         self._mode = Mode.DOCKED if self._mode is Mode.DOCKED else Mode.OFF
@@ -322,7 +358,9 @@ class Camera:
         return finished
 
     def run(self, seconds: float, passing: Callable[[Camera], None] | None = None) -> None:
-        """Let time pass in the state it is in; battery and card may change that. `passing` is called as it goes by."""
+        """Let time pass in the state it is in; battery and card may change that. `passing` is
+        called as it goes by.
+        """
         target_ms = self.mono_ms + round(seconds * 1000)
         while (before_ms := self.mono_ms) < target_ms:
             percent_per_h = self._percent_per_h()
@@ -341,7 +379,9 @@ class Camera:
                 passing(self)
 
     def catch_up(self) -> None:
-        """Make the frames that ended since the last call. In real time, call it several times a second."""
+        """Make the frames that ended since the last call. In real time, call it several times a
+        second.
+        """
         shift = self._shift
         if shift is None:
             return
@@ -358,7 +398,9 @@ class Camera:
     # Inside.
 
     def _skip_to(self, shift: _Shift, oldest_90k: int) -> None:
-        """Leave out the groups that would have left the ring again by now; one more is made than the ring will keep."""
+        """Leave out the groups that would have left the ring again by now; one more is made than
+        the ring will keep.
+        """
         gop = self.profile.gop_frames
         first = (oldest_90k // self.profile.frame_90k // gop - 1) * gop
         if first > shift.next_number:
@@ -368,11 +410,17 @@ class Camera:
     def _film(self, shift: _Shift, utc_offset_ms: int) -> None:
         number = shift.next_number
         start_90k = number * self.profile.frame_90k
-        # A recording that found the ring empty starts with this frame, whatever its place in the group.
-        is_first = self._recorder is not None and self._recorder.end_90k == start_90k == self._recorder.start_90k
+        # A recording that found the ring empty starts with this frame, whatever its place in the
+        # group.
+        is_first = (
+            self._recorder is not None
+            and self._recorder.end_90k == start_90k == self._recorder.start_90k
+        )
         stamp = format_utc(shift.power_on_mono_ms + start_90k // 90 + utc_offset_ms)
         picture = shift.scene.draw(number, stamp)
-        frame = shift.encoder.encode(picture, number, number % self.profile.gop_frames == 0 or is_first)
+        frame = shift.encoder.encode(
+            picture, number, number % self.profile.gop_frames == 0 or is_first
+        )
         shift.next_number = number + 1
         shift.ring.push(frame)
         if self._recorder is not None:
@@ -393,17 +441,24 @@ class Camera:
         recorder.finish()
         head = recorder.head
         stopped_mono_ms = shift.power_on_mono_ms + recorder.end_90k // 90
-        stop = Stop(reason, self._clock.utc_ms() - (self.mono_ms - stopped_mono_ms), stopped_mono_ms)
-        self._state = close_recording(self._card, self._memory, self._with_clocks(self._state), self._key, stop)
+        stop = Stop(
+            reason, self._clock.utc_ms() - (self.mono_ms - stopped_mono_ms), stopped_mono_ms
+        )
+        self._state = close_recording(
+            self._card, self._memory, self._with_clocks(self._state), self._key, stop
+        )
         shift.last_recording, shift.last_end_90k = head.recording, recorder.end_90k
         return self._note(head, stop)
 
     def _await_trigger(self, recorder: Recorder) -> None:
-        """Finish the frame that was being filmed at the switch-on: no recording ends before its own trigger."""
+        """Finish the frame that was being filmed at the switch-on: no recording ends before its own
+        trigger.
+        """
         triggered_mono_ms = recorder.head.triggered_mono_ms
         base_mono_ms = self._running().power_on_mono_ms
         while self._recorder is recorder and (
-            recorder.end_90k == recorder.start_90k or base_mono_ms + recorder.end_90k // 90 < triggered_mono_ms
+            recorder.end_90k == recorder.start_90k
+            or base_mono_ms + recorder.end_90k // 90 < triggered_mono_ms
         ):
             frame_end_90k = recorder.end_90k + self.profile.frame_90k
             self._clock.wait_until(base_mono_ms - (-frame_end_90k // 90) - self._mono_offset_ms)
@@ -424,7 +479,8 @@ class Camera:
             return
         if stop is not None:
             self._note(head, stop)
-        # The clock may have been read last before that recording began; it must not show its times again.
+        # The clock may have been read last before that recording began; it must not show its times
+        # again.
         seen_ms = max(head.triggered_mono_ms, stop.mono_ms if stop is not None else 0)
         self._mono_offset_ms += max(0, seen_ms - self.mono_ms)
 
@@ -488,11 +544,18 @@ class Camera:
     def _expect(self, what: str, *modes: Mode) -> None:
         if self._mode not in modes:
             states = " or ".join(mode.value for mode in modes)
-            raise WrongState(f"The camera is {self._mode.value} and cannot {what}.", f"It has to be {states}.")
+            raise WrongState(
+                f"The camera is {self._mode.value} and cannot {what}.", f"It has to be {states}."
+            )
 
     def _save(self, state: State) -> None:
         self._state = self._with_clocks(state)
         self._memory.save(self._state)
 
     def _with_clocks(self, state: State) -> State:
-        return replace(state, utc_ms=self._world.utc_ms(), mono_ms=self.mono_ms, clock_offset_ms=self._clock.offset_ms)
+        return replace(
+            state,
+            utc_ms=self._world.utc_ms(),
+            mono_ms=self.mono_ms,
+            clock_offset_ms=self._clock.offset_ms,
+        )

@@ -1,14 +1,19 @@
-"""The card: what is written in which order, so that power may fail at any byte, and what is put right afterwards.
+"""The card: what is written in which order, so that power may fail at any byte, and what is put
+right afterwards.
 
-A recording is written so (the camera's memory holds the head before step 1, and the manifest's digest before step 6):
+A recording is written so (the camera's memory holds the head before step 1, and the manifest's
+digest before step 6):
 
-1. its folder is made, `RECORDINGS` flushed; 2. `journal.jsonl` with the first line, flushed, folder flushed;
-3. for each segment: the file, flushed, folder flushed; 4. its journal line, flushed: from here on it counts;
-5. `recording.sig`, flushed, folder flushed; 6. `recording.json.tmp`, flushed, folder flushed; 7. renamed to `recording.json`,
-folder flushed: the recording is complete; 8. the journal removed, folder flushed.
+1. its folder is made, `RECORDINGS` flushed; 2. `journal.jsonl` with the first line, flushed, folder
+   flushed;
+3. for each segment: the file, flushed, folder flushed; 4. its journal line, flushed: from here on
+   it counts;
+5. `recording.sig`, flushed, folder flushed; 6. `recording.json.tmp`, flushed, folder flushed; 7.
+   renamed to `recording.json`, folder flushed: the recording is complete; 8. the journal removed,
+   folder flushed.
 
-So at every moment either the journal counts all whole segments, or a signed manifest does. What has neither name is a
-piece of a segment that nobody was promised, and is swept away at the next start.
+So at every moment either the journal counts all whole segments, or a signed manifest does. What has
+neither name is a piece of a segment that nobody was promised, and is swept away at the next start.
 """
 
 from __future__ import annotations
@@ -47,7 +52,9 @@ class Card:
         self._publish(self._device / "device.json", data)
 
     def used_bytes(self) -> int:
-        """What the files take up, in whole clusters. The dock may have erased some since the last look."""
+        """What the files take up, in whole clusters. The dock may have erased some since the last
+        look.
+        """
         sizes = [path.stat().st_size for path in self.root.rglob("*") if path.is_file()]
         return sum(-(-size // CLUSTER_BYTES) * CLUSTER_BYTES for size in sizes)
 
@@ -88,7 +95,9 @@ class Card:
         return path.read_bytes() if path.exists() else None
 
     def journal(self, recording: str) -> list[Entry] | None:
-        """The segments that count in a recording that is not closed, or None where no journal stands."""
+        """The segments that count in a recording that is not closed, or None where no journal
+        stands.
+        """
         path = self._recordings / recording / JOURNAL
         return read_journal(path.read_bytes()) if path.exists() else None
 
@@ -97,9 +106,11 @@ class Card:
         return all((self._recordings / recording / entry.name).exists() for entry in entries)
 
     def sweep(self, recording: str, keep: Sequence[Entry] | None) -> None:
-        """Remove what a power cut left over: temporary names, and segments that are not among `keep`.
+        """Remove what a power cut left over: temporary names, and segments that are not among
+        `keep`.
 
-        With `keep` None the recording is closed: its segments are left as the dock left them, and the journal goes.
+        With `keep` None the recording is closed: its segments are left as the dock left them, and
+        the journal goes.
         """
         folder = self._recordings / recording
         if not folder.is_dir():
@@ -129,4 +140,11 @@ class Card:
 
 def entry_of(data: bytes, number: int, start_ms: int, duration_ms: int, preroll: bool) -> Entry:
     """What the journal says of segment `number` with these bytes."""
-    return Entry(f"{number:04d}.mp4", len(data), hashlib.sha256(data).hexdigest(), start_ms, duration_ms, preroll)
+    return Entry(
+        f"{number:04d}.mp4",
+        len(data),
+        hashlib.sha256(data).hexdigest(),
+        start_ms,
+        duration_ms,
+        preroll,
+    )

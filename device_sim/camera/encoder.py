@@ -1,8 +1,9 @@
 """PyAV's H.264 and AAC encoders as this camera uses them: one frame in, one frame out, at once.
 
-No B-frames and no look-ahead, so that decoding order is display order and the ring holds every frame that was filmed.
-Keyframes are IDR pictures (closed groups) and come when the caller asks. The parameter sets are not repeated in the stream:
-they are `parameter_sets`, and stand in the init of every segment, so no window of time can miss them.
+No B-frames and no look-ahead, so that decoding order is display order and the ring holds every
+frame that was filmed. Keyframes are IDR pictures (closed groups) and come when the caller asks. The
+parameter sets are not repeated in the stream: they are `parameter_sets`, and stand in the init of
+every segment, so no window of time can miss them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from device_sim.camera.ring import EncodedFrame
 from device_sim.camera.scene import Picture
 
 MARKER = b"PLAINTEXT-OF-A-BODY-CAMERA"
-"""Stands in the clear in every keyframe's sample. Where these bytes are found on a disk, footage lies there unsealed."""
+"""Stands in the clear in every keyframe's sample. Where these bytes are found on a disk, footage
+lies there unsealed.
+"""
 
 MARKER_UUID = bytes.fromhex("5d2e7a91c4b84f6e9b13f0a6d7e8c245")
 SEI_USER_DATA_UNREGISTERED = 5
@@ -31,7 +34,9 @@ NAL_SEI = 6
 
 
 class VideoEncoder:
-    """H.264 from pictures. One encoder runs from power-on to power-off, through standby and recordings alike."""
+    """H.264 from pictures. One encoder runs from power-on to power-off, through standby and
+    recordings alike.
+    """
 
     def __init__(self, profile: Profile) -> None:
         context = av.CodecContext.create("libx264", "w")
@@ -52,12 +57,16 @@ class VideoEncoder:
         context.open()
         self._context = context
         self._frame_90k = TIMESCALE_HZ // profile.fps
-        units = [unit for unit in _nal_units(bytes(context.extradata or b"")) if unit[0] & 0x1F in (7, 8)]
+        units = [
+            unit for unit in _nal_units(bytes(context.extradata or b"")) if unit[0] & 0x1F in (7, 8)
+        ]
         self.parameter_sets: tuple[bytes, ...] = tuple(units)
         """SPS and PPS, without start codes."""
 
     def encode(self, picture: Picture, number: int, key: bool) -> EncodedFrame:
-        """Encode frame `number` since power-on; numbers must rise, and need not be adjacent where `key` is true."""
+        """Encode frame `number` since power-on; numbers must rise, and need not be adjacent where
+        `key` is true.
+        """
         frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
         frame.pts, frame.time_base = number, self._context.time_base
         frame.pict_type = PictureType.I if key else PictureType.NONE
@@ -70,7 +79,9 @@ class VideoEncoder:
 
 
 class AudioEncoder:
-    """AAC-LC, mono, for one recording: sample 0 is the recording's first. Silence costs next to nothing."""
+    """AAC-LC, mono, for one recording: sample 0 is the recording's first. Silence costs next to
+    nothing.
+    """
 
     def __init__(self, sample_rate: int) -> None:
         context = av.CodecContext.create("aac", "w")
@@ -90,20 +101,32 @@ class AudioEncoder:
     def encode(self, samples: NDArray[np.float32]) -> list[bytes]:
         """Exactly 1024 samples in; the AAC frames that are finished out.
 
-        The encoder's first frame only primes the decoder and carries no sample of ours: it is left out, so that the n-th frame
-        given out starts at sample 1024 * n.
+        The encoder's first frame only primes the decoder and carries no sample of ours: it is left
+        out, so that the n-th frame given out starts at sample 1024 * n.
         """
-        frame = av.AudioFrame.from_ndarray(samples.reshape(1, AAC_FRAME_SAMPLES), format="fltp", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = self.sample_rate, self._pts, self._context.time_base
+        frame = av.AudioFrame.from_ndarray(
+            samples.reshape(1, AAC_FRAME_SAMPLES), format="fltp", layout="mono"
+        )
+        frame.sample_rate, frame.pts, frame.time_base = (
+            self.sample_rate,
+            self._pts,
+            self._context.time_base,
+        )
         self._pts += AAC_FRAME_SAMPLES
         return [bytes(packet) for packet in self._context.encode(frame) if (packet.pts or 0) >= 0]
 
 
 def street_sound(first_sample: int, sample_rate: int, seed: int) -> NDArray[np.float32]:
-    """1024 samples of traffic: a hum that beeps once a second, the same for the same place in time."""
+    """1024 samples of traffic: a hum that beeps once a second, the same for the same
+    place in time.
+    """
     place = np.arange(first_sample, first_sample + AAC_FRAME_SAMPLES)
     hum = 0.05 * np.sin(2 * np.pi * (90 + seed % 40) * place / sample_rate)
-    beep = 0.3 * np.sin(2 * np.pi * 880 * place / sample_rate) * (place % sample_rate < sample_rate // 10)
+    beep = (
+        0.3
+        * np.sin(2 * np.pi * 880 * place / sample_rate)
+        * (place % sample_rate < sample_rate // 10)
+    )
     return (hum + beep).astype(np.float32)
 
 

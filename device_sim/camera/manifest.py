@@ -1,4 +1,5 @@
-"""What a camera states about a recording: the journal while it is made, the signed manifest when it is closed.
+"""What a camera states about a recording: the journal while it is made, the signed manifest when it
+is closed.
 
 Pure. The keys are those of the camera contract (`dockd/CAMERA.md`), section 1, and no others.
 """
@@ -19,7 +20,9 @@ StopReason = Literal["button", "docked", "battery", "full", "recovered"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One closed segment. Times in milliseconds from the recording's first frame; `sha256` in hexadecimal."""
+    """One closed segment. Times in milliseconds from the recording's first frame; `sha256` in
+    hexadecimal.
+    """
 
     name: str
     bytes: int
@@ -44,7 +47,9 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """All that is known of a recording at its switch-on. `sample_rate` is None for a camera without a microphone."""
+    """All that is known of a recording at its switch-on. `sample_rate` is None for a camera without
+    a microphone.
+    """
 
     recording: str
     counter: int
@@ -85,7 +90,9 @@ class Head:
         return _line({"format": "bodycam-card/recording/1", **self._shared(), **stopped})
 
     def recovered(self, entries: Sequence[Entry]) -> Stop:
-        """Where a recording ended that the power cut off: with its last whole segment, or before the first frame."""
+        """Where a recording ended that the power cut off: with its last whole segment, or before
+        the first frame.
+        """
         end_ms = entries[-1].end_ms if entries else 0
         return Stop("recovered", self.started_utc_ms + end_ms, self.started_mono_ms + end_ms)
 
@@ -125,7 +132,9 @@ def entry_line(entry: Entry) -> bytes:
 
 
 def read_journal(data: bytes) -> list[Entry]:
-    """The segments that a journal counts. What follows a line that does not end or does not parse is not there."""
+    """The segments that a journal counts. What follows a line that does not end or does not parse
+    is not there.
+    """
     entries: list[Entry] = []
     for line in data.split(b"\n")[1:-1]:
         try:
@@ -136,7 +145,9 @@ def read_journal(data: bytes) -> list[Entry]:
 
 
 def head_from_journal(document: dict[str, Any]) -> Head:
-    """The inverse of `Head.journal_line`, for the camera's own memory. Raises KeyError and ValueError."""
+    """The inverse of `Head.journal_line`, for the camera's own memory. Raises KeyError and
+    ValueError.
+    """
     audio = document["audio"]
     return Head(
         recording=document["recording"],

@@ -1,8 +1,9 @@
 """Where files become durable: the only module here that writes, flushes, renames or removes one.
 
-A write is durable only after `sync` of the file, and a new, renamed or removed name only after `sync` of its folder. Nothing
-else is assumed of the file system, a FAT card least of all. A test puts a Medium in place that notes every step, and rebuilds
-each state that a power cut between two of them may leave.
+A write is durable only after `sync` of the file, and a new, renamed or removed name only after
+`sync` of its folder. Nothing else is assumed of the file system, a FAT card least of all. A test
+puts a Medium in place that notes every step, and rebuilds each state that a power cut between two
+of them may leave.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Protocol
 
 
 class Medium(Protocol):
-    """The steps a camera takes on its card and in its internal memory. Each raises OSError; none is tried again."""
+    """The steps a camera takes on its card and in its internal memory. Each raises OSError; none is
+    tried again.
+    """
 
     def mkdir(self, path: Path) -> None:
         """Make a folder; one that is there already is left as it is."""

@@ -1,7 +1,9 @@
-"""The camera's internal memory: who it is, its private key, and what the card alone could not tell after a power cut.
+"""The camera's internal memory: who it is, its private key, and what the card alone could not tell
+after a power cut.
 
-Two slots are written in turn, each with a rising number and a digest of its own. A power cut spoils at most the slot that
-was being written, and no rename has to be atomic for it. The private key is written once, when the camera is made.
+Two slots are written in turn, each with a rising number and a digest of its own. A power cut spoils
+at most the slot that was being written, and no rename has to be atomic for it. The private key is
+written once, when the camera is made.
 """
 
 from __future__ import annotations
@@ -27,10 +29,12 @@ SLOT_NAMES = ("state-0.json", "state-1.json")
 class State:
     """What survives a power cut.
 
-    `counter` is that of the last recording begun (0: none yet) and `previous_sha256` the digest of the last manifest closed.
-    `open_head` is the recording that was begun and not yet closed; `closing_sha256` the digest of the manifest that was about
-    to be published for it. `mono_ms` and `utc_ms` are the clocks when this was written. `card_at` is the folder that the
-    card was put into, or None while it is in the camera. `clock_offset_ms` is how far its wall clock is ahead of the world's.
+    `counter` is that of the last recording begun (0: none yet) and `previous_sha256` the digest of
+    the last manifest closed. `open_head` is the recording that was begun and not yet closed;
+    `closing_sha256` the digest of the manifest that was about to be published for it. `mono_ms` and
+    `utc_ms` are the clocks when this was written. `card_at` is the folder that the card was put
+    into, or None while it is in the camera. `clock_offset_ms` is how far its wall clock is ahead of
+    the world's.
     """
 
     profile: Profile
@@ -63,7 +67,9 @@ class Memory:
         self._medium = medium
 
     def create(self, state: State) -> None:
-        """Make the key and the first slot. A camera exists once the slot stands; until then this may be done again."""
+        """Make the key and the first slot. A camera exists once the slot stands; until then this
+        may be done again.
+        """
         key = self._folder / KEY_NAME
         self._medium.mkdir(self._folder)
         self._folder.chmod(0o700)
@@ -85,7 +91,9 @@ class Memory:
         """The newest whole slot. Raises NotACamera."""
         slots = self._slots()
         if not slots:
-            raise NotACamera(f"{self._folder.parent} holds no camera.", "Make one with `device-sim create`.")
+            raise NotACamera(
+                f"{self._folder.parent} holds no camera.", "Make one with `device-sim create`."
+            )
         return _state(slots[max(slots)])
 
     def save(self, state: State) -> None:
@@ -94,7 +102,9 @@ class Memory:
         slot = self._folder / SLOT_NAMES[number % 2]
         is_new = not slot.exists()
         body = json.dumps({"number": number, **_document(state)}).encode("ascii")
-        self._medium.write(slot, body + b"\n" + hashlib.sha256(body).hexdigest().encode("ascii") + b"\n")
+        self._medium.write(
+            slot, body + b"\n" + hashlib.sha256(body).hexdigest().encode("ascii") + b"\n"
+        )
         self._medium.sync(slot)
         if is_new:
             self._medium.sync(self._folder)
@@ -133,4 +143,6 @@ def _document(state: State) -> dict[str, Any]:
 def _state(document: dict[str, Any]) -> State:
     head = document.pop("open_head")
     profile = Profile(**document.pop("profile"))
-    return State(profile=profile, open_head=head_from_journal(head) if head is not None else None, **document)
+    return State(
+        profile=profile, open_head=head_from_journal(head) if head is not None else None, **document
+    )

@@ -1,4 +1,6 @@
-"""What a camera is built as: identity, picture, sound, ring and storage. Fixed when the camera is made."""
+"""What a camera is built as: identity, picture, sound, ring and storage. Fixed when the camera is
+made.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,11 @@ TEXT_LENGTH_MAX = 64
 class Profile:
     """One camera as it leaves the factory.
 
-    `fps` must divide 90,000 so that every frame starts on a tick. `gop_frames` is the keyframe interval. `storage_bytes`
-    is what the card holds; `ring_bytes` what the pre-record memory holds. `preroll_audio` says whether the microphone is on
-    in standby: it is not, unless a municipality decides otherwise (P15, Q4). `clock_offset_ms` is how far ahead its clock was
-    set, and `drift_ppm` how fast it drifts, in millionths.
+    `fps` must divide 90,000 so that every frame starts on a tick. `gop_frames` is the keyframe
+    interval. `storage_bytes` is what the card holds; `ring_bytes` what the pre-record memory holds.
+    `preroll_audio` says whether the microphone is on in standby: it is not, unless a municipality
+    decides otherwise (P15, Q4). `clock_offset_ms` is how far ahead its clock was set, and
+    `drift_ppm` how fast it drifts, in millionths.
     """
 
     serial: str
@@ -52,14 +55,21 @@ class Profile:
     def _complaints(self) -> list[tuple[str, str]]:
         texts = (self.model, self.firmware, self.officer if self.officer is not None else "-")
         checks = [
-            (SERIAL.fullmatch(self.serial), "The serial is not one.", "Use 3 to 16 characters of A-Z and 0-9."),
+            (
+                SERIAL.fullmatch(self.serial),
+                "The serial is not one.",
+                "Use 3 to 16 characters of A-Z and 0-9.",
+            ),
             (
                 all(0 < len(text) <= TEXT_LENGTH_MAX and text.isprintable() for text in texts),
                 "Model, firmware or officer is empty or too long.",
                 f"Use 1 to {TEXT_LENGTH_MAX} printable characters.",
             ),
             (
-                self.width % 2 == 0 and 160 <= self.width <= 3840 and self.height % 2 == 0 and 90 <= self.height <= 2160,
+                self.width % 2 == 0
+                and 160 <= self.width <= 3840
+                and self.height % 2 == 0
+                and 90 <= self.height <= 2160,
                 f"A picture of {self.width} by {self.height} cannot be made.",
                 "Use even numbers from 160 by 90 to 3840 by 2160.",
             ),
@@ -83,7 +93,11 @@ class Profile:
                 "The card or the ring is too small.",
                 "Give the card at least 1 MB.",
             ),
-            (0 <= self.battery_percent <= 100, "The battery's level is not a percentage.", "Use 0 to 100."),
+            (
+                0 <= self.battery_percent <= 100,
+                "The battery's level is not a percentage.",
+                "Use 0 to 100.",
+            ),
         ]
         return [(complaint, hint) for holds, complaint, hint in checks if not holds]
 

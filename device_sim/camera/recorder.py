@@ -1,8 +1,8 @@
 """From encoded frames to segments on the card: whole groups of pictures, about ten seconds a file.
 
-One Recorder for each recording. Pre-roll and live frames come in through the same door, so there is no seam where one could be
-missing or doubled. Sound is made alongside from the recording's first sample on: silence up to the switch-on (the
-microphone was off), the street after it.
+One Recorder for each recording. Pre-roll and live frames come in through the same door, so there is
+no seam where one could be missing or doubled. Sound is made alongside from the recording's first
+sample on: silence up to the switch-on (the microphone was off), the street after it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ SEGMENT_90K = 10 * TIMESCALE_HZ
 
 
 class Soundtrack:
-    """The AAC frames of one recording. `live_90k`: when the microphone went on, counted from the first video frame."""
+    """The AAC frames of one recording. `live_90k`: when the microphone went on, counted from the
+    first video frame.
+    """
 
     def __init__(self, sample_rate: int, live_90k: int, seed: int) -> None:
         self._encoder = AudioEncoder(sample_rate)
@@ -31,7 +33,9 @@ class Soundtrack:
         self.track = fmp4.AudioTrack(sample_rate, self._encoder.config)
 
     def until(self, end_90k: int) -> fmp4.Run:
-        """The next frames, up to the last that starts before `end_90k`: so the sound never lags behind the picture."""
+        """The next frames, up to the last that starts before `end_90k`: so the sound never lags
+        behind the picture.
+        """
         first = self._taken
         self._taken = max(first, -(-end_90k * self._rate // (TIMESCALE_HZ * AAC_FRAME_SAMPLES)))
         samples = [self._next() for _ in range(self._taken - first)]
@@ -49,11 +53,18 @@ class Soundtrack:
 class Recorder:
     """Writes the segments of the recording that `head` describes, as long as `room_bytes` allow.
 
-    `start_90k` is the first frame's time, in ticks since the camera was switched on, as all frames' times are.
+    `start_90k` is the first frame's time, in ticks since the camera was switched on, as all frames'
+    times are.
     """
 
     def __init__(
-        self, card: Card, head: Head, video: fmp4.VideoTrack, sound: Soundtrack | None, start_90k: int, room_bytes: int
+        self,
+        card: Card,
+        head: Head,
+        video: fmp4.VideoTrack,
+        sound: Soundtrack | None,
+        start_90k: int,
+        room_bytes: int,
     ) -> None:
         self.head = head
         self._card = card
@@ -77,9 +88,13 @@ class Recorder:
         return self._group[-1].end_90k if self._group else self._written_90k
 
     def feed(self, frame: EncodedFrame) -> None:
-        """Take the next frame; the first must be a keyframe and each must follow its predecessor without a hole."""
+        """Take the next frame; the first must be a keyframe and each must follow its predecessor
+        without a hole.
+        """
         if frame.start_90k != self.end_90k or not (frame.key or self._group):
-            raise ValueError(f"frame at {frame.start_90k} does not follow the one that ended at {self.end_90k}")
+            raise ValueError(
+                f"frame at {frame.start_90k} does not follow the one that ended at {self.end_90k}"
+            )
         if frame.key:
             self._close_group()
         if not self.is_full:
@@ -101,7 +116,8 @@ class Recorder:
             runs.append(self._sound.until(end_90k))
         fragment = fmp4.fragment(self._sequence + 1, runs)
         self._group = []
-        # The first group goes on the card in any case: a recording without a segment is one that the power cut off.
+        # The first group goes on the card in any case: a recording without a segment is one that
+        # the power cut off.
         if self._sequence and len(fragment) + len(self._init) > self._room_bytes:
             self.is_full = True
             return
@@ -117,7 +133,9 @@ class Recorder:
             return
         data = b"".join([self._init, *self._fragments])
         start_ms, end_ms = self._ms(self._segment_start_90k), self._ms(self._written_90k)
-        entry = entry_of(data, self._segments, start_ms, end_ms - start_ms, start_ms < self.head.delivered_ms)
+        entry = entry_of(
+            data, self._segments, start_ms, end_ms - start_ms, start_ms < self.head.delivered_ms
+        )
         self._card.add_segment(self.head.recording, data, entry)
         self._segments += 1
         self._room_bytes -= len(self._init)
@@ -125,5 +143,7 @@ class Recorder:
         self._segment_start_90k = self._written_90k
 
     def _ms(self, time_90k: int) -> int:
-        """Milliseconds from the first frame, rounded as the camera's clock is: so that differences add up exactly."""
+        """Milliseconds from the first frame, rounded as the camera's clock is: so that differences
+        add up exactly.
+        """
         return time_90k // 90 - self.start_90k // 90

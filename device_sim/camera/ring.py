@@ -1,12 +1,13 @@
 """The pre-record ring: the last 30 seconds of encoded frames, in memory and nowhere else.
 
-Pure. It is given encoded frames with their times and knows no clock, no codec and no file. It is cut at keyframes only:
-what it yields always starts on one, because a decoder shows nothing until the first.
+Pure. It is given encoded frames with their times and knows no clock, no codec and no file. It is
+cut at keyframes only: what it yields always starts on one, because a decoder shows nothing until
+the first.
 
-Two bounds. In **time**: it keeps the latest keyframe that lies at least `span_90k` before the newest frame's end, and what
-follows; so at most the span and one keyframe interval. In **bytes**: whole groups of pictures leave at the front until
-the rest fits. What left because of the bytes, or because the encoder left a hole, is remembered, so that a short pre-roll
-can say why it is short.
+Two bounds. In **time**: it keeps the latest keyframe that lies at least `span_90k` before the
+newest frame's end, and what follows; so at most the span and one keyframe interval. In **bytes**:
+whole groups of pictures leave at the front until the rest fits. What left because of the bytes, or
+because the encoder left a hole, is remembered, so that a short pre-roll can say why it is short.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ Shortage = Literal["just_switched_on", "dropped_frames"]
 
 @dataclass(frozen=True, slots=True)
 class EncodedFrame:
-    """One access unit. Times are ticks of 90 kHz since the camera was switched on; `data` is what an MP4 sample holds."""
+    """One access unit. Times are ticks of 90 kHz since the camera was switched on; `data` is what
+    an MP4 sample holds.
+    """
 
     start_90k: int
     duration_90k: int
@@ -34,7 +37,8 @@ class EncodedFrame:
 
 @dataclass(frozen=True, slots=True)
 class Preroll:
-    """What the ring yields on the trigger: frames without a hole, the first a keyframe, and why they are few (or None).
+    """What the ring yields on the trigger: frames without a hole, the first a keyframe, and why
+    they are few (or None).
 
     `frames` may be empty: then the recording starts with the first frame made after the trigger.
     """
@@ -70,13 +74,16 @@ class Ring:
         return self._groups[-1][-1].end_90k if self._groups else None
 
     def push(self, frame: EncodedFrame) -> None:
-        """Take the next frame. Raises ValueError when it starts before the last one ended: a frame would be doubled.
+        """Take the next frame. Raises ValueError when it starts before the last one ended: a frame
+        would be doubled.
 
-        After a hole in time what was held is let go: a pre-roll with a hole would hide that something is missing.
-        A frame that no keyframe precedes cannot be shown and is not kept.
+        After a hole in time what was held is let go: a pre-roll with a hole would hide that
+        something is missing. A frame that no keyframe precedes cannot be shown and is not kept.
         """
         if self._end_90k is not None and frame.start_90k < self._end_90k:
-            raise ValueError(f"frame at {frame.start_90k} starts before the last one ended at {self._end_90k}")
+            raise ValueError(
+                f"frame at {frame.start_90k} starts before the last one ended at {self._end_90k}"
+            )
         if self._end_90k is not None and frame.start_90k > self._end_90k:
             self._let_go()
             self._lost_end_90k = frame.start_90k
@@ -92,10 +99,11 @@ class Ring:
         self._trim(frame.end_90k)
 
     def preroll(self, triggered_90k: int) -> Preroll:
-        """What a recording triggered now starts with; the ring keeps it, for the next trigger may come soon.
+        """What a recording triggered now starts with; the ring keeps it, for the next trigger may
+        come soon.
 
-        `triggered_90k` must not lie before the end of the newest frame. The first frame is the latest keyframe that lies at
-        least the span before the trigger, or the oldest there is.
+        `triggered_90k` must not lie before the end of the newest frame. The first frame is the
+        latest keyframe that lies at least the span before the trigger, or the oldest there is.
         """
         self._trim(triggered_90k)
         frames = tuple(frame for group in self._groups for frame in group)

@@ -1,9 +1,11 @@
-"""What the camera sees: a street, a burnt-in clock, and a frame counter that a machine can read back.
+"""What the camera sees: a street, a burnt-in clock, and a frame counter that a machine can read
+back.
 
-A picture is a planar yuv420p array of shape (height * 3 / 2, width), dtype uint8. Along the upper edge stand two rows of
-twenty black or white blocks: 32 bits of frame number, then 8 bits of CRC, most significant bit first. A block is a
-twentieth of the picture wide, so it survives any encoding that leaves a street to be seen; `read_counter` gives the number
-or nothing, never a wrong one that passes the check. Below it the same number and the wall clock stand in digits.
+A picture is a planar yuv420p array of shape (height * 3 / 2, width), dtype uint8. Along the upper
+edge stand two rows of twenty black or white blocks: 32 bits of frame number, then 8 bits of CRC,
+most significant bit first. A block is a twentieth of the picture wide, so it survives any encoding
+that leaves a street to be seen; `read_counter` gives the number or nothing, never a wrong one that
+passes the check. Below it the same number and the wall clock stand in digits.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ CAR_PERIOD_S = 7
 
 
 class Scene:
-    """A street of `width` by `height` pixels; `seed` decides its houses and its cars. The same inputs draw the same picture."""
+    """A street of `width` by `height` pixels; `seed` decides its houses and its cars. The same
+    inputs draw the same picture.
+    """
 
     def __init__(self, width: int, height: int, fps: int, seed: int) -> None:
         self._width, self._height, self._fps = width, height, fps
@@ -58,7 +62,9 @@ class Scene:
         self._lumas = random.integers(60, 220, CARS)
 
     def draw(self, number: int, stamp: str) -> Picture:
-        """Frame `number` since power-on (0 to 2^32 - 1), with `stamp` burnt in: digits, `:.-TZ` and spaces only."""
+        """Frame `number` since power-on (0 to 2^32 - 1), with `stamp` burnt in: digits, `:.-TZ` and
+        spaces only.
+        """
         picture = self._street.copy()
         self._draw_cars(picture, number / self._fps)
         burn_counter(picture, number)
@@ -77,7 +83,9 @@ class Scene:
 
     def _write(self, picture: Picture, top: int, text: str) -> None:
         wide = 4 * self._dot
-        line = np.concatenate([self._glyphs[letter] for letter in text], axis=1)[:, : self._width - wide]
+        line = np.concatenate([self._glyphs[letter] for letter in text], axis=1)[
+            :, : self._width - wide
+        ]
         picture[top : top + line.shape[0], wide : wide + line.shape[1]] = line
 
 
@@ -85,7 +93,9 @@ def burn_counter(picture: Picture, number: int) -> None:
     """Write `number` and its CRC into the upper edge of a yuv420p picture."""
     block = picture.shape[1] // BLOCKS_A_ROW
     value = number << 8 | _crc8(number)
-    bits = np.array([value >> (39 - place) & 1 for place in range(2 * BLOCKS_A_ROW)], dtype=np.uint8)
+    bits = np.array(
+        [value >> (39 - place) & 1 for place in range(2 * BLOCKS_A_ROW)], dtype=np.uint8
+    )
     lumas = np.where(bits, WHITE, BLACK).astype(np.uint8).reshape(2, BLOCKS_A_ROW)
     picture[: 2 * block, : BLOCKS_A_ROW * block] = lumas.repeat(block, axis=0).repeat(block, axis=1)
 
@@ -93,7 +103,8 @@ def burn_counter(picture: Picture, number: int) -> None:
 def read_counter(luma: Picture) -> int | None:
     """The frame number in a decoded picture, or None when its CRC does not hold.
 
-    `luma` holds at least the brightness plane: shape (rows, width). PyAV's `frame.to_ndarray(format="gray")` gives one.
+    `luma` holds at least the brightness plane: shape (rows, width). PyAV's
+    `frame.to_ndarray(format="gray")` gives one.
     """
     block = luma.shape[1] // BLOCKS_A_ROW
     area = luma[: 2 * block, : BLOCKS_A_ROW * block].reshape(2, block, BLOCKS_A_ROW, block)
@@ -125,7 +136,8 @@ def _street(width: int, height: int, random: np.random.Generator) -> Picture:
     picture[:horizon] = 180
     picture[horizon:height] = 90
     picture[height:] = 128
-    # Chroma follows as two planes of a quarter each, row by row; one tint for the sky's half gives it a colour.
+    # Chroma follows as two planes of a quarter each, row by row; one tint for the sky's half gives
+    # it a colour.
     picture[height:].reshape(2, height // 2, width // 2)[0, : height // 4] = 150
     left = 0
     while left < width:

@@ -1,4 +1,5 @@
-"""A camera in real time, for a person at a keyboard: one key is one button, one line shows the state.
+"""A camera in real time, for a person at a keyboard: one key is one button, one line shows the
+state.
 
 A terminal gives its keys without waiting for Enter; from a pipe each letter is a key as well.
 """
@@ -22,7 +23,9 @@ TICK_S = 0.1
 
 
 def live(camera: Camera, say: Callable[[str], None]) -> None:
-    """Run until `q`, the end of the input, or an interrupt; then the camera is switched off in order."""
+    """Run until `q`, the end of the input, or an interrupt; then the camera is switched off in
+    order.
+    """
     reported = 0
     with _keys() as keys, suppress(KeyboardInterrupt):
         say(KEYS)
@@ -50,13 +53,17 @@ def status_line(camera: Camera) -> str:
     filled = min(10, camera.ring_ms * 10 // PREROLL_MS)
     ring = "#" * filled + "." * (10 - filled)
     seconds = camera.ring_ms / 1000
-    return f"{camera.mode.value:<9}  ring {ring} {seconds:4.1f} s  battery {camera.battery_percent} %  last {camera.counter:06d}"
+    return (
+        f"{camera.mode.value:<9}  ring {ring} {seconds:4.1f} s  battery {camera.battery_percent} "
+        f"%  last {camera.counter:06d}"
+    )
 
 
 def describe(finished: Finished) -> str:
     """A closed recording in one line."""
     return (
-        f"{finished.recording}: {finished.duration_ms / 1000:.1f} s, of which {finished.delivered_ms / 1000:.1f} s before "
+        f"{finished.recording}: {finished.duration_ms / 1000:.1f} s, of which "
+        f"{finished.delivered_ms / 1000:.1f} s before "
         f"the switch-on; stopped by: {finished.reason}"
     )
 

@@ -19,13 +19,17 @@ Say = Callable[[str], None]
 
 
 def serve_cameras(cameras: Sequence[Camera], host: str, port: int, say: Say) -> None:
-    """Dock them, serve them, and take them out at the end. Raises DockError where the address is taken."""
+    """Dock them, serve them, and take them out at the end. Raises DockError where the address is
+    taken.
+    """
     hub = Hub()
     try:
         try:
             bound = hub.serve(host, port)
         except OSError as error:
-            raise DockError(f"{host}:{port} can't be listened on: {error.strerror}.", "Choose another --usbip.") from error
+            raise DockError(
+                f"{host}:{port} can't be listened on: {error.strerror}.", "Choose another --usbip."
+            ) from error
         say(f"USB/IP on {host}:{bound}")
         places = {}
         for camera in cameras:
@@ -47,7 +51,10 @@ def serve_cameras(cameras: Sequence[Camera], host: str, port: int, say: Say) -> 
         hub.close()
     for camera in cameras:
         camera.take_out()
-        say(f"{camera.serial}: {camera.mode.value}, {len(camera.recordings())} recordings on its card")
+        say(
+            f"{camera.serial}: {camera.mode.value}, {len(camera.recordings())} recordings on "
+            f"its card"
+        )
 
 
 def _obey(hub: Hub, places: dict[str, UsbCamera], words: list[str]) -> str:
@@ -55,7 +62,8 @@ def _obey(hub: Hub, places: dict[str, UsbCamera], words: list[str]) -> str:
         case ["list"]:
             standing = hub.plugged
             return "\n".join(
-                f"{busid}  {device.serial}  {'plugged in' if device in standing else 'out'}" for busid, device in places.items()
+                f"{busid}  {device.serial}  {'plugged in' if device in standing else 'out'}"
+                for busid, device in places.items()
             )
         case ["unplug", busid] if busid in places:
             hub.unplug(places[busid])
@@ -68,10 +76,15 @@ def _obey(hub: Hub, places: dict[str, UsbCamera], words: list[str]) -> str:
 
 @contextmanager
 def _lines() -> Iterator[Iterator[str]]:
-    """What is typed, until SIGTERM or an interrupt. The end of a pipe is not the end: there may never have been one."""
+    """What is typed, until SIGTERM or an interrupt. The end of a pipe is not the end: there may
+    never have been one.
+    """
     woken, wake = socket.socketpair()
     with woken, wake:
-        before = {number: signal.signal(number, lambda *_: wake.send(b"!")) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {
+            number: signal.signal(number, lambda *_: wake.send(b"!"))
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
         try:
             yield _read_lines(woken)
         finally:

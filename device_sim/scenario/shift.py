@@ -10,8 +10,9 @@
     clock -90 s         the wall clock alone is set forward or back
     dock, undock
 
-`standby` switches the camera on, or takes it out of the dock, if that is what it takes. `battery cut` and `power on`
-follow each other as they do in the street: the next line that needs the camera on switches it on.
+`standby` switches the camera on, or takes it out of the dock, if that is what it takes. `battery
+cut` and `power on` follow each other as they do in the street: the next line that needs the camera
+on switches it on.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ DAY_MS = 24 * UNITS_MS["h"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line that does something. `verb` is a button, `standby`, `run` or `clock`; only the last three have a length."""
+    """One line that does something. `verb` is a button, `standby`, `run` or `clock`; only the last
+    three have a length.
+    """
 
     line: int
     verb: str
@@ -57,7 +60,8 @@ class Shift:
         return cls(tuple(_step(number, " ".join(line.split())) for number, line in lines if line))
 
     def play(self, camera: Camera, passing: Callable[[Step, Camera], None] | None = None) -> None:
-        """Let it happen to `camera`. `passing` is called after each step. Raises ScriptError, which names the line.
+        """Let it happen to `camera`. `passing` is called after each step. Raises ScriptError, which
+        names the line.
 
         A script that ends while the camera is on leaves it so.
         """
@@ -73,10 +77,16 @@ class Shift:
 def _step(line: int, text: str) -> Step:
     if text in BUTTONS:
         return Step(line, text)
-    verb, _, rest = text.partition(" ") if text.startswith(("standby", "clock")) else ("run", "", text)
+    verb, _, rest = (
+        text.partition(" ") if text.startswith(("standby", "clock")) else ("run", "", text)
+    )
     match = DURATION.fullmatch(rest)
     if verb not in ("standby", "run", "clock") or match is None:
-        raise ScriptError(line, f"`{text}` is not understood.", f"Write a time such as `25 s`, or {_listed(BUTTONS)}.")
+        raise ScriptError(
+            line,
+            f"`{text}` is not understood.",
+            f"Write a time such as `25 s`, or {_listed(BUTTONS)}.",
+        )
     length_ms = round(float(match[1]) * UNITS_MS[match[2]])
     if verb != "clock" and not 0 <= length_ms <= DAY_MS:
         raise ScriptError(line, f"`{text}` is no length of time.", "Use 0 to 24 hours.")
@@ -91,7 +101,9 @@ def _do(step: Step, camera: Camera) -> None:
             camera.run(step.length_ms / 1000)
         case "clock":
             if not isinstance(camera.clock, ManualClock):
-                raise ScriptError(step.line, "The wall clock of this machine is not set.", "Leave the line out.")
+                raise ScriptError(
+                    step.line, "The wall clock of this machine is not set.", "Leave the line out."
+                )
             camera.clock.jump_utc(step.length_ms)
         case "on":
             camera.switch_on()

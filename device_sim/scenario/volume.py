@@ -1,7 +1,7 @@
 """The card as a real FAT volume: an image on a loop device, mounted in the watched folder.
 
-Needs root, `mkfs.vfat`, loop devices and a kernel that knows vfat. Where one is missing it says which, and the plain
-sub-folder of `insertion.py` serves instead.
+Needs root, `mkfs.vfat`, loop devices and a kernel that knows vfat. Where one is missing it says
+which, and the plain sub-folder of `insertion.py` serves instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ WITHOUT_IMAGE = "Leave out --image: the card is then a plain sub-folder."
 
 
 def insert_volume(camera: Camera, watched: Path) -> Path:
-    """Dock the camera and mount its card below `watched`. Gives the mount point. Raises DockError."""
+    """Dock the camera and mount its card below `watched`. Gives the mount
+    point. Raises DockError.
+    """
     _refuse_where_impossible()
     target = prepare(camera, watched)
     card, image = camera.folder / "card", _image(camera)
@@ -83,7 +85,10 @@ def _refuse_where_impossible() -> None:
 
 def _load_vfat() -> bool:
     modprobe = shutil.which("modprobe")
-    return modprobe is not None and not subprocess.run([modprobe, "vfat"], capture_output=True, check=False).returncode
+    return (
+        modprobe is not None
+        and not subprocess.run([modprobe, "vfat"], capture_output=True, check=False).returncode
+    )
 
 
 def _do(*command: str) -> None:

@@ -1,4 +1,6 @@
-"""The bulk-in pipe: what the camera has to say, in transfers that end with a short packet, handed out as the host asks."""
+"""The bulk-in pipe: what the camera has to say, in transfers that end with a short packet, handed
+out as the host asks.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,10 @@ Piece = bytes | FilePiece
 
 @dataclass(slots=True)
 class Outgoing:
-    """One transfer to the host, and what goes wrong within it. `breaks` are bytes before which a URB ends early; `drops` those
-    among them behind which a packet is lost; `cut_at` is where the cable goes."""
+    """One transfer to the host, and what goes wrong within it. `breaks` are bytes before which a
+    URB ends early; `drops` those among them behind which a packet is lost; `cut_at` is where the
+    cable goes.
+    """
 
     pieces: deque[Piece]
     length: int
@@ -46,7 +50,9 @@ class Outgoing:
             if isinstance(piece, FilePiece):
                 taken.append(FilePiece(piece.descriptor, piece.offset, count))
                 if count < size:
-                    self.pieces.appendleft(FilePiece(piece.descriptor, piece.offset + count, size - count))
+                    self.pieces.appendleft(
+                        FilePiece(piece.descriptor, piece.offset + count, size - count)
+                    )
             else:
                 taken.append(piece[:count])
                 if count < size:
@@ -62,7 +68,9 @@ class Outgoing:
 
 @dataclass(slots=True)
 class Asked:
-    """A URB of the host that waits for data. `answer` is given the pieces, the status, and whether the cable goes after them."""
+    """A URB of the host that waits for data. `answer` is given the pieces, the status, and whether
+    the cable goes after them.
+    """
 
     sequence: int
     length: int
@@ -82,7 +90,9 @@ class BulkIn:
 
     def send(self, pieces: list[Piece], *, has_zlp: bool = True) -> Outgoing:
         """Queue a transfer. `serve` hands it out."""
-        length = sum(piece.length if isinstance(piece, FilePiece) else len(piece) for piece in pieces)
+        length = sum(
+            piece.length if isinstance(piece, FilePiece) else len(piece) for piece in pieces
+        )
         transfer = Outgoing(deque(pieces), length, has_zlp)
         self._transfers.append(transfer)
         self._files.update(piece.descriptor for piece in pieces if isinstance(piece, FilePiece))
@@ -129,7 +139,10 @@ class BulkIn:
     def _fill(self, asked: Asked, transfer: Outgoing) -> tuple[bool, bool]:
         """Move what goes into one URB; whether it is complete, and whether the cable goes."""
         room = min(asked.length - asked.filled, transfer.left)
-        stop = min((at for at in transfer.breaks if transfer.position <= at < transfer.position + room), default=None)
+        stop = min(
+            (at for at in transfer.breaks if transfer.position <= at < transfer.position + room),
+            default=None,
+        )
         count = room if stop is None else stop - transfer.position
         cut = transfer.cut_at is not None and transfer.cut_at <= transfer.position + count
         if cut and transfer.cut_at is not None:
@@ -148,7 +161,9 @@ class BulkIn:
         return self._end(asked, transfer), False
 
     def _end(self, asked: Asked, transfer: Outgoing) -> bool:
-        """The transfer is all handed out. Whether its last packet, or the empty one behind it, ends the URB too."""
+        """The transfer is all handed out. Whether its last packet, or the empty one behind it, ends
+        the URB too.
+        """
         is_short = transfer.length % PACKET_BYTES != 0
         is_full = asked.filled == asked.length
         if is_short or (transfer.has_zlp and not is_full):
@@ -162,10 +177,20 @@ class BulkIn:
         return is_full or (transfer.has_zlp and not transfer.length)
 
     def release(self) -> None:
-        """The host has all that was handed out: files that no transfer needs any more are closed."""
+        """The host has all that was handed out: files that no transfer needs any
+        more are closed.
+        """
         needed = {
-            piece.descriptor for transfer in self._transfers for piece in transfer.pieces if isinstance(piece, FilePiece)
-        } | {piece.descriptor for asked in self._asked for piece in asked.pieces if isinstance(piece, FilePiece)}
+            piece.descriptor
+            for transfer in self._transfers
+            for piece in transfer.pieces
+            if isinstance(piece, FilePiece)
+        } | {
+            piece.descriptor
+            for asked in self._asked
+            for piece in asked.pieces
+            if isinstance(piece, FilePiece)
+        }
         for descriptor in self._files - needed:
             os.close(descriptor)
         self._files &= needed
@@ -174,4 +199,8 @@ class BulkIn:
 def pieces_of(content: list[Piece]) -> Iterator[bytes]:
     """The bytes, read from the files where they lie. For few bytes."""
     for piece in content:
-        yield os.pread(piece.descriptor, piece.length, piece.offset) if isinstance(piece, FilePiece) else piece
+        yield (
+            os.pread(piece.descriptor, piece.length, piece.offset)
+            if isinstance(piece, FilePiece)
+            else piece
+        )

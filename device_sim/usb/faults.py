@@ -1,4 +1,6 @@
-"""What a USB camera gets wrong, on demand: each fault is a line of a script, and happens at the same place every time."""
+"""What a USB camera gets wrong, on demand: each fault is a line of a script, and happens at the
+same place every time.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What `at` means stands beside each. "The data phase" is that of a matching transaction, its 12 header bytes included."""
+    """What `at` means stands beside each. "The data phase" is that of a matching transaction, its
+    12 header bytes included.
+    """
 
     UNPLUG_AT_URB = "unplug at urb"
     """The cable goes when the `at`th transfer since plugging is asked for."""
@@ -19,7 +23,9 @@ class Kind(StrEnum):
     STALL = "stall"
     """The bulk-in pipe stalls in place of the data phase."""
     SHORT_READ = "short read"
-    """The transfer that would carry byte `at` of the data phase ends before it, as one that timed out; the rest comes next."""
+    """The transfer that would carry byte `at` of the data phase ends before it, as one that timed
+    out; the rest comes next.
+    """
     DROP = "drop"
     """As SHORT_READ, and the packet after it is lost."""
     SPLIT = "split"
@@ -53,9 +59,13 @@ class Kind(StrEnum):
     GROWS = "grows"
     """The object is `at` bytes larger at each look at it."""
     ENDLESS = "endless"
-    """`at` 0: each folder holds a new folder. 1: 2³²−1 handles are announced. 2: each folder holds the first folder."""
+    """`at` 0: each folder holds a new folder. 1: 2³²−1 handles are announced. 2: each folder holds
+    the first folder.
+    """
     NAMES = "names"
-    """Objects with hostile names, made from the seed `at`, stand beside the real ones in each folder."""
+    """Objects with hostile names, made from the seed `at`, stand beside the real ones in each
+    folder.
+    """
     NO_ANSWER = "no answer"
     """The response never comes."""
     WRONG_TRANSACTION = "wrong transaction"
@@ -66,8 +76,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`operation` and `path` choose the transactions it concerns, None being any; `after` skips the first of these, and `times`
-    is how often it then happens (None: for ever). Counted from each plugging."""
+    """`operation` and `path` choose the transactions it concerns, None being any; `after` skips the
+    first of these, and `times` is how often it then happens (None: for ever). Counted from each
+    plugging.
+    """
 
     kind: Kind
     at: int = 0
@@ -84,8 +96,12 @@ class Script:
         self._faults = tuple(faults)
         self._met = [0] * len(self._faults)
 
-    def due(self, kind: Kind, operation: int = 0, path: str = "", at: int | None = None) -> Fault | None:
-        """The fault of this kind that happens in this transaction, if one does. Being asked counts as a transaction."""
+    def due(
+        self, kind: Kind, operation: int = 0, path: str = "", at: int | None = None
+    ) -> Fault | None:
+        """The fault of this kind that happens in this transaction, if one does. Being asked counts
+        as a transaction.
+        """
         found = None
         for number, fault in enumerate(self._faults):
             if fault.kind is not kind or (at is not None and fault.at != at):

@@ -1,7 +1,7 @@
 """A USB bus in software: cameras are plugged into its ports, and hosts import them over USB/IP.
 
-A kernel's vhci-hcd makes a real USB device of what it imports here; a backend in user space drives the same device without one.
-Unplugging cuts the connection at the byte at which it stands.
+A kernel's vhci-hcd makes a real USB device of what it imports here; a backend in user space drives
+the same device without one. Unplugging cuts the connection at the byte at which it stands.
 
 Source of the wire's form: the kernel's Documentation/usb/usbip_protocol.rst.
 """
@@ -67,7 +67,8 @@ class Hub:
         return theirs
 
     def plug(self, camera: UsbCamera, port: int | None = None) -> str:
-        """Put it into a port, the lowest free one if none is named; its bus id. Its address is one that nobody had before.
+        """Put it into a port, the lowest free one if none is named; its bus id. Its address is one
+        that nobody had before.
 
         Raises DockError where the port is taken.
         """
@@ -75,10 +76,17 @@ class Hub:
             free = [number for number in range(1, PORTS + 1) if number not in self._ports]
             place = free[0] if port is None else port
             if place not in free or camera in self._ports.values():
-                raise DockError(f"Port {place} is taken, or the camera is plugged in already.", "Unplug it first.")
+                raise DockError(
+                    f"Port {place} is taken, or the camera is plugged in already.",
+                    "Unplug it first.",
+                )
             self._address += 1
             busid = f"{self._bus}-{place}"
-            camera.device.busid, camera.device.busnum, camera.device.devnum = busid, self._bus, self._address
+            camera.device.busid, camera.device.busnum, camera.device.devnum = (
+                busid,
+                self._bus,
+                self._address,
+            )
             camera.plugged()
             self._ports[place] = camera
         return busid
@@ -146,15 +154,22 @@ class Hub:
             with self._lock:
                 free = [camera for camera in self._ports.values() if camera not in self._hosts]
             entries = b"".join(_entry(camera) for camera in free)
-            connection.sendall(struct.pack(">HHII", protocol.VERSION, protocol.OP_REP_DEVLIST, 0, len(free)) + entries)
+            connection.sendall(
+                struct.pack(">HHII", protocol.VERSION, protocol.OP_REP_DEVLIST, 0, len(free))
+                + entries
+            )
             return None
         if code != protocol.OP_REQ_IMPORT:
             return None
         busid = _received(connection, 32).split(b"\0")[0].decode("ascii", "replace")
         with self._lock:
-            camera = next((each for each in self._ports.values() if each.device.busid == busid), None)
+            camera = next(
+                (each for each in self._ports.values() if each.device.busid == busid), None
+            )
             if camera is None or camera in self._hosts:
-                connection.sendall(struct.pack(">HHI", protocol.VERSION, protocol.OP_REP_IMPORT, _BUSY))
+                connection.sendall(
+                    struct.pack(">HHI", protocol.VERSION, protocol.OP_REP_IMPORT, _BUSY)
+                )
                 return None
             self._hosts[camera] = connection
             camera.imported()
@@ -203,7 +218,8 @@ class _Service:
             fault = self._camera.script.first(Kind.UNPLUG_AT_BYTE)
             if fault is not None and self._camera.bytes_in + length > fault.at:
                 pieces, cut = _first(pieces, fault.at - self._camera.bytes_in), True
-            # What the host is promised and does not get is what it had in mid-air when the cable went.
+            # What the host is promised and does not get is what it had in mid-air when the cable
+            # went.
             self._return(protocol.RET_SUBMIT, urb, status, urb.length if cut else length, pieces)
             self._camera.sent(length)
             if cut:
@@ -215,8 +231,12 @@ class _Service:
         self._hub.unplug(self._camera)
         raise _Unplugged
 
-    def _return(self, command: int, urb: Urb, status: int, actual: int, content: list[Piece]) -> None:
-        head = _RETURN.pack(command, urb.seqnum, urb.devid, urb.direction, urb.ep, status, actual, 0, 0, 0)
+    def _return(
+        self, command: int, urb: Urb, status: int, actual: int, content: list[Piece]
+    ) -> None:
+        head = _RETURN.pack(
+            command, urb.seqnum, urb.devid, urb.direction, urb.ep, status, actual, 0, 0, 0
+        )
         more = socket.MSG_MORE if content else 0
         self._connection.sendall(head, more)
         for number, piece in enumerate(content, 1):
@@ -229,9 +249,15 @@ class _Service:
         """From the page cache to the socket, without passing through this process."""
         done = 0
         while done < piece.length:
-            count = os.sendfile(self._connection.fileno(), piece.descriptor, piece.offset + done, piece.length - done)
+            count = os.sendfile(
+                self._connection.fileno(),
+                piece.descriptor,
+                piece.offset + done,
+                piece.length - done,
+            )
             if not count:
-                # The file became shorter after it was looked at: a camera that breaks off in the middle.
+                # The file became shorter after it was looked at: a camera that breaks off in the
+                # middle.
                 self._pull_out()
             done += count
 
@@ -263,7 +289,11 @@ def _first(pieces: list[Piece], count: int) -> list[Piece]:
     taken: list[Piece] = []
     for piece in pieces:
         size = min(count, _length(piece))
-        taken.append(FilePiece(piece.descriptor, piece.offset, size) if isinstance(piece, FilePiece) else piece[:size])
+        taken.append(
+            FilePiece(piece.descriptor, piece.offset, size)
+            if isinstance(piece, FilePiece)
+            else piece[:size]
+        )
         count -= size
     return taken
 

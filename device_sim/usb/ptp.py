@@ -30,7 +30,12 @@ INVALID_PARAMETER, SESSION_ALREADY_OPEN = 0x201D, 0x201E
 INVALID_PROP_CODE, INVALID_DATASET = 0xA801, 0x2015
 
 BATTERY_LEVEL, DATE_TIME = 0x5001, 0x5011
-STORAGE_ID_PROP, OBJECT_FORMAT_PROP, OBJECT_SIZE_PROP, OBJECT_NAME_PROP = 0xDC01, 0xDC02, 0xDC04, 0xDC07
+STORAGE_ID_PROP, OBJECT_FORMAT_PROP, OBJECT_SIZE_PROP, OBJECT_NAME_PROP = (
+    0xDC01,
+    0xDC02,
+    0xDC04,
+    0xDC07,
+)
 FOLDER, UNDEFINED, MP4 = 0x3001, 0x3000, 0xB982
 
 
@@ -49,7 +54,9 @@ class Message:
         if len(content) < HEADER_BYTES:
             return None
         length, kind, code, transaction = struct.unpack_from("<IHHI", content)
-        return cls(kind, code, transaction, content[HEADER_BYTES:]) if length == len(content) else None
+        return (
+            cls(kind, code, transaction, content[HEADER_BYTES:]) if length == len(content) else None
+        )
 
     @property
     def parameters(self) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """The camera's side of PTP/MTP: commands in, transfers out. No sockets, no USB; one thread.
 
-What it answers follows from the card's folder, the camera's clock and battery, and the script of faults. An object's bytes are
-never read here: they are named, and read when they are sent.
+What it answers follows from the card's folder, the camera's clock and battery, and the script of
+faults. An object's bytes are never read here: they are named, and read when they are sent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ from device_sim.usb.tree import Object, Tree
 STORAGE = 0x00010001
 ROOT = 0xFFFFFFFF
 READS = frozenset({ptp.GET_OBJECT, ptp.GET_PARTIAL_OBJECT, ptp.GET_PARTIAL_OBJECT_64})
-OBJECT_PROPS = (ptp.STORAGE_ID_PROP, ptp.OBJECT_FORMAT_PROP, ptp.OBJECT_SIZE_PROP, ptp.OBJECT_NAME_PROP)
+OBJECT_PROPS = (
+    ptp.STORAGE_ID_PROP,
+    ptp.OBJECT_FORMAT_PROP,
+    ptp.OBJECT_SIZE_PROP,
+    ptp.OBJECT_NAME_PROP,
+)
 VENDOR_MICROSOFT = 6
 
 
@@ -92,7 +97,9 @@ class Responder:
             ptp.GET_OBJECT_HANDLES: self._object_handles,
             ptp.GET_OBJECT_INFO: self._object_info,
             ptp.GET_OBJECT: self._get_object,
-            ptp.GET_PARTIAL_OBJECT: lambda message: self._partial(message, message.parameters[1], message.parameters[2]),
+            ptp.GET_PARTIAL_OBJECT: lambda message: self._partial(
+                message, message.parameters[1], message.parameters[2]
+            ),
             ptp.GET_PARTIAL_OBJECT_64: lambda message: self._partial(
                 message, message.parameters[1] | message.parameters[2] << 32, message.parameters[3]
             ),
@@ -100,7 +107,9 @@ class Responder:
             ptp.GET_DEVICE_PROP_DESC: self._property_desc,
             ptp.GET_DEVICE_PROP_VALUE: self._property_value,
             ptp.SET_DEVICE_PROP_VALUE: lambda _: _Answer(),
-            ptp.GET_OBJECT_PROPS_SUPPORTED: lambda _: _Answer([ptp.numbers16(self._object_props())]),
+            ptp.GET_OBJECT_PROPS_SUPPORTED: lambda _: _Answer(
+                [ptp.numbers16(self._object_props())]
+            ),
             ptp.GET_OBJECT_PROP_DESC: self._object_prop_desc,
             ptp.GET_OBJECT_PROP_VALUE: self._object_prop_value,
         }
@@ -124,7 +133,9 @@ class Responder:
                 self._respond(message, lambda: self._run(message, operation))
 
     def cancel(self) -> None:
-        """The host gave up the transaction, or resets the device: what was to be said is forgotten."""
+        """The host gave up the transaction, or resets the device: what was to be
+        said is forgotten.
+        """
         self._hung = False
         self._awaiting = None
         self._pipe.clear()
@@ -165,7 +176,10 @@ class Responder:
         script, operation, path = self._script, message.code, answer.path
         data = answer.data or []
         size = _size(data)
-        if script.due(Kind.HANG, operation, path, at=size % 512) is not None and operation != ptp.GET_OBJECT:
+        if (
+            script.due(Kind.HANG, operation, path, at=size % 512) is not None
+            and operation != ptp.GET_OBJECT
+        ):
             return False
         if script.due(Kind.STALL, operation, path) is not None:
             self._pipe.stall()
@@ -218,12 +232,20 @@ class Responder:
         return _Answer()
 
     def _device_info(self, _: Message) -> _Answer:
-        properties = [code for code in (ptp.BATTERY_LEVEL, ptp.DATE_TIME) if code not in self._without]
+        properties = [
+            code for code in (ptp.BATTERY_LEVEL, ptp.DATE_TIME) if code not in self._without
+        ]
         body = self._body
-        head = struct.pack("<HIH", 100, VENDOR_MICROSOFT, 100) + ptp.text("microsoft.com: 1.0;") + struct.pack("<H", 0)
+        head = (
+            struct.pack("<HIH", 100, VENDOR_MICROSOFT, 100)
+            + ptp.text("microsoft.com: 1.0;")
+            + struct.pack("<H", 0)
+        )
         lists = (sorted(self._operations), (), properties, (), (ptp.UNDEFINED, ptp.FOLDER, ptp.MP4))
         names = (body.manufacturer, body.model, body.firmware, body.serial)
-        return _Answer([head + b"".join(map(ptp.numbers16, lists)) + b"".join(map(ptp.text, names))])
+        return _Answer(
+            [head + b"".join(map(ptp.numbers16, lists)) + b"".join(map(ptp.text, names))]
+        )
 
     def _storage_info(self, message: Message) -> _Answer:
         if message.parameters[0] != STORAGE:
@@ -237,7 +259,14 @@ class Responder:
         code = message.parameters[0]
         value = self._value(code)
         if code == ptp.BATTERY_LEVEL:
-            return _Answer([struct.pack("<HHB", code, 2, 0) + b"\x64" + value + struct.pack("<BBBB", 1, 0, 100, 1)])
+            return _Answer(
+                [
+                    struct.pack("<HHB", code, 2, 0)
+                    + b"\x64"
+                    + value
+                    + struct.pack("<BBBB", 1, 0, 100, 1)
+                ]
+            )
         return _Answer([struct.pack("<HHB", code, 0xFFFF, 1) + ptp.text("") + value + b"\0"])
 
     def _property_value(self, message: Message) -> _Answer:
@@ -274,7 +303,11 @@ class Responder:
         if found is None:
             raise Refusal(ptp.INVALID_PARENT)
         objects = [tree.get(handle) for handle in found] if form else []
-        return [each.handle for each in objects if each is not None and each.format == form] if form else found
+        return (
+            [each.handle for each in objects if each is not None and each.format == form]
+            if form
+            else found
+        )
 
     def _object_handles(self, message: Message) -> _Answer:
         endless = self._script.first(Kind.ENDLESS)
@@ -290,7 +323,16 @@ class Responder:
         place = struct.pack("<IHII", found.parent, 1 if found.is_folder else 0, 0, 0)
         time = _date_time(found.modified_s * 1000)[:15] + "Z"
         return _Answer(
-            [fields + picture + place + ptp.text(found.name) + ptp.text(time) + ptp.text(time) + ptp.text("")], path=found.path
+            [
+                fields
+                + picture
+                + place
+                + ptp.text(found.name)
+                + ptp.text(time)
+                + ptp.text(time)
+                + ptp.text("")
+            ],
+            path=found.path,
         )
 
     def _get_object(self, message: Message) -> _Answer:
@@ -311,7 +353,9 @@ class Responder:
             count = max(0, count - shorter.at)
         if found.fiction:
             return _Answer([bytes(count)], path=found.path)
-        descriptor = os.open(self._objects().on_disk(found), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(
+            self._objects().on_disk(found), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        )
         data: list[Piece] = [FilePiece(descriptor, offset, count)]
         wrong = self._script.due(Kind.WRONG_BYTES, message.code, found.path)
         if wrong is not None and offset <= wrong.at < offset + count:
@@ -340,11 +384,18 @@ class Responder:
 
     def _object_prop_desc(self, message: Message) -> _Answer:
         code = message.parameters[0]
-        kinds = {ptp.STORAGE_ID_PROP: 6, ptp.OBJECT_FORMAT_PROP: 4, ptp.OBJECT_SIZE_PROP: 8, ptp.OBJECT_NAME_PROP: 0xFFFF}
+        kinds = {
+            ptp.STORAGE_ID_PROP: 6,
+            ptp.OBJECT_FORMAT_PROP: 4,
+            ptp.OBJECT_SIZE_PROP: 8,
+            ptp.OBJECT_NAME_PROP: 0xFFFF,
+        }
         if code not in self._object_props():
             raise Refusal(ptp.INVALID_PROP_CODE)
         empty = {6: bytes(4), 4: bytes(2), 8: bytes(8), 0xFFFF: ptp.text("")}[kinds[code]]
-        return _Answer([struct.pack("<HHB", code, kinds[code], 0) + empty + struct.pack("<IB", 0, 0)])
+        return _Answer(
+            [struct.pack("<HHB", code, kinds[code], 0) + empty + struct.pack("<IB", 0, 0)]
+        )
 
     def _object_prop_value(self, message: Message) -> _Answer:
         found, code = self._object(message.parameters[0]), message.parameters[1]

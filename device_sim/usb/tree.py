@@ -1,4 +1,6 @@
-"""A folder as the objects of a storage: paths on one side, handles that are good for one session on the other."""
+"""A folder as the objects of a storage: paths on one side, handles that are good for one session on
+the other.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ ENDLESS_FROM = 0x40000000
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """One file or folder. `path` is from the root on, with slashes; a `fiction` stands on no disk."""
+    """One file or folder. `path` is from the root on, with slashes; a `fiction` stands
+    on no disk.
+    """
 
     handle: int
     path: str
@@ -65,7 +69,11 @@ class Tree:
         except OSError:
             return None
         inner = [f"{path}/{name}" if path else name for name in names]
-        handles = [self._handle(each) for each in inner if each not in self.hidden and self._kind(each) is not None]
+        handles = [
+            self._handle(each)
+            for each in inner
+            if each not in self.hidden and self._kind(each) is not None
+        ]
         return handles + self._fictions_in(parent)
 
     def everything(self) -> list[int]:
@@ -75,7 +83,9 @@ class Tree:
         while folders:
             inner = self.children(folders.pop()) or []
             found += inner
-            folders += [handle for handle in inner if self._kind(self._paths.get(handle, "")) is True]
+            folders += [
+                handle for handle in inner if self._kind(self._paths.get(handle, "")) is True
+            ]
         return found
 
     def get(self, handle: int) -> Object | None:
@@ -91,7 +101,15 @@ class Tree:
         status = (self._root / path).lstat()
         parent, _, name = path.rpartition("/")
         size = 0 if is_folder else status.st_size
-        return Object(handle, path, name, self._handle(parent) if parent else 0, is_folder, size, int(status.st_mtime))
+        return Object(
+            handle,
+            path,
+            name,
+            self._handle(parent) if parent else 0,
+            is_folder,
+            size,
+            int(status.st_mtime),
+        )
 
     def on_disk(self, found: Object) -> Path:
         return self._root / found.path
@@ -117,7 +135,9 @@ class Tree:
             return found
         hostile, endless = self._script.first(Kind.NAMES), self._script.first(Kind.ENDLESS)
         if hostile is not None:
-            names = random.Random(f"{hostile.at} {parent}").sample(HOSTILE_NAMES, len(HOSTILE_NAMES))
+            names = random.Random(f"{hostile.at} {parent}").sample(
+                HOSTILE_NAMES, len(HOSTILE_NAMES)
+            )
             found += [self._fiction(parent, name, is_folder=False) for name in names]
         if endless is not None and endless.at == 0:
             found.append(self._fiction(parent, "DEEPER", is_folder=True))
@@ -130,5 +150,7 @@ class Tree:
 
     def _fiction(self, parent: int, name: str, *, is_folder: bool) -> int:
         handle = ENDLESS_FROM + len(self._fictions)
-        self._fictions[handle] = Object(handle, "", name, parent, is_folder, 0 if is_folder else 100, 0, fiction=True)
+        self._fictions[handle] = Object(
+            handle, "", name, parent, is_folder, 0 if is_folder else 100, 0, fiction=True
+        )
         return handle

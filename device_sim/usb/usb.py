@@ -1,7 +1,8 @@
 """The camera as a USB device: its descriptors, its pipes, and its card behind them.
 
-Descriptors, control requests and the wire's form are those of the package `usbip`; what serves an object's bytes is ours, as
-theirs keeps whole files in memory, has no object of 4 GiB, no clock, no cancel and no honest unplugging.
+Descriptors, control requests and the wire's form are those of the package `usbip`; what serves an
+object's bytes is ours, as theirs keeps whole files in memory, has no object of 4 GiB, no clock, no
+cancel and no honest unplugging.
 """
 
 from __future__ import annotations
@@ -107,9 +108,10 @@ class UsbCamera:
     ) -> None:
         """A docked camera.
 
-        `without` are operations and properties that it lacks. `usb_serial` is what the wire says instead of its serial ("":
-        nothing), `beside` what else it offers by class, subclass and protocol, and `config` the bytes it shows as its
-        configuration descriptor instead of the true ones.
+        `without` are operations and properties that it lacks. `usb_serial` is what the wire says
+        instead of its serial ("": nothing), `beside` what else it offers by class, subclass and
+        protocol, and `config` the bytes it shows as its configuration descriptor instead of the
+        true ones.
         """
         self._build(CameraBody(camera), faults, without, usb_serial, beside, config)
 
@@ -189,7 +191,9 @@ class UsbCamera:
         self.device.reset_io()
 
     def submit(self, urb: Urb, answer: Callable[[Urb], None], answer_data: Answer) -> None:
-        """One transfer. `answer` is called once it is done, now or later, and `answer_data` instead where it brings bulk data."""
+        """One transfer. `answer` is called once it is done, now or later, and `answer_data` instead
+        where it brings bulk data.
+        """
         if urb.ep == 0:
             answer(self.device.handle_urb(urb))
             self._see_halt_cleared(Setup.parse(urb.setup))
@@ -240,7 +244,11 @@ class UsbCamera:
         return b""
 
     def _see_halt_cleared(self, setup: Setup) -> None:
-        is_clear = (setup.bmRequestType, setup.bRequest, setup.wValue) == (0x02, 1, core.FEATURE_ENDPOINT_HALT)
+        is_clear = (setup.bmRequestType, setup.bRequest, setup.wValue) == (
+            0x02,
+            1,
+            core.FEATURE_ENDPOINT_HALT,
+        )
         if is_clear and setup.wIndex == self._in.addr:
             self._pipe.halted = False
             self._pipe.serve()
@@ -252,10 +260,18 @@ class UsbCamera:
 
 
 class _Descriptors(USBDevice):  # type: ignore[misc]
-    """What the device shows of itself; `config` in place of the true configuration where it is given."""
+    """What the device shows of itself; `config` in place of the true configuration where it is
+    given.
+    """
 
     def __init__(self, body: Body, serial: str, config: bytes | None) -> None:
-        super().__init__(VENDOR_ID, PRODUCT_ID, manufacturer=body.manufacturer, product=body.model, serial=serial or None)
+        super().__init__(
+            VENDOR_ID,
+            PRODUCT_ID,
+            manufacturer=body.manufacturer,
+            product=body.model,
+            serial=serial or None,
+        )
         self.set_speed(core.SPEED_HIGH)
         self._shown = config
 

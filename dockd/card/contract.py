@@ -1,7 +1,9 @@
-"""The seam to the world of cameras: what a card is to the dock, how it fails, and what is found on it.
+"""The seam to the world of cameras: what a card is to the dock, how it fails, and what is found on
+it.
 
-Everything on a card is untrusted: names, sizes, times, contents, and that a file stays what it was listed as. A name
-from a card is looked up on that card and shown to people; it never becomes a path of ours.
+Everything on a card is untrusted: names, sizes, times, contents, and that a file stays what it was
+listed as. A name from a card is looked up on that card and shown to people; it never becomes a path
+of ours.
 """
 
 import hashlib
@@ -15,7 +17,9 @@ from vault.errors import Failure, Reaction
 from vault.recording import EDGE_BYTES, RecordingClaim, Source
 
 SENTENCE_MAX = 2500
-"""Characters of what is said of a card in one piece. Names in it are the card's, and may be as long as it likes (A13)."""
+"""Characters of what is said of a card in one piece. Names in it are the card's, and may be as long
+as it likes (A13).
+"""
 
 
 class CardError(Failure):
@@ -38,7 +42,10 @@ class CardStuck(CardError):
 
     code = "card.stuck"
     reaction = Reaction.TRY_AGAIN
-    hint = "Take the camera out and dock it again. It keeps its recordings; the dock tries again by itself as well."
+    hint = (
+        "Take the camera out and dock it again. It keeps its recordings; the dock tries again by "
+        "itself as well."
+    )
 
 
 class CardReadFailed(CardError):
@@ -46,7 +53,10 @@ class CardReadFailed(CardError):
 
     code = "card.read_failed"
     reaction = Reaction.ALARM
-    hint = "Dock the camera again. If it happens again the card is failing: keep the camera apart with its recordings."
+    hint = (
+        "Dock the camera again. If it happens again the card is failing: keep the camera apart "
+        "with its recordings."
+    )
 
 
 class CardFileChanged(CardError):
@@ -54,7 +64,10 @@ class CardFileChanged(CardError):
 
     code = "card.file_changed"
     reaction = Reaction.TRY_AGAIN
-    hint = "The card is listed again by itself. If it happens again the camera is writing while docked: keep it apart."
+    hint = (
+        "The card is listed again by itself. If it happens again the camera is writing while "
+        "docked: keep it apart."
+    )
 
 
 class CardRefused(CardError):
@@ -70,7 +83,10 @@ class CardReadOnly(CardError):
 
     code = "card.read_only"
     reaction = Reaction.REFUSE
-    hint = "Move the card's lock, or mount it for writing, and dock the camera again. The recording is safe in the vault."
+    hint = (
+        "Move the card's lock, or mount it for writing, and dock the camera again. The recording "
+        "is safe in the vault."
+    )
 
 
 class CardDeleteFailed(CardError):
@@ -78,12 +94,17 @@ class CardDeleteFailed(CardError):
 
     code = "card.delete_failed"
     reaction = Reaction.ALARM
-    hint = "Dock the camera again: the erase is taken up where it stopped. The recording is safe in the vault."
+    hint = (
+        "Dock the camera again: the erase is taken up where it stopped. The recording is safe in "
+        "the vault."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class CardLimits:
-    """Bounds of one listing. No camera comes near them; a hostile or damaged card does. Fault A13."""
+    """Bounds of one listing. No camera comes near them; a hostile or damaged card
+    does. Fault A13.
+    """
 
     objects: int = 100_000
     depth: int = 32
@@ -94,10 +115,11 @@ DEFAULT_LIMITS = CardLimits()
 
 
 def shown(path: tuple[str, ...]) -> str:
-    """A path from a card for people and logs: printable text on one line, different for every two different paths.
+    """A path from a card for people and logs: printable text on one line, different for every two
+    different paths.
 
-    What is not printable (controls, direction marks, the surrogates that stand for undecodable bytes) is escaped, and
-    so are the backslash, and a slash inside of a name, which MTP allows.
+    What is not printable (controls, direction marks, the surrogates that stand for undecodable
+    bytes) is escaped, and so are the backslash, and a slash inside of a name, which MTP allows.
     """
     return "/".join(printable(name, "\\/") for name in path)
 
@@ -105,7 +127,8 @@ def shown(path: tuple[str, ...]) -> str:
 def printable(text: str, besides: str = "") -> str:
     """Text on one line: what is not printable is escaped, and what is named besides."""
     return "".join(
-        character if character.isprintable() and character not in besides else _escaped(character) for character in text
+        character if character.isprintable() and character not in besides else _escaped(character)
+        for character in text
     )
 
 
@@ -120,8 +143,8 @@ def _escaped(character: str) -> str:
 class CardFile:
     """A file as a listing of the card showed it.
 
-    `path` holds the names from the card's root on. `modified_ns` is the card's own word, a hint and never an identity
-    (FAT times are local, and two seconds wide).
+    `path` holds the names from the card's root on. `modified_ns` is the card's own word, a hint and
+    never an identity (FAT times are local, and two seconds wide).
     """
 
     path: tuple[str, ...]
@@ -136,7 +159,9 @@ class CardFile:
 
 @dataclass(frozen=True, slots=True)
 class CardTrouble:
-    """An entry that a listing had to leave out. What lies at or below `path` is unknown: it may not be called gone."""
+    """An entry that a listing had to leave out. What lies at or below `path` is unknown: it may not
+    be called gone.
+    """
 
     path: tuple[str, ...]
     code: str
@@ -145,7 +170,9 @@ class CardTrouble:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One recording, or one stray file, that is not taken in, and why. It stays on the camera. `name` is printable."""
+    """One recording, or one stray file, that is not taken in, and why. It stays on the camera.
+    `name` is printable.
+    """
 
     name: str
     code: str
@@ -156,9 +183,9 @@ class Refused:
 class CardRecording:
     """A recording's claim and the files that carry it.
 
-    `files` stands beside `claim.segments`, one for one; None is a file that is not on the card, which only a
-    `Remnant` has. `trailing` are deleted after them, in this order, and then the folder. `findings` are sentences for
-    the log.
+    `files` stands beside `claim.segments`, one for one; None is a file that is not on the card,
+    which only a `Remnant` has. `trailing` are deleted after them, in this order, and then the
+    folder. `findings` are sentences for the log.
     """
 
     claim: RecordingClaim
@@ -170,10 +197,11 @@ class CardRecording:
 
 @dataclass(frozen=True, slots=True)
 class Remnant:
-    """What a broken-off erase leaves: a manifest whose segments, or whose signature, are gone in part.
+    """What a broken-off erase leaves: a manifest whose segments, or whose signature, are gone in
+    part.
 
-    It is never pulled. If the vault owns exactly this recording, the erase may be finished; otherwise `refused` is
-    the verdict.
+    It is never pulled. If the vault owns exactly this recording, the erase may be finished;
+    otherwise `refused` is the verdict.
     """
 
     recording: CardRecording
@@ -192,8 +220,8 @@ class CardReading:
 class FileReader(Source, Protocol):
     """One file of a card, read from an offset on. It is a `Source`: intake reads it as it is.
 
-    `readinto` returns 0 only at the size that was listed, and only when the file really ends there; fewer bytes, or
-    one more, raise CardFileChanged.
+    `readinto` returns 0 only at the size that was listed, and only when the file really ends there;
+    fewer bytes, or one more, raise CardFileChanged.
     """
 
     def close(self) -> None:
@@ -201,7 +229,12 @@ class FileReader(Source, Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
 
 
 class Card(Protocol):
@@ -220,7 +253,8 @@ class Card(Protocol):
         """What the last listing had to leave out."""
 
     def files(self, below: tuple[str, ...] = ()) -> tuple[CardFile, ...]:
-        """The whole card, or what lies below a folder of it, listed anew, sorted by path. CardRefused beyond the bounds.
+        """The whole card, or what lies below a folder of it, listed anew, sorted by path.
+        CardRefused beyond the bounds.
 
         Nothing lies below a folder that is not there. `trouble` is of this listing.
         """
@@ -232,13 +266,19 @@ class Card(Protocol):
         """
 
     def delete(self, file: CardFile) -> None:
-        """Delete the file, durably. CardFileChanged if it is no longer as listed; CardReadOnly; CardDeleteFailed."""
+        """Delete the file, durably. CardFileChanged if it is no longer as listed; CardReadOnly;
+        CardDeleteFailed.
+        """
 
     def delete_folder(self, path: tuple[str, ...]) -> bool:
-        """Remove a folder if it is empty. True when it is gone, False when something stands in it: then it stays."""
+        """Remove a folder if it is empty. True when it is gone, False when something stands in it:
+        then it stays.
+        """
 
     def clock_offset_ms(self) -> int | None:
-        """The camera's clock minus the dock's, measured now, sure to 50 ms. None: this transport can't, or not so well."""
+        """The camera's clock minus the dock's, measured now, sure to 50 ms. None: this transport
+        can't, or not so well.
+        """
 
     def set_clock(self, moment: datetime) -> bool:
         """Set the camera's clock. False: this transport can't."""
@@ -271,8 +311,12 @@ NOBODY: Keeper = _Nobody()
 
 
 def edges_of(content: bytes) -> tuple[str, str]:
-    """SHA-256 of the first and of the last `EDGE_BYTES` of content (of all of it, twice, where it is shorter)."""
-    return hashlib.sha256(content[:EDGE_BYTES]).hexdigest(), hashlib.sha256(content[-EDGE_BYTES:]).hexdigest()
+    """SHA-256 of the first and of the last `EDGE_BYTES` of content (of all of it, twice, where it
+    is shorter).
+    """
+    return hashlib.sha256(content[:EDGE_BYTES]).hexdigest(), hashlib.sha256(
+        content[-EDGE_BYTES:]
+    ).hexdigest()
 
 
 def edges(card: Card, file: CardFile) -> tuple[str, str]:
@@ -282,11 +326,15 @@ def edges(card: Card, file: CardFile) -> tuple[str, str]:
     """
     wanted = min(file.size_bytes, EDGE_BYTES)
     head = _digest(card, file, 0, wanted)
-    return head, head if wanted == file.size_bytes else _digest(card, file, file.size_bytes - wanted, wanted)
+    return head, head if wanted == file.size_bytes else _digest(
+        card, file, file.size_bytes - wanted, wanted
+    )
 
 
 def read_whole(card: Card, file: CardFile) -> bytes:
-    """The content of a small file, proven to end where it was listed to. The caller has capped `size_bytes`."""
+    """The content of a small file, proven to end where it was listed to. The caller has capped
+    `size_bytes`.
+    """
     pieces: list[bytes] = []
     buffer = memoryview(mmap.mmap(-1, EDGE_BYTES))
     with card.open(file) as reader:
@@ -296,13 +344,17 @@ def read_whole(card: Card, file: CardFile) -> bytes:
 
 
 def _digest(card: Card, file: CardFile, offset: int, wanted: int) -> str:
-    """SHA-256 of `wanted` bytes from `offset` on, through page-aligned memory as direct reading asks for."""
+    """SHA-256 of `wanted` bytes from `offset` on, through page-aligned memory as direct reading
+    asks for.
+    """
     buffer = memoryview(mmap.mmap(-1, EDGE_BYTES))
     filled = 0
     with card.open(file, offset) as reader:
         while filled < wanted:
             count = reader.readinto(buffer[filled:])
             if count == 0:
-                raise CardFileChanged(f"{file.shown} ended before the {file.size_bytes} bytes that were listed.")
+                raise CardFileChanged(
+                    f"{file.shown} ended before the {file.size_bytes} bytes that were listed."
+                )
             filled += count
     return hashlib.sha256(buffer[:wanted]).hexdigest()

@@ -1,8 +1,10 @@
-"""The two JSON documents of a camera's card, from untrusted bytes to checked values. No I/O; the contract is CAMERA.md.
+"""The two JSON documents of a camera's card, from untrusted bytes to checked values. No I/O; the
+contract is CAMERA.md.
 
-What is not understood is refused: a document is either exactly what the contract names, or it stays on the camera.
-Each bound is checked before the work that it bounds: the caller caps the size, nesting is counted before anything
-recursive sees the bytes, and digits before they become a number. Fault A15.
+What is not understood is refused: a document is either exactly what the contract names, or it stays
+on the camera. Each bound is checked before the work that it bounds: the caller caps the size,
+nesting is counted before anything recursive sees the bytes, and digits before they become a number.
+Fault A15.
 """
 
 import base64
@@ -28,7 +30,9 @@ ROUNDING_MS = 1
 
 _INTEGER_MAX = 2**53
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-"""A JSON string, or one that never ends. It can't fail once it has begun, so that one pass over any bytes is linear."""
+"""A JSON string, or one that never ends. It can't fail once it has begun, so that one pass over any
+bytes is linear.
+"""
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SENTENCE_CHARACTERS = 300
 
@@ -71,7 +75,9 @@ _Key = Annotated[bytes, BeforeValidator(_key)]
 
 
 class _Strict(BaseModel):
-    """Types exact (a bool is no integer), every key known and present, nothing changed afterwards."""
+    """Types exact (a bool is no integer), every key known and present,
+    nothing changed afterwards.
+    """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
@@ -137,7 +143,9 @@ class SegmentDocument(_Strict):
 
 
 class RecordingDocument(_Strict):
-    """recording.json, held against itself. Against the folder and the camera it is held by who reads the card."""
+    """recording.json, held against itself. Against the folder and the camera it is held by who
+    reads the card.
+    """
 
     format: Literal["bodycam-card/recording/1"]
     recording: _RecordingName
@@ -171,18 +179,26 @@ class RecordingDocument(_Strict):
         if (self.previous_sha256 is None) != (self.counter == 1):
             raise ValueError("previous_sha256 is null for counter 1, and only there")
         serial, _, number = (self.overlaps or "").partition("-")
-        if self.overlaps is not None and (serial != self.camera.serial or not 0 < int(number) < self.counter):
+        if self.overlaps is not None and (
+            serial != self.camera.serial or not 0 < int(number) < self.counter
+        ):
             raise ValueError("overlaps names no earlier recording of this camera")
 
     def _check_times(self) -> None:
         """On the monotonic clock only: the wall clock may be set while a camera records.
 
-        A recovered recording may stop before its switch-on: the power failed while the pre-roll was still being
-        written.
+        A recovered recording may stop before its switch-on: the power failed while the pre-roll was
+        still being written.
         """
-        ends_early = self.stop_reason == "recovered" and self.started_mono_ms <= self.stopped_mono_ms
-        if self.started_mono_ms > self.triggered_mono_ms or not (self.triggered_mono_ms <= self.stopped_mono_ms or ends_early):
-            raise ValueError("start, switch-on and stop are not in this order on the monotonic clock")
+        ends_early = (
+            self.stop_reason == "recovered" and self.started_mono_ms <= self.stopped_mono_ms
+        )
+        if self.started_mono_ms > self.triggered_mono_ms or not (
+            self.triggered_mono_ms <= self.stopped_mono_ms or ends_early
+        ):
+            raise ValueError(
+                "start, switch-on and stop are not in this order on the monotonic clock"
+            )
         if self.preroll.delivered_ms != self.triggered_mono_ms - self.started_mono_ms:
             raise ValueError("preroll.delivered_ms is not the time from start to switch-on")
         if self.preroll.delivered_ms < PREROLL_REQUESTED_MS and self.preroll.short_because is None:
@@ -196,15 +212,22 @@ class RecordingDocument(_Strict):
             if segment.name != f"{index:04d}.mp4":
                 raise ValueError(f"segment {index} is named {segment.name}")
             if abs(segment.start_ms - expected_ms) > (ROUNDING_MS if index else 0):
-                raise ValueError(f"segment {segment.name} starts at {segment.start_ms} ms, not at {expected_ms} ms")
+                raise ValueError(
+                    f"segment {segment.name} starts at {segment.start_ms} ms, not at "
+                    f"{expected_ms} ms"
+                )
             before_ms = self.preroll.delivered_ms - segment.start_ms
             if segment.preroll != (before_ms > 0) and abs(before_ms) > ROUNDING_MS:
-                raise ValueError(f"segment {segment.name} is on the other side of the switch-on than it says")
+                raise ValueError(
+                    f"segment {segment.name} is on the other side of the switch-on than it says"
+                )
             expected_ms = segment.start_ms + segment.duration_ms
 
 
 def device_document(raw: bytes) -> DeviceDocument:
-    """DEVICE/device.json from bytes of at most `DEVICE_MAX_BYTES`. Raises ManifestRefused, and nothing else."""
+    """DEVICE/device.json from bytes of at most `DEVICE_MAX_BYTES`. Raises ManifestRefused, and
+    nothing else.
+    """
     fields = _json_object(raw, DEVICE_MAX_BYTES, "device.json")
     try:
         return DeviceDocument.model_validate(fields)
@@ -213,7 +236,9 @@ def device_document(raw: bytes) -> DeviceDocument:
 
 
 def recording_document(raw: bytes) -> RecordingDocument:
-    """recording.json from bytes of at most `RECORDING_MAX_BYTES`. Raises ManifestRefused, and nothing else."""
+    """recording.json from bytes of at most `RECORDING_MAX_BYTES`. Raises ManifestRefused, and
+    nothing else.
+    """
     fields = _json_object(raw, RECORDING_MAX_BYTES, "recording.json")
     try:
         return RecordingDocument.model_validate(fields)
@@ -225,7 +250,9 @@ def _json_object(raw: bytes, max_bytes: int, what: str) -> dict[str, object]:
     if len(raw) > max_bytes:
         raise ManifestRefused("manifest.too_large", f"{what} is larger than {max_bytes} bytes.")
     if _nesting(raw) > NESTING_MAX:
-        raise ManifestRefused("manifest.nested", f"{what} is nested deeper than {NESTING_MAX} levels.")
+        raise ManifestRefused(
+            "manifest.nested", f"{what} is nested deeper than {NESTING_MAX} levels."
+        )
     try:
         fields = json.loads(
             raw.decode("utf-8"),
@@ -235,14 +262,18 @@ def _json_object(raw: bytes, max_bytes: int, what: str) -> dict[str, object]:
             parse_constant=_no_such_number,
         )
     except ValueError as error:
-        raise ManifestRefused("manifest.not_json", f"{what} can't be read: {_brief(str(error))}.") from error
+        raise ManifestRefused(
+            "manifest.not_json", f"{what} can't be read: {_brief(str(error))}."
+        ) from error
     if not isinstance(fields, dict):
         raise ManifestRefused("manifest.not_json", f"{what} holds no JSON object.")
     return fields
 
 
 def _nesting(raw: bytes) -> int:
-    """The deepest nesting of brackets outside of strings, counted until it is too deep. Right for all that is JSON."""
+    """The deepest nesting of brackets outside of strings, counted until it is too deep. Right for
+    all that is JSON.
+    """
     depth = deepest = 0
     for bracket in _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS):
         depth += 1 if bracket in b"[{" else -1
@@ -281,4 +312,9 @@ def _invalid(error: ValidationError, what: str) -> ManifestRefused:
 
 def _brief(text: str) -> str:
     """Text that may hold words of the card, fit for one line of a log."""
-    return shown((text[:_SENTENCE_CHARACTERS],)).replace("\\x5c", "\\").replace("\\x2f", "/").rstrip(".")
+    return (
+        shown((text[:_SENTENCE_CHARACTERS],))
+        .replace("\\x5c", "\\")
+        .replace("\\x2f", "/")
+        .rstrip(".")
+    )

@@ -1,8 +1,10 @@
-"""The recordings of a camera that signs manifests: from the untrusted files of its card to claims and verdicts.
+"""The recordings of a camera that signs manifests: from the untrusted files of its card to claims
+and verdicts.
 
-A manifest is parsed once its signature is verified with the *registered* key, so that only the camera itself can put
-bytes before the parser; the one exception is a manifest that an erase has left alone in its folder, which is never
-taken in. One folder's verdict says nothing of another's: what is refused stays on the camera and blocks nothing.
+A manifest is parsed once its signature is verified with the *registered* key, so that only the
+camera itself can put bytes before the parser; the one exception is a manifest that an erase has
+left alone in its folder, which is never taken in. One folder's verdict says nothing of another's:
+what is refused stays on the camera and blocks nothing.
 """
 
 import hashlib
@@ -44,7 +46,9 @@ _SIGNATURE_BYTES = 64
 _FOLDER_NAME = re.compile(r"[A-Z0-9]{3,16}-[0-9]{6}")
 _SEGMENT_NAME = re.compile(r"[0-9]{4}\.MP4")
 _STRAYS_NAMED = 50
-"""How many stray files are named one by one. A hostile card could fill the vault's log with names."""
+"""How many stray files are named one by one. A hostile card could fill the vault's
+log with names.
+"""
 
 _KEEP = "It stays on the camera: keep the camera apart and ask its supplier."
 
@@ -74,7 +78,8 @@ class ChainEnd(Protocol):
 
 
 def read_device(card: Card, files: Sequence[CardFile]) -> DeviceClaim | None:
-    """Who the camera says that it is; None for a card without `DEVICE/device.json`, which is a DCIM camera's.
+    """Who the camera says that it is; None for a card without `DEVICE/device.json`, which is a DCIM
+    camera's.
 
     Raises ManifestRefused for any other content than the contract's, and the card's own errors.
     """
@@ -82,19 +87,28 @@ def read_device(card: Card, files: Sequence[CardFile]) -> DeviceClaim | None:
     if not found:
         return None
     if len(found) > 1:
-        raise ManifestRefused("manifest.twins", "There are several device.json on the card, by the case of their names.")
+        raise ManifestRefused(
+            "manifest.twins",
+            "There are several device.json on the card, by the case of their names.",
+        )
     if found[0].size_bytes > DEVICE_MAX_BYTES:
-        raise ManifestRefused("manifest.too_large", f"device.json is larger than {DEVICE_MAX_BYTES} bytes.")
+        raise ManifestRefused(
+            "manifest.too_large", f"device.json is larger than {DEVICE_MAX_BYTES} bytes."
+        )
     return _device_claim(device_document(read_whole(card, found[0])))
 
 
 def device_trouble(card: Card) -> CardTrouble | None:
-    """What the listing left out at or above `DEVICE/device.json`: a card without one may have one then."""
+    """What the listing left out at or above `DEVICE/device.json`: a card without one may have one
+    then.
+    """
     return LeftOut(card.trouble).at(("DEVICE", "DEVICE.JSON"))
 
 
 class LeftOut:
-    """What a listing left out, to be found by path: a hostile card has as many of these as folders that ask for them."""
+    """What a listing left out, to be found by path: a hostile card has as many of these as folders
+    that ask for them.
+    """
 
     def __init__(self, trouble: Sequence[CardTrouble]) -> None:
         self._first: dict[tuple[str, ...], tuple[int, CardTrouble]] = {}
@@ -104,18 +118,28 @@ class LeftOut:
     def at(self, path: tuple[str, ...]) -> CardTrouble | None:
         """The first of what was left out at this path, in upper case, or above it."""
         above = (self._first.get(path[:depth]) for depth in range(len(path) + 1))
-        found = min((entry for entry in above if entry is not None), key=lambda entry: entry[0], default=None)
+        found = min(
+            (entry for entry in above if entry is not None),
+            key=lambda entry: entry[0],
+            default=None,
+        )
         return found[1] if found is not None else None
 
 
-def read_recordings(card: Card, files: Sequence[CardFile], device: DeviceClaim, public_key: bytes) -> CardReading:
-    """All recordings of the card, oldest first, each with its verdict. `public_key` is the registered one, not the
-    card's.
+def read_recordings(
+    card: Card, files: Sequence[CardFile], device: DeviceClaim, public_key: bytes
+) -> CardReading:
+    """All recordings of the card, oldest first, each with its verdict. `public_key` is the
+    registered one, not the card's.
 
-    `files` is the card's last listing. CardGone and CardStuck pass through; every other trouble is the verdict of one recording.
+    `files` is the card's last listing. CardGone and CardStuck pass through; every other trouble is
+    the verdict of one recording.
     """
     if len(public_key) != 32:
-        raise ManifestRefused("manifest.no_key", f"Camera {device.serial} signs manifests and is registered without a key.")
+        raise ManifestRefused(
+            "manifest.no_key",
+            f"Camera {device.serial} signs manifests and is registered without a key.",
+        )
     key = Ed25519PublicKey.from_public_bytes(public_key)
     folders, strays = _folders(files)
     left_out = LeftOut(card.trouble)
@@ -129,7 +153,11 @@ def read_recordings(card: Card, files: Sequence[CardFile], device: DeviceClaim, 
         except (CardGone, CardStuck):
             raise
         except (CardError, ManifestRefused) as error:
-            refused.append(Refused(shown((name,)), error.code, f"{shown((name,))}: {error.sentence} {error.hint}"))
+            refused.append(
+                Refused(
+                    shown((name,)), error.code, f"{shown((name,))}: {error.sentence} {error.hint}"
+                )
+            )
             continue
         strays.extend(folder.strays())
         if isinstance(outcome, Remnant):
@@ -145,22 +173,30 @@ def chain_findings(
     refused: Sequence[Refused] = (),
     trouble: Sequence[CardTrouble] = (),
 ) -> tuple[str, ...]:
-    """What is wrong with the chain of a camera's recordings, as sentences; empty when each follows the one before.
+    """What is wrong with the chain of a camera's recordings, as sentences; empty when each follows
+    the one before.
 
-    `claims` are all of the card, held ones and remnants too; `end` is the newest that the vault owns. A recording
-    that was refused stands on the card, so it is not called missing; nor is one that may stand where the listing could
-    not look.
+    `claims` are all of the card, held ones and remnants too; `end` is the newest that the vault
+    owns. A recording that was refused stands on the card, so it is not called missing; nor is one
+    that may stand where the listing could not look.
     """
     seen = {claim.counter: claim for claim in claims if claim.counter is not None}
     on_card = {int(entry.name[-6:]) for entry in refused if _FOLDER_NAME.fullmatch(entry.name)}
-    left_out = [_upper(entry.path) for entry in trouble if _upper(entry.path[:1]) in ((), ("RECORDINGS",))]
-    on_card |= {int(path[1][-6:]) for path in left_out if len(path) > 1 and _FOLDER_NAME.fullmatch(path[1])}
+    left_out = [
+        _upper(entry.path) for entry in trouble if _upper(entry.path[:1]) in ((), ("RECORDINGS",))
+    ]
+    on_card |= {
+        int(path[1][-6:]) for path in left_out if len(path) > 1 and _FOLDER_NAME.fullmatch(path[1])
+    }
     all_seen = all(len(path) > 1 for path in left_out)
     findings: list[str] = []
     before = end.counter if end is not None else 0
     held = end.identity if end is not None else None
     if end is not None and end.counter in seen and seen[end.counter].identity != end.identity:
-        findings.append(f"Recording {end.counter} on the camera is not the recording {end.counter} that the vault holds.")
+        findings.append(
+            f"Recording {end.counter} on the camera is not the recording {end.counter} that "
+            f"the vault holds."
+        )
     for counter in sorted(seen):
         claim = seen[counter]
         if counter > before:
@@ -170,14 +206,24 @@ def chain_findings(
         if predecessor is None and end is not None and counter - 1 == end.counter:
             predecessor = held
         if predecessor is not None and claim.previous_sha256 != predecessor:
-            findings.append(f"Recording {counter} does not follow recording {counter - 1}: it names another content of it.")
+            findings.append(
+                f"Recording {counter} does not follow recording {counter - 1}: it names "
+                f"another content of it."
+            )
     return tuple(findings)
 
 
 class _RecordingFolder:
     """One folder below RECORDINGS/, on its way to a claim."""
 
-    def __init__(self, card: Card, left_out: LeftOut, files: list[CardFile], serial: str, key: Ed25519PublicKey) -> None:
+    def __init__(
+        self,
+        card: Card,
+        left_out: LeftOut,
+        files: list[CardFile],
+        serial: str,
+        key: Ed25519PublicKey,
+    ) -> None:
         self._card = card
         self._left_out = left_out
         self._name = _upper_name(files[0].path[-2])
@@ -189,33 +235,49 @@ class _RecordingFolder:
         self._known = {"RECORDING.JSON", "RECORDING.SIG", "JOURNAL.JSONL"}
 
     def read(self) -> CardRecording | Remnant:
-        """The recording, or what an erase has left of it. ManifestRefused, and the card's errors."""
+        """The recording, or what an erase has left of it. ManifestRefused, and
+        the card's errors.
+        """
         self._check_folder()
         manifest = self._by_name.get("RECORDING.JSON")
         if manifest is None:
             raise self._unfinished()
         if manifest.size_bytes > RECORDING_MAX_BYTES:
-            raise ManifestRefused("manifest.too_large", f"recording.json is larger than {RECORDING_MAX_BYTES} bytes.")
+            raise ManifestRefused(
+                "manifest.too_large", f"recording.json is larger than {RECORDING_MAX_BYTES} bytes."
+            )
         raw = read_whole(self._card, manifest)
         signature = self._verified_signature(raw)
         document = recording_document(raw)
         if document.recording != self._name:
-            raise ManifestRefused("manifest.other_name", f"The manifest in it is that of {document.recording}.")
+            raise ManifestRefused(
+                "manifest.other_name", f"The manifest in it is that of {document.recording}."
+            )
         files = tuple(self._segment(segment.name, segment.bytes) for segment in document.segments)
-        recording = CardRecording(_claim(document, raw, signature), files, self._trailing(), self._path)
-        missing = [segment.name for segment, file in zip(document.segments, files, strict=True) if file is None]
+        recording = CardRecording(
+            _claim(document, raw, signature), files, self._trailing(), self._path
+        )
+        missing = [
+            segment.name
+            for segment, file in zip(document.segments, files, strict=True)
+            if file is None
+        ]
         if signature is not None and not missing:
             return recording
         return Remnant(recording, self._incomplete(missing, signature is not None))
 
     def strays(self) -> list[CardFile]:
-        """Files that the manifest does not name. They stay, and so does the folder. Call it after `read`."""
+        """Files that the manifest does not name. They stay, and so does the folder. Call it after
+        `read`.
+        """
         return [file for name, file in self._by_name.items() if name not in self._known]
 
     def _check_folder(self) -> None:
         if not _FOLDER_NAME.fullmatch(self._name):
             raise ManifestRefused("manifest.foreign_name", "This is no name of a recording.")
-        if len(self._by_name) != len(self._files) or any(file.path[:-1] != self._path for file in self._files):
+        if len(self._by_name) != len(self._files) or any(
+            file.path[:-1] != self._path for file in self._files
+        ):
             raise ManifestRefused("manifest.twins", "Names on the card differ in case only.")
         serial = self._name.rpartition("-")[0]
         if serial != self._serial:
@@ -232,22 +294,28 @@ class _RecordingFolder:
         return ManifestRefused(
             "manifest.unfinished",
             "It has no recording.json: the camera has not closed it yet, or lost power.",
-            hint="Switch the camera on outside of the dock, so that it closes the recording, and dock it again.",
+            hint="Switch the camera on outside of the dock, so that it closes the recording, and "
+            "dock it again.",
         )
 
     def _verified_signature(self, raw: bytes) -> bytes | None:
-        """The signature, or None where only the manifest is left: after the segments the signature is deleted first."""
+        """The signature, or None where only the manifest is left: after the segments the signature
+        is deleted first.
+        """
         file = self._by_name.get("RECORDING.SIG")
         if file is None:
             if any(_SEGMENT_NAME.fullmatch(name) for name in self._by_name):
-                raise ManifestRefused("manifest.unsigned", "It has no recording.sig: nothing proves its manifest.")
+                raise ManifestRefused(
+                    "manifest.unsigned", "It has no recording.sig: nothing proves its manifest."
+                )
             return None
         signature = read_whole(self._card, file) if file.size_bytes == _SIGNATURE_BYTES else b""
         try:
             self._key.verify(signature, raw)
         except InvalidSignature as error:
             raise ManifestRefused(
-                "manifest.signature_wrong", "Its signature is not by the key that this camera is registered with."
+                "manifest.signature_wrong",
+                "Its signature is not by the key that this camera is registered with.",
             ) from error
         return signature
 
@@ -261,13 +329,16 @@ class _RecordingFolder:
         elif file.size_bytes != size_bytes:
             raise ManifestRefused(
                 "manifest.size_differs",
-                f"{name} has {file.size_bytes} bytes on the card and {size_bytes} in the signed manifest.",
+                f"{name} has {file.size_bytes} bytes on the card and {size_bytes} in the "
+                f"signed manifest.",
                 hint="The recording on the camera is damaged. " + _KEEP,
             )
         return file
 
     def _trouble_at(self, name: str) -> CardTrouble | None:
-        """What the listing left out at this file or above it. Such a file is unknown, which is not the same as gone."""
+        """What the listing left out at this file or above it. Such a file is unknown, which is not
+        the same as gone.
+        """
         return self._left_out.at(_upper((*self._path, name)))
 
     def _trailing(self) -> tuple[CardFile, ...]:
@@ -279,11 +350,15 @@ class _RecordingFolder:
         if not signed:
             lack += (" and " if lack else "") + "recording.sig is not on the card"
         sentence = f"{self._name}: {lack}, and the vault does not hold this recording. {_KEEP}"
-        return Refused(self._name, "manifest.segments_missing" if missing else "manifest.unsigned", sentence)
+        return Refused(
+            self._name, "manifest.segments_missing" if missing else "manifest.unsigned", sentence
+        )
 
 
 def _folders(files: Sequence[CardFile]) -> tuple[dict[str, list[CardFile]], list[CardFile]]:
-    """The files of each folder below RECORDINGS/, and the files that belong to none. `.tmp` means nothing anywhere."""
+    """The files of each folder below RECORDINGS/, and the files that belong to none. `.tmp` means
+    nothing anywhere.
+    """
     folders: dict[str, list[CardFile]] = {}
     strays: list[CardFile] = []
     for file in files:
@@ -299,12 +374,19 @@ def _folders(files: Sequence[CardFile]) -> tuple[dict[str, list[CardFile]], list
 
 def _stray_verdicts(strays: list[CardFile]) -> list[Refused]:
     named = [
-        Refused(file.shown, "manifest.stray_file", f"{file.shown} belongs to no recording. It stays on the camera: look at it.")
+        Refused(
+            file.shown,
+            "manifest.stray_file",
+            f"{file.shown} belongs to no recording. It stays on the camera: look at it.",
+        )
         for file in strays[:_STRAYS_NAMED]
     ]
     if len(strays) > _STRAYS_NAMED:
         rest = len(strays) - _STRAYS_NAMED
-        sentence = f"{rest} more files on the card belong to no recording. They stay on the camera: look at them."
+        sentence = (
+            f"{rest} more files on the card belong to no recording. They stay on the camera: look "
+            f"at them."
+        )
         named.append(Refused("RECORDINGS", "manifest.stray_file", sentence))
     return named
 
@@ -315,9 +397,14 @@ def _missing(first: int, beyond: int, on_card: set[int]) -> list[str]:
     start = first
     for stop in [*sorted(counter for counter in on_card if first <= counter < beyond), beyond]:
         if stop - start == 1:
-            findings.append(f"Recording {start} is missing: neither the vault nor the camera holds it.")
+            findings.append(
+                f"Recording {start} is missing: neither the vault nor the camera holds it."
+            )
         elif stop > start:
-            findings.append(f"Recordings {start} to {stop - 1} are missing: neither the vault nor the camera holds them.")
+            findings.append(
+                f"Recordings {start} to {stop - 1} are missing: neither the vault nor the "
+                f"camera holds them."
+            )
         start = stop + 1
     return findings
 
@@ -342,7 +429,14 @@ def _claim(document: RecordingDocument, raw: bytes, signature: bytes | None) -> 
         name=document.recording,
         identity=hashlib.sha256(raw).hexdigest(),
         segments=tuple(
-            SegmentClaim(entry.name, entry.bytes, entry.sha256, entry.start_ms, entry.duration_ms, entry.preroll)
+            SegmentClaim(
+                entry.name,
+                entry.bytes,
+                entry.sha256,
+                entry.start_ms,
+                entry.duration_ms,
+                entry.preroll,
+            )
             for entry in document.segments
         ),
         counter=document.counter,
@@ -378,5 +472,7 @@ def _upper(path: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _upper_name(name: str) -> str:
-    """Upper case of ASCII names only: the long s and its kin have capitals in ASCII, and FAT would not fold them."""
+    """Upper case of ASCII names only: the long s and its kin have capitals in ASCII, and FAT would
+    not fold them.
+    """
     return name.upper() if name.isascii() else name

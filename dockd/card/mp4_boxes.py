@@ -1,7 +1,9 @@
-"""The boxes of fragmented MP4 that speak of time, as pure bytes (ISO/IEC 14496-12; sections in brackets). No I/O.
+"""The boxes of fragmented MP4 that speak of time, as pure bytes (ISO/IEC 14496-12; sections in
+brackets). No I/O.
 
-The bytes are untrusted. Every length is held against the bytes that are there before it is used, and no count makes a
-loop longer than the box itself. What no box can have raises BrokenBoxError or struct.error, and nothing else does.
+The bytes are untrusted. Every length is held against the bytes that are there before it is used,
+and no count makes a loop longer than the box itself. What no box can have raises BrokenBoxError or
+struct.error, and nothing else does.
 """
 
 import struct
@@ -21,7 +23,9 @@ class BrokenBoxError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A track of the init segment. `kind` is the handler (`vide`, `soun`), `codec` the first sample entry (`avc1`)."""
+    """A track of the init segment. `kind` is the handler (`vide`, `soun`), `codec` the first sample
+    entry (`avc1`).
+    """
 
     number: int
     kind: str
@@ -39,7 +43,9 @@ class SampleDefaults:
 
 @dataclass(frozen=True, slots=True)
 class Movie:
-    """What `moov` says. `movie_ms` is the stated duration, None where it states none, as a fragmented movie does."""
+    """What `moov` says. `movie_ms` is the stated duration, None where it states none, as a
+    fragmented movie does.
+    """
 
     tracks: tuple[Track, ...]
     defaults: Mapping[int, SampleDefaults]
@@ -61,7 +67,9 @@ class Fragment:
 
 
 def boxes(body: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """The boxes inside a box: type and content (4.2). Inside of a box sizes are 32 bits wide and always stated."""
+    """The boxes inside a box: type and content (4.2). Inside of a box sizes are 32 bits wide and
+    always stated.
+    """
     position = 0
     while position < body.nbytes:
         if body.nbytes - position < 8:
@@ -81,7 +89,9 @@ def read_moov(moov: memoryview) -> Movie:
     for kind, body in boxes(moov):
         if kind == b"mvhd":
             timescale, duration_ticks = _header_times(body)
-            movie_ms = milliseconds(duration_ticks, timescale) if timescale and duration_ticks else None
+            movie_ms = (
+                milliseconds(duration_ticks, timescale) if timescale and duration_ticks else None
+            )
         elif kind == b"trak" and len(tracks) < _TRACKS_MAX:
             tracks.append(_track(body))
         elif kind == b"mvex":
@@ -92,8 +102,12 @@ def read_moov(moov: memoryview) -> Movie:
     return Movie(tuple(tracks), defaults, movie_ms)
 
 
-def read_moof(moof: memoryview, index: int, defaults: Mapping[int, SampleDefaults]) -> list[Fragment]:
-    """Each track's part of the content of a `moof` (8.8), which is the file's `index`th. `defaults` are the movie's."""
+def read_moof(
+    moof: memoryview, index: int, defaults: Mapping[int, SampleDefaults]
+) -> list[Fragment]:
+    """Each track's part of the content of a `moof` (8.8), which is the file's `index`th. `defaults`
+    are the movie's.
+    """
     return [_fragment(body, index, defaults) for kind, body in boxes(moof) if kind == b"traf"]
 
 
@@ -102,7 +116,9 @@ def milliseconds(ticks: int, timescale: int) -> int:
     return (2000 * ticks + timescale) // (2 * timescale)
 
 
-def _fragment(traf: memoryview, index: int, movie_defaults: Mapping[int, SampleDefaults]) -> Fragment:
+def _fragment(
+    traf: memoryview, index: int, movie_defaults: Mapping[int, SampleDefaults]
+) -> Fragment:
     number, start_ticks, duration_ticks = 0, None, 0
     keyframe: bool | None = None
     defaults = SampleDefaults(0, _NON_SYNC)
@@ -118,7 +134,9 @@ def _fragment(traf: memoryview, index: int, movie_defaults: Mapping[int, SampleD
     return Fragment(index, number, start_ticks, duration_ticks, bool(keyframe))
 
 
-def _fragment_header(tfhd: memoryview, movie_defaults: Mapping[int, SampleDefaults]) -> tuple[int, SampleDefaults]:
+def _fragment_header(
+    tfhd: memoryview, movie_defaults: Mapping[int, SampleDefaults]
+) -> tuple[int, SampleDefaults]:
     """The track, and the movie's defaults with what this fragment sets in their place (8.8.7)."""
     flags, number = struct.unpack_from(">II", tfhd)
     defaults = movie_defaults.get(number, SampleDefaults(0, _NON_SYNC))
@@ -135,7 +153,9 @@ def _fragment_header(tfhd: memoryview, movie_defaults: Mapping[int, SampleDefaul
 
 
 def _run(trun: memoryview, defaults: SampleDefaults) -> tuple[int, bool | None]:
-    """The ticks of a run of samples, and whether its first is a keyframe; None for a run without samples (8.8.8)."""
+    """The ticks of a run of samples, and whether its first is a keyframe; None for a run without
+    samples (8.8.8).
+    """
     flags, count = struct.unpack_from(">II", trun)
     if count == 0:
         return 0, None
@@ -144,14 +164,19 @@ def _run(trun: memoryview, defaults: SampleDefaults) -> tuple[int, bool | None]:
     if flags & 0x04:
         (first_flags,) = struct.unpack_from(">I", trun, position)
         position += 4
-    # Duration, size, flags and composition offset of each sample, each field only if its bit is set.
+    # Duration, size, flags and composition offset of each sample, each field only if its bit is
+    # set.
     fields = [bit for bit in (0x100, 0x200, 0x400, 0x800) if flags & bit]
     if count * len(fields) * 4 > trun.nbytes - position:
         raise BrokenBoxError("a run has fewer samples than it says")
     values = struct.unpack_from(f">{count * len(fields)}I", trun, position)
     if 0x400 in fields and not flags & 0x04:
         first_flags = values[fields.index(0x400)]
-    ticks = sum(values[fields.index(0x100) :: len(fields)]) if 0x100 in fields else count * defaults.duration_ticks
+    ticks = (
+        sum(values[fields.index(0x100) :: len(fields)])
+        if 0x100 in fields
+        else count * defaults.duration_ticks
+    )
     return ticks, not first_flags & _NON_SYNC
 
 
@@ -183,7 +208,9 @@ def _sample_entry(minf: memoryview) -> bytes:
 
 
 def _header_times(body: memoryview) -> tuple[int, int]:
-    """Timescale and duration of `mvhd` or `mdhd` (8.2.2, 8.4.2), 0 for a duration that is not known."""
+    """Timescale and duration of `mvhd` or `mdhd` (8.2.2, 8.4.2), 0 for a duration that is not
+    known.
+    """
     if _version(body) == 1:
         timescale, duration_ticks = struct.unpack_from(">IQ", body, 20)
         return timescale, duration_ticks if duration_ticks != _UNKNOWN_64 else 0

@@ -1,9 +1,11 @@
-"""Is the pre-roll there, and is anything missing? Read from the boxes of fragmented MP4 while the bytes pass by.
+"""Is the pre-roll there, and is anything missing? Read from the boxes of fragmented MP4 while the
+bytes pass by.
 
-`SegmentTimeline` looks over intake's shoulder: it skips the picture data without touching it, holds no more than one
-`moof` at a time, and answers any bytes whatever with facts, never with an exception. `judge` then holds the facts of
-all segments against what the camera states. A broken timeline never keeps a recording out of the vault: it is kept,
-and says so. Boxes as in ISO/IEC 14496-12.
+`SegmentTimeline` looks over intake's shoulder: it skips the picture data without touching it, holds
+no more than one `moof` at a time, and answers any bytes whatever with facts, never with an
+exception. `judge` then holds the facts of all segments against what the camera states. A broken
+timeline never keeps a recording out of the vault: it is kept, and says so. Boxes as in ISO/IEC
+14496-12.
 """
 
 import hashlib
@@ -12,15 +14,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from dockd.card.document import PREROLL_REQUESTED_MS, ROUNDING_MS, ManifestRefused, RecordingDocument, recording_document
-from dockd.card.mp4_boxes import BrokenBoxError, Fragment, SampleDefaults, Track, milliseconds, read_moof, read_moov
+from dockd.card.document import (
+    PREROLL_REQUESTED_MS,
+    ROUNDING_MS,
+    ManifestRefused,
+    RecordingDocument,
+    recording_document,
+)
+from dockd.card.mp4_boxes import (
+    BrokenBoxError,
+    Fragment,
+    SampleDefaults,
+    Track,
+    milliseconds,
+    read_moof,
+    read_moov,
+)
 from vault.recording import Origin, RecordingClaim, TimelineVerdict, Wholeness
 
 TOLERANCE_TICKS = 1
-"""What may lie between the end of one fragment and the start of the next, in the track's own timescale: one rounding.
+"""What may lie between the end of one fragment and the start of the next, in the track's own
+timescale: one rounding.
 """
 AUDIO_EDGE_MS = 500
-"""How far the sound may begin after the picture, or end before it: frames of sound don't end where pictures do."""
+"""How far the sound may begin after the picture, or end before it: frames of sound don't end where
+pictures do.
+"""
 
 _MOOV_MAX_BYTES = 1 << 20
 _MOOF_MAX_BYTES = 1 << 18
@@ -28,7 +47,22 @@ _BOXES_MAX = 4096
 _FRAGMENTS_MAX = 512
 _ODD_MAX = 8
 _FINDINGS_MAX = 40
-_KNOWN = frozenset({b"ftyp", b"moov", b"moof", b"mdat", b"styp", b"sidx", b"free", b"skip", b"mfra", b"prft", b"emsg", b"uuid"})
+_KNOWN = frozenset(
+    {
+        b"ftyp",
+        b"moov",
+        b"moof",
+        b"mdat",
+        b"styp",
+        b"sidx",
+        b"free",
+        b"skip",
+        b"mfra",
+        b"prft",
+        b"emsg",
+        b"uuid",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +111,9 @@ class SegmentTimeline:
         self._odd: list[str] = []
 
     def __call__(self, block: memoryview) -> None:
-        """Look at the next bytes. What lies in a box that says nothing of time is stepped over, not read."""
+        """Look at the next bytes. What lies in a box that says nothing of time is stepped over, not
+        read.
+        """
         position, end = 0, block.nbytes
         while position < end and not self._to_the_end:
             if self._skip_bytes:
@@ -112,7 +148,9 @@ class SegmentTimeline:
         )
 
     def _step_on(self) -> None:
-        """As many bytes as were wanted are pending: a header, a longer header, or the body of a box."""
+        """As many bytes as were wanted are pending: a header, a longer header, or the body of a
+        box.
+        """
         try:
             if self._type:
                 self._read_body()
@@ -169,7 +207,11 @@ class SegmentTimeline:
             movie = read_moov(body)
             # A second moov is noted already; the first one stays.
             if not self._tracks:
-                self._tracks, self._defaults, self._movie_ms = movie.tracks, movie.defaults, movie.movie_ms
+                self._tracks, self._defaults, self._movie_ms = (
+                    movie.tracks,
+                    movie.defaults,
+                    movie.movie_ms,
+                )
             return
         self._moofs += 1
         self._fragments.extend(read_moof(body, self._moofs, self._defaults))
@@ -178,7 +220,9 @@ class SegmentTimeline:
             raise BrokenBoxError(f"it has more than {_FRAGMENTS_MAX} fragments")
 
     def _check_order(self, kind: bytes) -> None:
-        """The order that the contract names: `ftyp`, `moov`, and then pairs of `moof` and `mdat`."""
+        """The order that the contract names: `ftyp`, `moov`, and then pairs of
+        `moof` and `mdat`.
+        """
         before, self._before = self._before, kind
         if not before and kind != b"ftyp":
             self._note("The file does not begin with ftyp.")
@@ -196,13 +240,15 @@ class SegmentTimeline:
             self._odd.append(sentence)
 
 
-def judge(claim: RecordingClaim, facts: Sequence[SegmentFacts | None], findings: Sequence[str] = ()) -> TimelineVerdict:
-    """Hold the facts of all segments, in the claim's order, against what the camera states. Never raises for what a
-    card holds.
+def judge(
+    claim: RecordingClaim, facts: Sequence[SegmentFacts | None], findings: Sequence[str] = ()
+) -> TimelineVerdict:
+    """Hold the facts of all segments, in the claim's order, against what the camera states. Never
+    raises for what a card holds.
 
-    None stands for a segment whose bytes this process has not seen. `findings` are what the reading of the card had
-    to say already. `preroll_ms` is measured: the unbroken picture, from a keyframe on, nearest before the stated
-    switch-on.
+    None stands for a segment whose bytes this process has not seen. `findings` are what the reading
+    of the card had to say already. `preroll_ms` is measured: the unbroken picture, from a keyframe
+    on, nearest before the stated switch-on.
     """
     if claim.origin is Origin.DCIM or claim.manifest is None:
         return _not_stated(facts, findings)
@@ -216,12 +262,20 @@ def judge(claim: RecordingClaim, facts: Sequence[SegmentFacts | None], findings:
 class _Judgement:
     """One recording's facts on the way to a verdict."""
 
-    def __init__(self, document: RecordingDocument, facts: Sequence[SegmentFacts | None], findings: Sequence[str]) -> None:
+    def __init__(
+        self,
+        document: RecordingDocument,
+        facts: Sequence[SegmentFacts | None],
+        findings: Sequence[str],
+    ) -> None:
         self._document = document
         self._findings = list(findings)
         self._said = set(findings)
         self._named = [
-            (entry.name, seen) for entry, seen in zip(document.segments, [*facts, *[None] * len(document.segments)], strict=False)
+            (entry.name, seen)
+            for entry, seen in zip(
+                document.segments, [*facts, *[None] * len(document.segments)], strict=False
+            )
         ]
         self._seen = [(name, seen) for name, seen in self._named if seen is not None]
 
@@ -233,7 +287,9 @@ class _Judgement:
                 for sentence in seen.odd:
                     self._say(f"{name}: {sentence}")
         if not self._named:
-            self._say("The recording has no segment: the power failed before the first one was closed.")
+            self._say(
+                "The recording has no segment: the power failed before the first one was closed."
+            )
         self._check_init()
         video = self._track_of_all("vide")
         audio = self._track_of_all("soun")
@@ -259,7 +315,9 @@ class _Judgement:
             return self._result(0, 0, None)
         start_ticks, end_ticks = stretches[0][0], stretches[-1][1]
         if abs(start_ticks) > TOLERANCE_TICKS:
-            self._say(f"The picture starts at {milliseconds(start_ticks, video.timescale)} ms, not at 0.")
+            self._say(
+                f"The picture starts at {milliseconds(start_ticks, video.timescale)} ms, not at 0."
+            )
         self._check_segments(video)
         duration_ms = milliseconds(end_ticks - start_ticks, video.timescale)
         self._check_duration(duration_ms)
@@ -278,11 +336,18 @@ class _Judgement:
             self._say("ftyp and moov are not the same in all segments.")
 
     def _track_of_all(self, kind: str) -> Track | None:
-        """The track of this kind in the first segment that has one; more than one of a kind is not what the contract
-        names.
+        """The track of this kind in the first segment that has one; more than one of a kind is not
+        what the contract names.
         """
-        found = [track for _, seen in self._seen for track in seen.tracks if track.kind == kind and track.timescale > 0]
-        if found and any(sum(track.kind == kind for track in seen.tracks) > 1 for _, seen in self._seen):
+        found = [
+            track
+            for _, seen in self._seen
+            for track in seen.tracks
+            if track.kind == kind and track.timescale > 0
+        ]
+        if found and any(
+            sum(track.kind == kind for track in seen.tracks) > 1 for _, seen in self._seen
+        ):
             self._say(f"There is more than one track of kind {kind}.")
         return found[0] if found else None
 
@@ -293,13 +358,18 @@ class _Judgement:
                     yield name, fragment
 
     def _stretches(self, track: Track, what: str) -> list[tuple[int, int]]:
-        """The unbroken stretches of a track, in ticks. Each border between two of them is a finding."""
+        """The unbroken stretches of a track, in ticks. Each border between two of them is a
+        finding.
+        """
         stretches: list[tuple[int, int]] = []
         for name, fragment in self._fragments(track):
             if fragment.start_ticks is None:
                 self._say(f"{name}: a fragment of the {what} has no time.")
                 continue
-            start_ticks, end_ticks = fragment.start_ticks, fragment.start_ticks + fragment.duration_ticks
+            start_ticks, end_ticks = (
+                fragment.start_ticks,
+                fragment.start_ticks + fragment.duration_ticks,
+            )
             if fragment.duration_ticks == 0:
                 self._say(f"{name}: a fragment of the {what} has no duration.")
             if not stretches:
@@ -317,7 +387,9 @@ class _Judgement:
         return stretches
 
     def _check_segments(self, video: Track) -> None:
-        """Each segment's own start and duration, within one rounding to milliseconds and one tick."""
+        """Each segment's own start and duration, within one rounding to milliseconds
+        and one tick.
+        """
         tolerance_ms = ROUNDING_MS + 1000 * TOLERANCE_TICKS / video.timescale
         for (name, seen), stated in zip(self._named, self._document.segments, strict=True):
             if seen is None:
@@ -332,7 +404,10 @@ class _Judgement:
                 continue
             start_ms = 1000 * timed[0][0] / video.timescale
             duration_ms = 1000 * (timed[-1][1] - timed[0][0]) / video.timescale
-            if abs(start_ms - stated.start_ms) > tolerance_ms or abs(duration_ms - stated.duration_ms) > tolerance_ms:
+            if (
+                abs(start_ms - stated.start_ms) > tolerance_ms
+                or abs(duration_ms - stated.duration_ms) > tolerance_ms
+            ):
                 self._say(
                     f"{name} runs from {start_ms:.0f} ms for {duration_ms:.0f} ms; "
                     f"from {stated.start_ms} ms for {stated.duration_ms} ms is stated."
@@ -345,48 +420,78 @@ class _Judgement:
             self._say(f"The recording lasts {duration_ms} ms, and {stated_ms} ms are stated.")
 
     def _check_sound(self, audio: Track, duration_ms: int) -> None:
-        """Sound in every fragment of every segment, without gap or repeat, as long as the picture."""
+        """Sound in every fragment of every segment, without gap or repeat, as long
+        as the picture.
+        """
         for name, seen in self._seen:
-            with_sound = {fragment.moof for fragment in seen.fragments if fragment.track == audio.number}
-            if seen.fragments and min(fragment.moof for fragment in seen.fragments) not in with_sound:
+            with_sound = {
+                fragment.moof for fragment in seen.fragments if fragment.track == audio.number
+            }
+            if (
+                seen.fragments
+                and min(fragment.moof for fragment in seen.fragments) not in with_sound
+            ):
                 self._say(f"{name} does not begin with sound.")
         stretches = self._stretches(audio, "sound")
         if not stretches:
             self._say("The sound track is empty.")
             return
-        start_ms, end_ms = milliseconds(stretches[0][0], audio.timescale), milliseconds(stretches[-1][1], audio.timescale)
+        start_ms, end_ms = (
+            milliseconds(stretches[0][0], audio.timescale),
+            milliseconds(stretches[-1][1], audio.timescale),
+        )
         if start_ms > AUDIO_EDGE_MS or abs(end_ms - duration_ms) > AUDIO_EDGE_MS:
-            self._say(f"The sound runs from {start_ms} to {end_ms} ms, the picture to {duration_ms} ms.")
+            self._say(
+                f"The sound runs from {start_ms} to {end_ms} ms, the picture to {duration_ms} ms."
+            )
 
     def _check_keyframes(self, video: Track) -> bool | None:
         """Whether the recording starts on a keyframe; every later fragment has to as well."""
-        keyframes = [(name, fragment.starts_on_keyframe) for name, fragment in self._fragments(video)]
+        keyframes = [
+            (name, fragment.starts_on_keyframe) for name, fragment in self._fragments(video)
+        ]
         for name, keyframe in keyframes:
             if not keyframe:
                 self._say(f"{name}: a fragment does not start on a keyframe.")
         return keyframes[0][1] if self._named[0][1] is not None else None
 
-    def _check_preroll(self, video: Track, stretches: list[tuple[int, int]], keyframe_first: bool | None) -> int | None:
-        """Measure the unbroken picture nearest before the switch-on, which the camera's monotonic clock places on the
-        timeline.
+    def _check_preroll(
+        self, video: Track, stretches: list[tuple[int, int]], keyframe_first: bool | None
+    ) -> int | None:
+        """Measure the unbroken picture nearest before the switch-on, which the camera's monotonic
+        clock places on the timeline.
 
-        What lies before a gap is not the half minute before. None where the first segment was not seen.
+        What lies before a gap is not the half minute before. None where the first segment was not
+        seen.
         """
         if keyframe_first is None:
             return None
         stated_ms = self._document.preroll.delivered_ms
         stretch = next(
-            (found for found in reversed(stretches) if milliseconds(found[0], video.timescale) <= stated_ms), stretches[0]
+            (
+                found
+                for found in reversed(stretches)
+                if milliseconds(found[0], video.timescale) <= stated_ms
+            ),
+            stretches[0],
         )
         end_ms = min(stated_ms, milliseconds(stretch[1], video.timescale))
-        measured_ms = max(0, end_ms - milliseconds(stretch[0], video.timescale)) if keyframe_first else 0
+        measured_ms = (
+            max(0, end_ms - milliseconds(stretch[0], video.timescale)) if keyframe_first else 0
+        )
         if abs(measured_ms - stated_ms) > 2 * ROUNDING_MS:
-            self._say(f"{measured_ms} ms of picture stand before the switch-on, and {stated_ms} ms are stated.")
+            self._say(
+                f"{measured_ms} ms of picture stand before the switch-on, and {stated_ms} ms "
+                f"are stated."
+            )
         first = next((fragment for _, fragment in self._fragments(video)), None)
         first_ms = milliseconds(first.duration_ticks, video.timescale) if first is not None else 0
         if stated_ms > PREROLL_REQUESTED_MS + first_ms + ROUNDING_MS:
-            # P13: the camera may hand on the half minute and the keyframe interval that it begins in, and no more.
-            self._say(f"The pre-roll of {stated_ms} ms is longer than 30 s and one keyframe interval.")
+            # P13: the camera may hand on the half minute and the keyframe interval that it begins
+            # in, and no more.
+            self._say(
+                f"The pre-roll of {stated_ms} ms is longer than 30 s and one keyframe interval."
+            )
         return measured_ms
 
     def _say(self, sentence: str) -> None:
@@ -394,9 +499,13 @@ class _Judgement:
             self._said.add(sentence)
             self._findings.append(sentence)
 
-    def _result(self, preroll_ms: int | None, duration_ms: int | None, keyframe_first: bool | None) -> TimelineVerdict:
+    def _result(
+        self, preroll_ms: int | None, duration_ms: int | None, keyframe_first: bool | None
+    ) -> TimelineVerdict:
         wholeness = Wholeness.BROKEN if self._findings else Wholeness.WHOLE
-        return TimelineVerdict(wholeness, preroll_ms, duration_ms, keyframe_first, _capped(self._findings))
+        return TimelineVerdict(
+            wholeness, preroll_ms, duration_ms, keyframe_first, _capped(self._findings)
+        )
 
 
 def _not_stated(facts: Sequence[SegmentFacts | None], findings: Sequence[str]) -> TimelineVerdict:

@@ -1,4 +1,6 @@
-"""What `dockd once` and `dockd status` show on a terminal, and as plain lines where there is none."""
+"""What `dockd once` and `dockd status` show on a terminal, and as plain lines where
+there is none.
+"""
 
 import contextlib
 import threading
@@ -60,8 +62,19 @@ def state_line(state: BayState) -> Text:
 def show_report(console: Console, report: PullReport) -> None:
     """The table of recordings, what was said of the camera, and the bay's last word."""
     table = Table(title=f"{report.serial}: {len(report.outcomes)} recordings")
-    for heading in ("recording", "triggered", "length", "pre-roll", "size", "sealed", "read back", "erased"):
-        table.add_column(heading, justify="right" if heading in ("length", "size") else "left", overflow="fold")
+    for heading in (
+        "recording",
+        "triggered",
+        "length",
+        "pre-roll",
+        "size",
+        "sealed",
+        "read back",
+        "erased",
+    ):
+        table.add_column(
+            heading, justify="right" if heading in ("length", "size") else "left", overflow="fold"
+        )
     for outcome in report.outcomes:
         table.add_row(*(Text(cell) for cell in _row(outcome, report.erase_wanted)))
     console.print(table)
@@ -72,7 +85,12 @@ def show_report(console: Console, report: PullReport) -> None:
     for outcome in report.outcomes:
         for finding in outcome.verdict.findings if outcome.verdict is not None else ():
             console.print(Text(f"{outcome.name}: {finding}", style="yellow"))
-    console.print(Text(f"{report.phase.value}: {report.message}", style="bold green" if report.done else "bold red"))
+    console.print(
+        Text(
+            f"{report.phase.value}: {report.message}",
+            style="bold green" if report.done else "bold red",
+        )
+    )
 
 
 def show_status(console: Console, document: dict[str, Any]) -> None:
@@ -81,33 +99,59 @@ def show_status(console: Console, document: dict[str, Any]) -> None:
     for heading in ("bay", "camera", "state", "recording", "MB", "MB/s", "left", "message"):
         table.add_column(heading, overflow="fold")
     for bay in document["bays"]:
-        count = f"{bay['recording_number']} of {bay['recording_count']}" if bay["recording_count"] else ""
-        size = f"{_mb(bay['bytes_done'])} of {_mb(bay['bytes_total'])}" if bay["bytes_total"] else ""
+        count = (
+            f"{bay['recording_number']} of {bay['recording_count']}"
+            if bay["recording_count"]
+            else ""
+        )
+        size = (
+            f"{_mb(bay['bytes_done'])} of {_mb(bay['bytes_total'])}" if bay["bytes_total"] else ""
+        )
         rate = _mb(bay["bytes_per_s"]) if bay["bytes_per_s"] else ""
         left = f"{bay['seconds_left']} s" if bay["seconds_left"] is not None else ""
-        cells = (bay["bay"], bay["camera"] or "", bay["phase"], count, size, rate, left, bay["message"])
+        cells = (
+            bay["bay"],
+            bay["camera"] or "",
+            bay["phase"],
+            count,
+            size,
+            rate,
+            left,
+            bay["message"],
+        )
         table.add_row(*(Text(cell) for cell in cells))
     console.print(table if document["bays"] else Text("No camera is docked."))
     counters = document["counters"]
     console.print(
         Text(
             f"Since {document['started_utc']}: {counters['cameras_docked']} cameras docked, "
-            f"{counters['recordings_stored']} recordings stored ({_mb(counters['bytes_stored'])} MB), "
+            f"{counters['recordings_stored']} recordings stored "
+            f"({_mb(counters['bytes_stored'])} MB), "
             f"{counters['recordings_erased']} erased, {counters['alarms']} alarms."
         )
     )
 
 
-_STYLES = {"green": "bold white on dark_green", "blue": "white on blue", "amber": "black on yellow", "red": "bold white on red"}
+_STYLES = {
+    "green": "bold white on dark_green",
+    "blue": "white on blue",
+    "amber": "black on yellow",
+    "red": "bold white on red",
+}
 
 
-def watch_status(console: Console, ask: Callable[[], dict[str, Any]], stop: threading.Event) -> None:
+def watch_status(
+    console: Console, ask: Callable[[], dict[str, Any]], stop: threading.Event
+) -> None:
     """The bays as they change, until `stop` or Ctrl-C. A dock that does not answer is waited for.
 
     On a terminal the table is drawn anew; elsewhere a line is printed for each change.
     """
     before: Any = None
-    with contextlib.suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False, transient=False) as live:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        Live(console=console, auto_refresh=False, transient=False) as live,
+    ):
         while not stop.is_set():
             try:
                 shown: Table | Text = watch_table(ask())
@@ -133,7 +177,9 @@ def watch_table(document: dict[str, Any]) -> Table | Text:
     table.add_column("what to do", overflow="fold")
     for tile in shown:
         state = Text(f" {tile['sign']} {tile['word']} ", style=_STYLES[tile["lamp"]])
-        do = " ".join(filter(None, (tile["do"], tile["reports"] and f"{tile['reports']}.", tile["detail"])))
+        do = " ".join(
+            filter(None, (tile["do"], tile["reports"] and f"{tile['reports']}.", tile["detail"]))
+        )
         progress = "\n".join(filter(None, (tile["count"], tile["rate"], tile["left"])))
         camera = "\n".join(filter(None, (tile["camera"], tile["whose"])))
         table.add_row(Text(tile["bay"]), Text(camera), state, Text(progress), Text(do))
@@ -147,7 +193,9 @@ def _told(shown: Table | Text) -> str:
 
 
 def show_places(console: Console, volumes: Sequence[Volume], devices: Sequence[UsbDevice]) -> None:
-    """What stands at the dock: the place that `dockd once` takes, and what the vault would know the camera by."""
+    """What stands at the dock: the place that `dockd once` takes, and what the vault would know the
+    camera by.
+    """
     if not volumes and not devices:
         console.print(Text("No card is mounted where dockd looks, and no camera is on the USB."))
         return
@@ -155,13 +203,21 @@ def show_places(console: Console, volumes: Sequence[Volume], devices: Sequence[U
     for volume in volumes:
         table.add_row(Text(str(volume.mountpoint)), Text(volume.volume_id), Text(volume.filesystem))
     for device in devices:
-        table.add_row(Text(device.bay.replace(" ", ":", 1)), Text(device.volume_id), Text(device.refusal or "camera"))
+        table.add_row(
+            Text(device.bay.replace(" ", ":", 1)),
+            Text(device.volume_id),
+            Text(device.refusal or "camera"),
+        )
     console.print(table)
 
 
 def _row(outcome: Outcome, erase_wanted: bool) -> tuple[str, ...]:
     claim, verdict = outcome.claim, outcome.verdict
-    triggered = utc_text(claim.triggered_utc) if claim is not None and claim.triggered_utc is not None else "not stated"
+    triggered = (
+        utc_text(claim.triggered_utc)
+        if claim is not None and claim.triggered_utc is not None
+        else "not stated"
+    )
     held = "yes" if verdict is not None else "held before" if outcome.stored else "no"
     if outcome.erased:
         erased = "yes"
@@ -185,7 +241,11 @@ def _length(outcome: Outcome) -> str:
     if outcome.verdict is not None and outcome.verdict.duration_ms is not None:
         return _seconds(outcome.verdict.duration_ms)
     claim = outcome.claim
-    if claim is not None and claim.started_mono_ms is not None and claim.stopped_mono_ms is not None:
+    if (
+        claim is not None
+        and claim.started_mono_ms is not None
+        and claim.stopped_mono_ms is not None
+    ):
         return _seconds(claim.stopped_mono_ms - claim.started_mono_ms)
     return ""
 
@@ -201,7 +261,11 @@ def _preroll(outcome: Outcome) -> str:
     if verdict is None:
         return delivered
     measured = _seconds(verdict.preroll_ms) if verdict.preroll_ms is not None else "?"
-    return f"{delivered}, verified" if verdict.wholeness is Wholeness.WHOLE else f"{delivered}, NOT as stated: {measured}"
+    return (
+        f"{delivered}, verified"
+        if verdict.wholeness is Wholeness.WHOLE
+        else f"{delivered}, NOT as stated: {measured}"
+    )
 
 
 def _seconds(duration_ms: int) -> str:

@@ -1,7 +1,9 @@
-"""The status socket: whoever connects is given one JSON document of all bays, and nothing is asked of them.
+"""The status socket: whoever connects is given one JSON document of all bays, and nothing is asked
+of them.
 
-Who may connect is decided by the permissions of the socket and its folder. Nothing is read from a caller, so nothing can be
-parsed wrongly; a caller that does not read is dropped after `SEND_TIMEOUT_S`.
+Who may connect is decided by the permissions of the socket and its folder. Nothing is read from a
+caller, so nothing can be parsed wrongly; a caller that does not read is dropped after
+`SEND_TIMEOUT_S`.
 """
 
 import contextlib
@@ -66,8 +68,8 @@ class StatusServer:
     def start(self) -> None:
         """Bind and answer. Raises StatusRefused.
 
-        A socket that a killed process left behind is replaced. Another dockd can't be behind it: the vault's intake lock
-        was taken before.
+        A socket that a killed process left behind is replaced. Another dockd can't be behind it:
+        the vault's intake lock was taken before.
         """
         try:
             if self._path.is_socket():

@@ -1,4 +1,6 @@
-"""How the dock comes to a mounted card: through a reader, and for the erase through the door that makes it writable."""
+"""How the dock comes to a mounted card: through a reader, and for the erase through the door that
+makes it writable.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +22,11 @@ class Approach:
     def __init__(self, settings: DockSettings, readers: Readers, clock: Clock) -> None:
         self._readers = readers
         self._clock = clock
-        self._door = EraseDoor(settings.erase_socket, settings.erase_root) if settings.erase_socket is not None else None
+        self._door = (
+            EraseDoor(settings.erase_socket, settings.erase_root)
+            if settings.erase_socket is not None
+            else None
+        )
 
     def volume(self, volume: Volume) -> Docked:
         """A card that is mounted, or a folder that stands for one, with a reader of its own."""
@@ -29,7 +35,9 @@ class Approach:
         door = self._door if volume.filesystem != "folder" else None
         name = volume.mountpoint.name
         roots = [volume.mountpoint] + ([door.place(name)] if door is not None else [])
-        reader = CameraReader(self._readers, {"place": "volume", "roots": [str(root) for root in roots]}, self._clock)
+        reader = CameraReader(
+            self._readers, {"place": "volume", "roots": [str(root) for root in roots]}, self._clock
+        )
 
         def opened(root: Path) -> Card:
             return reader.open(root=str(root))
@@ -44,4 +52,7 @@ class Approach:
 
 
 def _unreadable(root: Path) -> Card:
-    raise CardRefused(f"The card at {root.name} can't be mounted: its file system is damaged, or neither vfat nor exfat.")
+    raise CardRefused(
+        f"The card at {root.name} can't be mounted: its file system is damaged, or neither "
+        f"vfat nor exfat."
+    )

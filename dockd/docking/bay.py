@@ -1,7 +1,8 @@
 """Bays: what stands where, and what is done with it, for everyone who looks on.
 
-A `BayState` is one moment of one bay, never changed, only replaced: who reads the board (the status socket, the dock's page, the
-terminal) sees whole moments and holds no lock of the thread that works.
+A `BayState` is one moment of one bay, never changed, only replaced: who reads the board (the status
+socket, the dock's page, the terminal) sees whole moments and holds no lock of the thread that
+works.
 """
 
 import threading
@@ -71,7 +72,9 @@ _LAMPS = {
 
 @dataclass(frozen=True, slots=True)
 class BayState:
-    """One bay at one moment. `recording_number` counts from 1 to `recording_count` within the phase; sizes are of plaintext."""
+    """One bay at one moment. `recording_number` counts from 1 to `recording_count` within the
+    phase; sizes are of plaintext.
+    """
 
     bay: str
     phase: Phase
@@ -90,7 +93,9 @@ class BayState:
 
     @property
     def seconds_left(self) -> int | None:
-        """For what is still to be pulled, at the present rate; None while there is no rate to go by."""
+        """For what is still to be pulled, at the present rate; None while there is no rate to go
+        by.
+        """
         if self.phase is not Phase.PULLING or self.bytes_per_s <= 0:
             return None
         return -(-max(0, self.bytes_total - self.bytes_done) // self.bytes_per_s)
@@ -108,7 +113,9 @@ class Counters:
 
 
 LEFTOVERS_MAX = 64
-"""How many bays that stand empty, but have something to say, the board remembers: a bay's name comes from outside."""
+"""How many bays that stand empty, but have something to say, the board remembers: a bay's name
+comes from outside.
+"""
 
 
 class Board:
@@ -171,8 +178,9 @@ class Board:
 class Pulse:
     """What the watchdog needs of a bay: `progress` moves with every step and every block of bytes.
 
-    `allowance_s` is how much longer than usual the step in hand may be silent (the flush and the read-back of a big file).
-    `queued` is true while the bay has asked for the vault's lanes and holds none: then others must move, not it.
+    `allowance_s` is how much longer than usual the step in hand may be silent (the flush and the
+    read-back of a big file). `queued` is true while the bay has asked for the vault's lanes and
+    holds none: then others must move, not it.
     """
 
     bay: str
@@ -183,7 +191,9 @@ class Pulse:
 
 
 class Bay:
-    """The working side of one bay. Its own thread and that thread's lanes write; the board and the watchdog read."""
+    """The working side of one bay. Its own thread and that thread's lanes write; the board and the
+    watchdog read.
+    """
 
     def __init__(self, name: str, board: Board, clock: Clock) -> None:
         self.name = name
@@ -206,7 +216,9 @@ class Bay:
     def pulse(self) -> Pulse:
         with self._lock:
             queued = self._asked > 0 and self._reading == 0
-            return Pulse(self.name, self._state.phase.busy, self._progress, self._allowance_s, queued)
+            return Pulse(
+                self.name, self._state.phase.busy, self._progress, self._allowance_s, queued
+            )
 
     def enter(self, phase: Phase, message: str = "", *, count: int = 0) -> None:
         """A new phase begins, with `count` recordings before it."""
@@ -224,13 +236,21 @@ class Bay:
                 )
             )
 
-    def camera_is(self, serial: str, officer: str | None = None, battery_percent: int | None = None) -> None:
+    def camera_is(
+        self, serial: str, officer: str | None = None, battery_percent: int | None = None
+    ) -> None:
         """Which camera it is, and as far as they are known who carries it and how full it is."""
         with self._lock:
             if serial == self._state.camera:
                 officer = officer or self._state.officer
-                battery_percent = self._state.battery_percent if battery_percent is None else battery_percent
-            self._publish(replace(self._state, camera=serial, officer=officer, battery_percent=battery_percent))
+                battery_percent = (
+                    self._state.battery_percent if battery_percent is None else battery_percent
+                )
+            self._publish(
+                replace(
+                    self._state, camera=serial, officer=officer, battery_percent=battery_percent
+                )
+            )
 
     def reports(self, missing: int) -> None:
         """How many of the camera's recordings lack their report."""
@@ -242,7 +262,9 @@ class Bay:
         """So much is to come; the rate counts from now."""
         with self._lock:
             self._rate_from = (0, self._clock.monotonic_s())
-            self._publish(replace(self._state, bytes_total=bytes_total, bytes_done=0, bytes_per_s=0))
+            self._publish(
+                replace(self._state, bytes_total=bytes_total, bytes_done=0, bytes_per_s=0)
+            )
 
     def recording(self, number: int, *, allowance_s: float = 0.0) -> None:
         """The recording of this number is in hand."""
@@ -300,8 +322,9 @@ class Vigil:
     def all_is_well(self, pulses: Sequence[Pulse]) -> bool:
         """False when a busy bay has not moved for the period and its step's allowance.
 
-        A bay in the queue for the vault's lanes is excused as long as a bay that holds one moves: who stands in a queue can't
-        be the one that is stuck. Where all are silent nobody is excused.
+        A bay in the queue for the vault's lanes is excused as long as a bay that holds one moves:
+        who stands in a queue can't be the one that is stuck. Where all are silent nobody is
+        excused.
         """
         now_s = self._clock.monotonic_s()
         seen: dict[str, tuple[int, float]] = {}

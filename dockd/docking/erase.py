@@ -15,11 +15,21 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
-from dockd.card.contract import SENTENCE_MAX, Card, CardError, CardFile, CardGone, CardRecording, edges, edges_of, shown
+from dockd.card.contract import (
+    SENTENCE_MAX,
+    Card,
+    CardError,
+    CardFile,
+    CardGone,
+    CardRecording,
+    edges,
+    edges_of,
+    shown,
+)
 from dockd.docking.bay import Bay
 from dockd.docking.halt import Recall
 from vault.errors import EraseRefused, Failure, Reaction
-from vault.intake import Intake
+from vault.intake.intake import Intake
 from vault.recording import CameraKind, Receipt, State
 
 SIGNATURE, MANIFEST = "RECORDING.SIG", "RECORDING.JSON"
@@ -27,11 +37,16 @@ PAPERS = (SIGNATURE, MANIFEST)
 
 
 class ObjectDiffers(Failure):
-    """What stands on the camera under a recording's name is not what the vault holds. Nothing more of it is deleted."""
+    """What stands on the camera under a recording's name is not what the vault holds. Nothing more
+    of it is deleted.
+    """
 
     code = "dock.object_differs"
     reaction = Reaction.ALARM
-    hint = "Keep the camera apart: what differs was never taken in under this name. Nothing of it was deleted."
+    hint = (
+        "Keep the camera apart: what differs was never taken in under this name. Nothing of it "
+        "was deleted."
+    )
 
 
 class StillThere(Failure):
@@ -39,12 +54,17 @@ class StillThere(Failure):
 
     code = "dock.still_there"
     reaction = Reaction.ALARM
-    hint = "The recording is safe in the vault. Dock the camera again; if it stays, keep the camera apart."
+    hint = (
+        "The recording is safe in the vault. Dock the camera again; if it stays, keep the camera "
+        "apart."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Expected:
-    """One object of a recording as it must be found. `edges` None: it carries no footage and was never vaulted (a journal)."""
+    """One object of a recording as it must be found. `edges` None: it carries no footage and was
+    never vaulted (a journal).
+    """
 
     path: tuple[str, ...]
     size_bytes: int
@@ -54,7 +74,9 @@ class _Expected:
 class Eraser:
     """Erases recordings of one docked camera, one at a time. `reopen` opens its card anew."""
 
-    def __init__(self, card: Card, reopen: Callable[[], Card], intake: Intake, bay: Bay, recall: Recall) -> None:
+    def __init__(
+        self, card: Card, reopen: Callable[[], Card], intake: Intake, bay: Bay, recall: Recall
+    ) -> None:
         self._card = card
         self._reopen = reopen
         self._intake = intake
@@ -64,8 +86,9 @@ class Eraser:
     def erase(self, recording: CardRecording, receipt: Receipt) -> Receipt:
         """The receipt in state ERASED.
 
-        Raises EraseRefused, ObjectDiffers, StillThere and the card's errors; but for CardGone the vault's log has it then.
-        Once begun it is not interrupted by a stop, only by the camera's leaving.
+        Raises EraseRefused, ObjectDiffers, StillThere and the card's errors; but for CardGone the
+        vault's log has it then. Once begun it is not interrupted by a stop, only by the camera's
+        leaving.
         """
         expected = _expected(recording, receipt)
         receipt = self._intake.intend_erase(receipt)
@@ -81,8 +104,12 @@ class Eraser:
             raise
         return self._intake.erased(receipt)
 
-    def _identify_all(self, expected: tuple[_Expected, ...], below: tuple[str, ...]) -> list[tuple[_Expected, CardFile]]:
-        """Those of the expected objects that still stand on the card, in the order of deletion, each identified."""
+    def _identify_all(
+        self, expected: tuple[_Expected, ...], below: tuple[str, ...]
+    ) -> list[tuple[_Expected, CardFile]]:
+        """Those of the expected objects that still stand on the card, in the order of deletion,
+        each identified.
+        """
         listed = {file.path: file for file in self._card.files(below)}
         standing = [(wanted, listed[wanted.path]) for wanted in expected if wanted.path in listed]
         for wanted, file in standing:
@@ -94,7 +121,8 @@ class Eraser:
         for wanted, file in standing:
             if file.path[-1].upper() in PAPERS and deleted:
                 self._demand_gone(deleted, below=recording.folder or ())
-            # The objects before this one took their time to go; what was true at the start may not be true now (E4).
+            # The objects before this one took their time to go; what was true at the start may not
+            # be true now (E4).
             self._identify(wanted, file)
             self._card.delete(file)
             deleted.add(file.path)
@@ -104,28 +132,41 @@ class Eraser:
     def _identify(self, wanted: _Expected, file: CardFile) -> None:
         self._bay.step()
         if file.size_bytes != wanted.size_bytes:
-            raise ObjectDiffers(f"{file.shown} has {file.size_bytes} bytes on the camera; the vault holds {wanted.size_bytes}.")
+            raise ObjectDiffers(
+                f"{file.shown} has {file.size_bytes} bytes on the camera; the vault holds "
+                f"{wanted.size_bytes}."
+            )
         if wanted.edges is not None and edges(self._card, file) != wanted.edges:
-            raise ObjectDiffers(f"{file.shown} on the camera has other content than the vault holds.")
+            raise ObjectDiffers(
+                f"{file.shown} on the camera has other content than the vault holds."
+            )
 
     def finish(self, receipt: Receipt, kind: CameraKind) -> Receipt:
-        """Write down an erase that was complete on the card when the camera was taken, or dockd stopped, before the vault knew.
+        """Write down an erase that was complete on the card when the camera was taken, or dockd
+        stopped, before the vault knew.
 
-        The receipt is in state ERASED then; in ERASING, as it was, where anything of the recording still stands.
+        The receipt is in state ERASED then; in ERASING, as it was, where anything of the recording
+        still stands.
         """
         with closing(self._reopen()) as card:
-            paths = [_folded(file.path) for file in card.files()] + [_folded(trouble.path) for trouble in card.trouble]
+            paths = [_folded(file.path) for file in card.files()] + [
+                _folded(trouble.path) for trouble in card.trouble
+            ]
             if kind is CameraKind.MANIFEST:
                 folder = ("RECORDINGS", receipt.name)
                 if any(path[:2] == _folded(folder)[: len(path)] for path in paths):
                     return receipt
                 card.delete_folder(folder)
-            elif {_folded((segment.name,)) for segment in receipt.segments} & {(shown(path),) for path in paths}:
+            elif {_folded((segment.name,)) for segment in receipt.segments} & {
+                (shown(path),) for path in paths
+            }:
                 return receipt
         return self._intake.erased(receipt)
 
     def _demand_gone(self, paths: set[tuple[str, ...]], below: tuple[str, ...] = ()) -> None:
-        """A card that was opened anew says what is there; the one that deleted may tell of its wishes (A7)."""
+        """A card that was opened anew says what is there; the one that deleted may tell of its
+        wishes (A7).
+        """
         folded = {_folded(path) for path in paths}
         with closing(self._reopen()) as card:
             still = [file.path for file in card.files(below) if _folded(file.path) in folded]
@@ -138,7 +179,10 @@ class Eraser:
         if still:
             raise StillThere(f"{shown(still[0])} is still on the camera after it was deleted.")
         if unknown:
-            raise StillThere(f"{shown(unknown[0])} can't be listed after the erase: nobody can say that it is gone.")
+            raise StillThere(
+                f"{shown(unknown[0])} can't be listed after the erase: nobody can say that it "
+                f"is gone."
+            )
 
 
 def _all_paths(recording: CardRecording, expected: tuple[_Expected, ...]) -> set[tuple[str, ...]]:
@@ -150,7 +194,9 @@ def _all_paths(recording: CardRecording, expected: tuple[_Expected, ...]) -> set
 
 
 def _folded(path: tuple[str, ...]) -> tuple[str, ...]:
-    """To FAT two names that differ in case are one. Folding can only make more look like it is still there, never less."""
+    """To FAT two names that differ in case are one. Folding can only make more look like it is
+    still there, never less.
+    """
     return tuple(name.upper() for name in path)
 
 
@@ -176,5 +222,7 @@ def _expected(recording: CardRecording, receipt: Receipt) -> tuple[_Expected, ..
         content = papers.get(name)
         if name in papers and content is None:
             raise ObjectDiffers(f"{file.shown} was not there when the recording was read.")
-        trailing.append(_Expected(file.path, file.size_bytes, None if content is None else edges_of(content)))
+        trailing.append(
+            _Expected(file.path, file.size_bytes, None if content is None else edges_of(content))
+        )
     return (*segments, *trailing)

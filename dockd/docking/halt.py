@@ -1,4 +1,6 @@
-"""Being asked to stop, and a camera that is taken out: the two reasons to let go of a segment half-way."""
+"""Being asked to stop, and a camera that is taken out: the two reasons to let go of a segment
+half-way.
+"""
 
 import threading
 
@@ -18,8 +20,9 @@ class Stopping(Failure):
 class Halt:
     """The wish that dockd stops. Asked for once or more, by one thread; read by all.
 
-    From then on no segment is begun. Those in hand have `grace_s`, as one of them may be the last of its recording: then the
-    recording is complete, and would otherwise be read anew. After that they are let go at the next block.
+    From then on no segment is begun. Those in hand have `grace_s`, as one of them may be the last
+    of its recording: then the recording is complete, and would otherwise be read anew. After that
+    they are let go at the next block.
     """
 
     def __init__(self, clock: Clock, grace_s: float) -> None:
@@ -44,7 +47,8 @@ class Halt:
 class Recall:
     """What a bay's work looks at before it goes on.
 
-    A thread owns its device: it is told to let go, and never has it closed under its hands (fault A10).
+    A thread owns its device: it is told to let go, and never has it closed under its hands (fault
+    A10).
     """
 
     def __init__(self, halt: Halt, gone: threading.Event) -> None:

@@ -1,4 +1,6 @@
-"""The bytes of one recording, from its card into the vault, over as many lanes as the card and the vault have."""
+"""The bytes of one recording, from its card into the vault, over as many lanes as the card and the
+vault have.
+"""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -8,10 +10,12 @@ from dockd.card.timeline import SegmentFacts, SegmentTimeline, Witness
 from dockd.docking.bay import Bay, Phase
 from dockd.docking.halt import Recall
 from vault.errors import Failure
-from vault.intake import Attempt
+from vault.intake.attempt import Attempt
 
 SETTLE_BYTES_PER_S = 10_000_000
-"""How slow a disk may be while it flushes a segment and gives it back, before the watchdog calls that a standstill."""
+"""How slow a disk may be while it flushes a segment and gives it back, before the watchdog calls
+that a standstill.
+"""
 
 
 class WatchedSource:
@@ -36,7 +40,9 @@ class WatchedSource:
 
 
 class Lanes:
-    """Takes what is missing of one recording's attempt. One recording at a time; `width` segments at once."""
+    """Takes what is missing of one recording's attempt. One recording at a time; `width` segments
+    at once.
+    """
 
     def __init__(self, card: Card, width: int, bay: Bay, recall: Recall) -> None:
         self._card = card
@@ -44,10 +50,13 @@ class Lanes:
         self._bay = bay
         self._recall = recall
 
-    def take(self, recording: CardRecording, attempt: Attempt, facts: dict[int, SegmentFacts]) -> None:
+    def take(
+        self, recording: CardRecording, attempt: Attempt, facts: dict[int, SegmentFacts]
+    ) -> None:
         """Receive every segment that does not stand yet, and add its facts.
 
-        Errors of card and vault pass through: the first one, once all lanes are at rest. What was received before it stands.
+        Errors of card and vault pass through: the first one, once all lanes are at rest. What was
+        received before it stands.
         """
 
         def receive(index: int) -> None:
@@ -57,7 +66,9 @@ class Lanes:
                 source = WatchedSource(reader, self._bay, self._recall)
                 taken = False
                 try:
-                    attempt.receive(index, source, (witness,) if isinstance(witness, SegmentTimeline) else ())
+                    attempt.receive(
+                        index, source, (witness,) if isinstance(witness, SegmentTimeline) else ()
+                    )
                     taken = True
                 finally:
                     self._settle(source, keep_bytes=taken)
@@ -66,7 +77,9 @@ class Lanes:
         self._each(receive, [index for index in attempt.missing() if not attempt.stands(index)])
 
     def read_again(self, recording: CardRecording, attempt: Attempt) -> None:
-        """The second complete reading of a camera that states no digests. Nothing to do where all digests were stated."""
+        """The second complete reading of a camera that states no digests. Nothing to do where all
+        digests were stated.
+        """
 
         def confirm(index: int) -> None:
             with self._card.open(_present(recording, index)) as reader:
@@ -111,7 +124,8 @@ class Lanes:
             for future in waiting:
                 future.cancel()
         if failures:
-            # The first one is the cause: where it ended the attempt, the other lanes only report that it is over.
+            # The first one is the cause: where it ended the attempt, the other lanes only report
+            # that it is over.
             raise failures[0]
         for future in done:
             future.result()

@@ -1,4 +1,6 @@
-"""How a pull went: what the bay shows, what the terminal prints and what the exit code says are read from here."""
+"""How a pull went: what the bay shows, what the terminal prints and what the exit code says are
+read from here.
+"""
 
 from dataclasses import dataclass
 
@@ -33,7 +35,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One recording of one pull. `verdict` is None where the vault held the recording before this pull."""
+    """One recording of one pull. `verdict` is None where the vault held the recording before this
+    pull.
+    """
 
     name: str
     claim: RecordingClaim | None = None
@@ -47,7 +51,9 @@ class Outcome:
 
     @property
     def erased(self) -> bool:
-        return self.receipt is not None and self.receipt.state is State.ERASED and self.problem is None
+        return (
+            self.receipt is not None and self.receipt.state is State.ERASED and self.problem is None
+        )
 
     @property
     def broken(self) -> bool:
@@ -65,7 +71,9 @@ def shown_name(claim: RecordingClaim) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PullReport:
-    """One pull from start to end. `erase_wanted` is false where the configuration keeps recordings on the cameras."""
+    """One pull from start to end. `erase_wanted` is false where the configuration keeps recordings
+    on the cameras.
+    """
 
     serial: str
     outcomes: tuple[Outcome, ...]
@@ -84,7 +92,9 @@ class PullReport:
         return (
             not self.problems
             and not self.doubled
-            and all(outcome.erased if self.erase_wanted else outcome.stored for outcome in self.outcomes)
+            and all(
+                outcome.erased if self.erase_wanted else outcome.stored for outcome in self.outcomes
+            )
         )
 
     @property
@@ -98,7 +108,12 @@ class PullReport:
     @property
     def likeness(self) -> tuple[str, ...]:
         """Equal for two pulls that failed the same way."""
-        return tuple(sorted({problem.code for problem in self.problems} | ({"dock.doubled"} if self.doubled else set())))
+        return tuple(
+            sorted(
+                {problem.code for problem in self.problems}
+                | ({"dock.doubled"} if self.doubled else set())
+            )
+        )
 
     @property
     def phase(self) -> Phase:
@@ -118,12 +133,19 @@ class PullReport:
                 return "Nothing was recorded."
             remark = f" {broken} of them not whole: see the log." if broken else ""
             if not self.erase_wanted:
-                return f"{_recordings(count)} in the vault. The erase is switched off: they stay on the camera.{remark}"
+                return (
+                    f"{_recordings(count)} in the vault. The erase is switched off: they stay on "
+                    f"the camera.{remark}"
+                )
             return f"{_recordings(count)} in the vault and erased from the camera.{remark}"
         if self.doubled:
             return f"Two cameras say that they are {self.serial}. All is stored; neither is erased."
         failed = len(self.problems)
-        return f"{failed} of {_recordings(count)}: {self.problems[0].sentence}" if failed else "Not finished."
+        return (
+            f"{failed} of {_recordings(count)}: {self.problems[0].sentence}"
+            if failed
+            else "Not finished."
+        )
 
 
 def _recordings(count: int) -> str:

@@ -1,4 +1,5 @@
-"""One docked camera from start to end: who is it, what has it, take in what is missing, erase what the vault owns.
+"""One docked camera from start to end: who is it, what has it, take in what is missing, erase what
+the vault owns.
 
 Everything up to the erase may fail freely and is tried again; the camera still has the recording.
 """
@@ -43,22 +44,25 @@ from dockd.docking.roster import InHand, Roster
 from dockd.mounted.erasable import Writable
 from vault.clock import Clock
 from vault.errors import ContentDiffers, EraseRefused, UnknownCamera, VaultError
-from vault.intake import Intake
+from vault.intake.intake import Intake
 from vault.recording import Camera, CameraKind, Docking, Receipt, State
 
 log = structlog.get_logger()
 
 SAID_MAX = 200
-"""How much is said of one camera at one docking. A hostile card could fill the vault's log with its names (A13)."""
+"""How much is said of one camera at one docking. A hostile card could fill the vault's log with its
+names (A13).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
     """How the card of one docked camera is reached.
 
-    `volume_id` names it where the card does not. `lanes` is how many files the transport reads at once. `arrived_s` is when the
-    dock saw it come, by the monotonic clock; None for what stood there before anybody looked: nobody knows then how old the
-    camera's own time is. `writable` opens it for its erase, where `open` does not.
+    `volume_id` names it where the card does not. `lanes` is how many files the transport reads at
+    once. `arrived_s` is when the dock saw it come, by the monotonic clock; None for what stood
+    there before anybody looked: nobody knows then how old the camera's own time is. `writable`
+    opens it for its erase, where `open` does not.
     """
 
     volume_id: str
@@ -84,8 +88,9 @@ class Workplace:
 
 
 class Pull:
-    """One camera's stay in a bay. `run` may be called again and again: it goes on where it stands, and what was measured and
-    said once at this docking is not measured or said again. One thread."""
+    """One camera's stay in a bay. `run` may be called again and again: it goes on where it stands,
+    and what was measured and said once at this docking is not measured or said again. One thread.
+    """
 
     def __init__(self, port: Port, workplace: Workplace, bay: Bay, gone: threading.Event) -> None:
         self._port = port
@@ -100,8 +105,9 @@ class Pull:
     def run(self) -> PullReport:
         """Take in and erase what can be.
 
-        Raises what stops the camera as a whole: UnknownCamera (nothing was read), CardGone, CardRefused, ManifestRefused,
-        Stopping, and whatever the vault can't do. What concerns one recording only is in the report.
+        Raises what stops the camera as a whole: UnknownCamera (nothing was read), CardGone,
+        CardRefused, ManifestRefused, Stopping, and whatever the vault can't do. What concerns one
+        recording only is in the report.
         """
         self._bay.enter(Phase.IDENTIFYING)
         with closing(self._port.open()) as card:
@@ -117,13 +123,16 @@ class Pull:
         return report
 
     def changed(self) -> bool:
-        """Whether the card shows other files than when `run` was through with it. Raises the card's errors."""
+        """Whether the card shows other files than when `run` was through with it. Raises the card's
+        errors.
+        """
         with closing(self._port.open()) as card:
             return card.files() != self._left
 
     def begin_anew(self) -> None:
-        """The camera was gone, and comes back as a new docking, unseen: its clock is asked anew where it runs. What was said is
-        not said again."""
+        """The camera was gone, and comes back as a new docking, unseen: its clock is asked anew
+        where it runs. What was said is not said again.
+        """
         self._docking = None
         self._port = replace(self._port, arrived_s=None)
 
@@ -132,7 +141,9 @@ class Pull:
     def _registered(self, card: Card, device: DeviceClaim | None) -> Camera:
         serial = self._port.volume_id if device is None else device.serial
         kind = CameraKind.DCIM if device is None else CameraKind.MANIFEST
-        self._bay.camera_is(serial, battery_percent=device.battery_percent if device is not None else None)
+        self._bay.camera_is(
+            serial, battery_percent=device.battery_percent if device is not None else None
+        )
         camera = self._intake.camera(serial)
         if camera is None:
             hidden = manifest.device_trouble(card)
@@ -142,18 +153,32 @@ class Pull:
             self._say(serial, "camera.refused", sentence)
             raise UnknownCamera(sentence)
         if camera.kind is not kind:
-            sentence = f"{serial} is registered as a {camera.kind} camera, and its card is that of a {kind} camera."
+            sentence = (
+                f"{serial} is registered as a {camera.kind} camera, and its card is that of a "
+                f"{kind} camera."
+            )
             self._say(serial, "camera.refused", sentence)
-            raise UnknownCamera(sentence, hint="Keep it apart: it is another camera than the registered one.")
+            raise UnknownCamera(
+                sentence, hint="Keep it apart: it is another camera than the registered one."
+            )
         if device is not None and device.public_key != camera.public_key:
-            # Not a reason to stop: each recording is held against the registered key, and refused if another signed it.
-            self._say(serial, "camera.alarm", f"{serial} shows another public key than the registered one.")
+            # Not a reason to stop: each recording is held against the registered key, and refused
+            # if another signed it.
+            self._say(
+                serial,
+                "camera.alarm",
+                f"{serial} shows another public key than the registered one.",
+            )
         return camera
 
     def _docked(self, card: Card, camera: Camera, device: DeviceClaim | None) -> Docking:
         """Once a docking."""
         if not self._work.roster.join(self._bay.name, camera.serial):
-            self._say(camera.serial, "camera.alarm", f"Two docked cameras say that they are {camera.serial}. Neither is erased.")
+            self._say(
+                camera.serial,
+                "camera.alarm",
+                f"Two docked cameras say that they are {camera.serial}. Neither is erased.",
+            )
         if self._docking is None:
             docking = self._measured(card, camera, device)
             self._intake.docked(camera.serial, docking)
@@ -163,8 +188,10 @@ class Pull:
         return self._docking
 
     def _measured(self, card: Card, camera: Camera, device: DeviceClaim | None) -> Docking:
-        """The offset is camera minus dock. Over a wire the clock is read as it runs. A card shows the time at which the camera
-        entered the dock: that is held against when the dock saw it come, however long it has waited since."""
+        """The offset is camera minus dock. Over a wire the clock is read as it runs. A card shows
+        the time at which the camera entered the dock: that is held against when the dock saw it
+        come, however long it has waited since.
+        """
         offset_ms = card.clock_offset_ms()
         now = self._work.clock.now()
         if offset_ms is not None:
@@ -180,9 +207,13 @@ class Pull:
 
     # What has it
 
-    def _read(self, card: Card, files: Sequence[CardFile], camera: Camera, device: DeviceClaim | None) -> CardReading:
+    def _read(
+        self, card: Card, files: Sequence[CardFile], camera: Camera, device: DeviceClaim | None
+    ) -> CardReading:
         if device is None:
-            reading = dcim.read_recordings(card, files, camera.serial, self._work.chapters, self._work.clock)
+            reading = dcim.read_recordings(
+                card, files, camera.serial, self._work.chapters, self._work.clock
+            )
         else:
             reading = manifest.read_recordings(card, files, device, camera.public_key)
             claims = [recording.claim for recording in reading.recordings]
@@ -190,19 +221,27 @@ class Pull:
             end = self._intake.chain_end(camera.serial)
             for finding in manifest.chain_findings(claims, end, reading.refused, card.trouble):
                 self._say(camera.serial, "camera.finding", finding)
-        reading = replace(reading, refused=(*reading.refused, *_untold(card.trouble, reading.refused)))
+        reading = replace(
+            reading, refused=(*reading.refused, *_untold(card.trouble, reading.refused))
+        )
         for refused in reading.refused:
             self._say(camera.serial, "recording.refused", refused.sentence)
         for recording in reading.recordings:
             for finding in recording.findings:
                 self._say(camera.serial, "camera.finding", finding)
-        officers = [recording.claim.officer for recording in reading.recordings if recording.claim.officer]
-        self._bay.camera_is(camera.serial, self._intake.whose(camera.serial, officers[-1] if officers else None))
+        officers = [
+            recording.claim.officer for recording in reading.recordings if recording.claim.officer
+        ]
+        self._bay.camera_is(
+            camera.serial, self._intake.whose(camera.serial, officers[-1] if officers else None)
+        )
         return reading
 
     # Take in
 
-    def _take_in_all(self, card: Card, reading: CardReading, docking: Docking) -> list[tuple[CardRecording, Outcome]]:
+    def _take_in_all(
+        self, card: Card, reading: CardReading, docking: Docking
+    ) -> list[tuple[CardRecording, Outcome]]:
         taken: list[tuple[CardRecording, Outcome]] = []
         wanted: list[CardRecording] = []
         for recording in reading.recordings:
@@ -210,7 +249,12 @@ class Pull:
             if receipt is None:
                 wanted.append(recording)
             else:
-                taken.append((recording, Outcome(shown_name(recording.claim), recording.claim, receipt=receipt)))
+                taken.append(
+                    (
+                        recording,
+                        Outcome(shown_name(recording.claim), recording.claim, receipt=receipt),
+                    )
+                )
         self._bay.plan(sum(recording.claim.size_bytes for recording in wanted))
         lanes = Lanes(card, min(self._port.lanes, self._work.lanes), self._bay, self._recall)
         for number, recording in enumerate(wanted, start=1):
@@ -219,12 +263,22 @@ class Pull:
             taken.append((recording, self._take_in_one(recording, number, docking, lanes)))
         return taken
 
-    def _take_in_one(self, recording: CardRecording, number: int, docking: Docking, lanes: Lanes) -> Outcome:
-        """What fails for this recording alone becomes its outcome, and the next one is tried (A8). What the vault can't do, it
-        can't do for the next one either: that passes through, and the camera stays as it is."""
+    def _take_in_one(
+        self, recording: CardRecording, number: int, docking: Docking, lanes: Lanes
+    ) -> Outcome:
+        """What fails for this recording alone becomes its outcome, and the next one is tried (A8).
+        What the vault can't do, it can't do for the next one either: that passes through, and the
+        camera stays as it is.
+        """
         claim = recording.claim
-        if any(other.identity != claim.identity for other in self._intake.named(claim.camera_serial, claim.name)):
-            sentence = f"{shown_name(claim)} has other content than the vault holds under this name. Both are kept."
+        if any(
+            other.identity != claim.identity
+            for other in self._intake.named(claim.camera_serial, claim.name)
+        ):
+            sentence = (
+                f"{shown_name(claim)} has other content than the vault holds under this name. "
+                f"Both are kept."
+            )
             self._say(claim.camera_serial, "camera.alarm", sentence)
         largest_bytes = max((segment.size_bytes for segment in claim.segments), default=0)
         self._bay.recording(number, allowance_s=largest_bytes / SETTLE_BYTES_PER_S)
@@ -243,7 +297,9 @@ class Pull:
             self._say(claim.camera_serial, "recording.failed", failure.sentence)
             return replace(outcome, problem=Problem.of_failure(failure))
 
-    def _receive(self, recording: CardRecording, docking: Docking, lanes: Lanes, outcome: Outcome) -> Outcome:
+    def _receive(
+        self, recording: CardRecording, docking: Docking, lanes: Lanes, outcome: Outcome
+    ) -> Outcome:
         claim = recording.claim
         attempt = self._intake.begin(claim, docking)
         facts = self._work.roster.facts_of(attempt.recording_id)
@@ -273,7 +329,11 @@ class Pull:
     # Erase
 
     def _erase_all(
-        self, card: Card, camera: Camera, taken: list[tuple[CardRecording, Outcome]], reading: CardReading
+        self,
+        card: Card,
+        camera: Camera,
+        taken: list[tuple[CardRecording, Outcome]],
+        reading: CardReading,
     ) -> PullReport:
         """Its own phase: on receipts only, when everything that can be taken in is."""
         outcomes = [outcome_of_refused(refused) for refused in reading.refused]
@@ -284,8 +344,12 @@ class Pull:
                 outcomes.append(outcome_of_refused(remnant.refused))
             else:
                 claim = remnant.recording.claim
-                taken.append((remnant.recording, Outcome(shown_name(claim), claim, receipt=receipt)))
-        if self._work.erase and (any(outcome.stored for _, outcome in taken) or self._intake.erasing(camera.serial)):
+                taken.append(
+                    (remnant.recording, Outcome(shown_name(claim), claim, receipt=receipt))
+                )
+        if self._work.erase and (
+            any(outcome.stored for _, outcome in taken) or self._intake.erasing(camera.serial)
+        ):
             with self._erasable(card) as (card, reopen):
                 eraser = Eraser(card, reopen, self._intake, self._bay, self._recall)
                 taken = self._erase_each(eraser, camera, taken)
@@ -339,16 +403,29 @@ class Pull:
         for receipt in self._intake.erasing(camera.serial):
             if eraser.finish(receipt, camera.kind).state is State.ERASED:
                 self._bay.board.count(recordings_erased=1)
-                log.info("erase confirmed", bay=self._bay.name, camera=camera.serial, recording_id=receipt.recording_id)
+                log.info(
+                    "erase confirmed",
+                    bay=self._bay.name,
+                    camera=camera.serial,
+                    recording_id=receipt.recording_id,
+                )
 
     def _erase_one(self, eraser: Eraser, recording: CardRecording, receipt: Receipt) -> Receipt:
         if receipt.state is State.ERASED:
-            # FAT keeps no journal: a card that was pulled right after the erase may show its files again (B9).
-            sentence = f"{shown_name(recording.claim)} was erased before and stands on the camera again."
+            # FAT keeps no journal: a card that was pulled right after the erase may show its files
+            # again (B9).
+            sentence = (
+                f"{shown_name(recording.claim)} was erased before and stands on the camera again."
+            )
             self._say(receipt.camera_serial, "camera.finding", sentence)
         erased = eraser.erase(recording, receipt)
         self._bay.board.count(recordings_erased=1)
-        log.info("recording erased", bay=self._bay.name, camera=receipt.camera_serial, recording_id=receipt.recording_id)
+        log.info(
+            "recording erased",
+            bay=self._bay.name,
+            camera=receipt.camera_serial,
+            recording_id=receipt.recording_id,
+        )
         return erased
 
     def _say(self, serial: str, action: str, sentence: str) -> None:
@@ -357,7 +434,10 @@ class Pull:
         if (action, sentence) in self._said or len(self._said) > SAID_MAX:
             return
         if len(self._said) == SAID_MAX:
-            action, sentence = "camera.alarm", f"More is wrong with {serial} than the {SAID_MAX} things that are told."
+            action, sentence = (
+                "camera.alarm",
+                f"More is wrong with {serial} than the {SAID_MAX} things that are told.",
+            )
         self._said[action, sentence] = None
         self._intake.note(serial, action, sentence)
         if action == "camera.alarm":
@@ -366,7 +446,9 @@ class Pull:
 
 
 def _untold(trouble: Sequence[CardTrouble], refused: Sequence[Refused]) -> Iterator[Refused]:
-    """What the listing left out, but for what a recording was refused for: its sentence begins with the other's."""
+    """What the listing left out, but for what a recording was refused for: its sentence begins with
+    the other's.
+    """
     told = sorted(one.sentence.removeprefix(f"{one.name}: ") for one in refused)
     for entry in trouble:
         at = bisect_left(told, entry.sentence)

@@ -1,4 +1,6 @@
-"""One camera's stay in one bay, from its arrival to its leaving: the thread that serves it, and its patience."""
+"""One camera's stay in one bay, from its arrival to its leaving: the thread that serves it, and its
+patience.
+"""
 
 import threading
 from collections.abc import Callable
@@ -19,7 +21,9 @@ log = structlog.get_logger()
 FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 300.0
 PATIENCE = 5
-"""How often a card may fail in the same way before it only keeps its bay. What the vault can't do is tried for ever."""
+"""How often a card may fail in the same way before it only keeps its bay. What the vault can't do
+is tried for ever.
+"""
 
 OUT_OF_TURN = (
     "dockd died while it served several cameras, and serves them in turn until each is done."
@@ -27,7 +31,9 @@ OUT_OF_TURN = (
 )
 
 Pause = Callable[[threading.Event, float | None], None]
-"""Waits until the event is set or the seconds are over; None: until it is set. The seam to time of the waiting thread."""
+"""Waits until the event is set or the seconds are over; None: until it is set. The seam to time of
+the waiting thread.
+"""
 
 
 def pause(event: threading.Event, seconds: float | None) -> None:
@@ -41,7 +47,13 @@ class Visit:
     """
 
     def __init__(
-        self, name: str, port: Port, workplace: Workplace, board: Board, pause: Pause, stirred: Callable[[], None]
+        self,
+        name: str,
+        port: Port,
+        workplace: Workplace,
+        board: Board,
+        pause: Pause,
+        stirred: Callable[[], None],
     ) -> None:
         self.bay = Bay(name, board, workplace.clock)
         self._port = port
@@ -71,7 +83,9 @@ class Visit:
         self._wake.set()
 
     def look_again(self) -> None:
-        """Something may have changed on a card that was done with. A card that is being waited for is left to its wait."""
+        """Something may have changed on a card that was done with. A card that is being waited for
+        is left to its wait.
+        """
         if self._content:
             self._wake.set()
 
@@ -82,11 +96,15 @@ class Visit:
 
     @property
     def ended(self) -> bool:
-        """Whether the bay is free: nothing of this visit touches the card, the roster or the board any more."""
+        """Whether the bay is free: nothing of this visit touches the card, the roster or the board
+        any more.
+        """
         return self._ended.is_set()
 
     def pulse(self) -> Pulse:
-        """With each answer of the camera's reader as progress: every single one has its time, many together have more."""
+        """With each answer of the camera's reader as progress: every single one has its time, many
+        together have more.
+        """
         pulse = self.bay.pulse()
         return replace(pulse, progress=pulse.progress + self._port.keeper.answers)
 
@@ -113,9 +131,14 @@ class Visit:
         except Failure as failure:
             self._failed(failure)
         except Exception as error:
-            # The outermost place of a bay's thread: a mistake of ours with this card must not take the other bays with it.
+            # The outermost place of a bay's thread: a mistake of ours with this card must not take
+            # the other bays with it.
             log.exception("bay failed", bay=self.bay.name)
-            self.bay.enter(Phase.FAULT, "The dock has a fault with this camera. The camera keeps its recordings: call for help.")
+            self.bay.enter(
+                Phase.FAULT,
+                "The dock has a fault with this camera. The camera keeps its recordings: call "
+                "for help.",
+            )
             self._missed((type(error).__name__,), patient=False)
         else:
             if report is None:
@@ -134,8 +157,10 @@ class Visit:
         self._failures = PATIENCE
         self.bay.enter(
             Phase.FAULT,
-            "Readers, or dockd itself, died three times while they served this port, so it is closed. The camera keeps its"
-            " recordings: keep it apart and call for help. `systemctl restart dockd` opens the port again.",
+            "Readers, or dockd itself, died three times while they served this port, so it is "
+            "closed. The camera keeps its"
+            " recordings: keep it apart and call for help. `systemctl restart dockd` opens "
+            "the port again.",
         )
         log.error("port quarantined", bay=self.bay.name)
 
@@ -143,7 +168,13 @@ class Visit:
         self._work.quarantine.well(self.bay.name)
         self._ask_for_reports()
         self.bay.enter(report.phase, report.message)
-        log.info("pull ended", bay=self.bay.name, camera=report.serial, phase=report.phase.value, sentence=report.message)
+        log.info(
+            "pull ended",
+            bay=self.bay.name,
+            camera=report.serial,
+            phase=report.phase.value,
+            sentence=report.message,
+        )
         if report.done:
             self._content = True
             self._failures, self._wait_s = 0, FIRST_WAIT_S
@@ -160,7 +191,12 @@ class Visit:
             log.warning("missing reports could not be asked", bay=self.bay.name, code=failure.code)
 
     def _failed(self, failure: Failure) -> None:
-        log.warning("pull failed", bay=self.bay.name, code=failure.code, sentence=failure.sentence[:SENTENCE_MAX])
+        log.warning(
+            "pull failed",
+            bay=self.bay.name,
+            code=failure.code,
+            sentence=failure.sentence[:SENTENCE_MAX],
+        )
         self.bay.enter(_phase_of(failure), f"{failure.sentence} {failure.hint}")
         self._let_go(failure)
         patient = isinstance(failure, VaultError) or failure.reaction is Reaction.TRY_AGAIN
@@ -170,9 +206,11 @@ class Visit:
             self._close_port()
 
     def _let_go(self, failure: Failure) -> None:
-        """A camera that was gone comes back as a new docking, also where the dock has not seen it go between two looks.
+        """A camera that was gone comes back as a new docking, also where the dock has not seen it
+        go between two looks.
 
-        Its reader is walled in with the card that went, and reaches no other, not even one in the same place.
+        Its reader is walled in with the card that went, and reaches no other, not even one in the
+        same place.
         """
         if isinstance(failure, CardGone):
             self._pull.begin_anew()
@@ -187,7 +225,10 @@ class Visit:
         self._likeness = likeness
         if self._failures >= PATIENCE:
             state = self.bay.state
-            self.bay.enter(state.phase, f"{state.message} Nothing more is tried until the camera is docked again.")
+            self.bay.enter(
+                state.phase,
+                f"{state.message} Nothing more is tried until the camera is docked again.",
+            )
             log.error("bay given up", bay=self.bay.name, codes=list(likeness))
 
     def _rest(self) -> None:
@@ -207,7 +248,8 @@ class Visit:
                 if self._over() or self._changed():
                     return
             except CardError as failure:
-                # Gone: the dock says so in a moment. Unreadable: the next round finds the words for it.
+                # Gone: the dock says so in a moment. Unreadable: the next round finds the words for
+                # it.
                 self._let_go(failure)
                 self._count_death(failure)
                 return
@@ -226,15 +268,24 @@ class Visit:
         self._work.roster.leave(self.bay.name)
         self._port.keeper.leave()
         if self._gone.is_set():
-            if state.phase in (Phase.SAFE, Phase.UNKNOWN) or (state.message == OUT_OF_TURN and state.camera is None):
+            if state.phase in (Phase.SAFE, Phase.UNKNOWN) or (
+                state.message == OUT_OF_TURN and state.camera is None
+            ):
                 # All is done, or nothing of it was touched: nobody has to bring it back here.
                 self.bay.board.remove(self.bay.name)
             else:
                 camera = state.camera or "The camera"
                 self.bay.enter(
-                    Phase.TAKEN_EARLY, f"{camera} was taken before all was in the vault and erased. Dock it again: it goes on."
+                    Phase.TAKEN_EARLY,
+                    f"{camera} was taken before all was in the vault and erased. Dock it "
+                    f"again: it goes on.",
                 )
-                log.warning("camera taken too early", bay=self.bay.name, camera=state.camera, phase=state.phase.value)
+                log.warning(
+                    "camera taken too early",
+                    bay=self.bay.name,
+                    camera=state.camera,
+                    phase=state.phase.value,
+                )
         elif state.phase.busy:
             self.bay.enter(Phase.WAITING, "dockd is stopping.")
         self._ended.set()

@@ -1,7 +1,8 @@
 """A mounted card that is made writable for its erase, and for nothing else.
 
-Cards are mounted for reading. A service of the docking PC that may do nothing but this (`dock-erase@.service`) shows a card for
-writing at a second place, for as long as the dock holds a connection to it; then it is flushed, and mounted for reading again.
+Cards are mounted for reading. A service of the docking PC that may do nothing but this
+(`dock-erase@.service`) shows a card for writing at a second place, for as long as the dock holds a
+connection to it; then it is flushed, and mounted for reading again.
 """
 
 import contextlib
@@ -20,7 +21,9 @@ WORD_MAX = 4096
 
 
 class EraseDoor:
-    """Asks the service at `socket_path`. Cards appear below `root`, under the names of their mount points."""
+    """Asks the service at `socket_path`. Cards appear below `root`, under the names of their mount
+    points.
+    """
 
     def __init__(self, socket_path: Path, root: Path) -> None:
         self._socket_path = socket_path
@@ -32,7 +35,9 @@ class EraseDoor:
 
     @contextmanager
     def opened(self, bay: str) -> Iterator[Path]:
-        """The place at which the card may be erased; flushed and closed again at the end. Raises CardReadOnly."""
+        """The place at which the card may be erased; flushed and closed again at the end. Raises
+        CardReadOnly.
+        """
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(ANSWER_S)
             try:
@@ -40,13 +45,20 @@ class EraseDoor:
                 connection.sendall(bay.encode("ascii", "backslashreplace") + b"\n")
                 answer = connection.recv(WORD_MAX).decode("utf-8", "replace").strip()
             except OSError as error:
-                raise CardReadOnly(f"The card in {bay} can't be erased: nobody makes it writable ({error.strerror}).") from error
+                raise CardReadOnly(
+                    f"The card in {bay} can't be erased: nobody makes it writable "
+                    f"({error.strerror})."
+                ) from error
             if answer != "open":
-                raise CardReadOnly(f"The card in {bay} can't be erased: {answer or 'the service that makes it writable ended'}.")
+                raise CardReadOnly(
+                    f"The card in {bay} can't be erased: "
+                    f"{answer or 'the service that makes it writable ended'}."
+                )
             try:
                 yield self.place(bay)
             finally:
-                # The service hangs up once the card is flushed. A card that was pulled out meanwhile is flushed no more.
+                # The service hangs up once the card is flushed. A card that was pulled out
+                # meanwhile is flushed no more.
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_WR)
                     connection.recv(WORD_MAX)

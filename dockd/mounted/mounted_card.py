@@ -1,8 +1,8 @@
 """A card on a mounted volume.
 
-A card is reached from its root's descriptor only, one name at a time, never through a symbolic link and never into
-another mount. So nothing outside of the card is touched, whatever stands on it. What is neither a folder nor a
-regular file is reported and not opened.
+A card is reached from its root's descriptor only, one name at a time, never through a symbolic link
+and never into another mount. So nothing outside of the card is touched, whatever stands on it. What
+is neither a folder nor a regular file is reported and not opened.
 """
 
 import errno
@@ -48,8 +48,8 @@ _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 class MountedCard:
     """A `Card` on a mounted volume, or in a folder.
 
-    Any thread may call it, and each reader belongs to one thread. An open card keeps its mount busy: close it before
-    unmounting.
+    Any thread may call it, and each reader belongs to one thread. An open card keeps its mount
+    busy: close it before unmounting.
     """
 
     def __init__(self, root: Path, clock: Clock, limits: CardLimits = DEFAULT_LIMITS) -> None:
@@ -58,9 +58,13 @@ class MountedCard:
         self._limits = limits
         self._trouble: tuple[CardTrouble, ...] = ()
         try:
-            self._descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            self._descriptor = os.open(
+                root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            )
         except OSError as error:
-            raise CardGone(f"The card at {self.where} can't be opened: {error.strerror}.") from error
+            raise CardGone(
+                f"The card at {self.where} can't be opened: {error.strerror}."
+            ) from error
         self._identity = os.fstat(self._descriptor)
         self._mount = _mount_number(self._descriptor)
 
@@ -80,7 +84,9 @@ class MountedCard:
         return self._trouble
 
     def close(self) -> None:
-        """Let go of the root, so that the volume can be unmounted. Readers that are still open go on."""
+        """Let go of the root, so that the volume can be unmounted. Readers that are still open go
+        on.
+        """
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -88,7 +94,12 @@ class MountedCard:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def clock_offset_ms(self) -> int | None:
@@ -135,15 +146,17 @@ class MountedCard:
     def delete(self, file: CardFile) -> None:
         """Identify by size, time and kind again, unlink, flush the folder.
 
-        Unlinked but not flushed counts as not deleted: the listing that follows an erase decides. FAT keeps no
-        journal (fault B9), so the flush is the only order there is between one deletion and the next. The file is
-        held open until its name is gone for good, as its clusters are freed when it is closed: a card that is pulled
-        out between the two would show a file that can't be read and lies in room that others may be given.
+        Unlinked but not flushed counts as not deleted: the listing that follows an erase decides.
+        FAT keeps no journal (fault B9), so the flush is the only order there is between one
+        deletion and the next. The file is held open until its name is gone for good, as its
+        clusters are freed when it is closed: a card that is pulled out between the two would show a
+        file that can't be read and lies in room that others may be given.
         """
         self._must_stand()
         try:
             with self._folder(file.path[:-1]) as folder, _held(self._open_listed(file, folder)):
-                # What a killed process deleted before is gone for good first: the order of the erase outlives it.
+                # What a killed process deleted before is gone for good first: the order of the
+                # erase outlives it.
                 os.fsync(folder)
                 os.unlink(file.path[-1], dir_fd=folder)
                 os.fsync(folder)
@@ -151,7 +164,8 @@ class MountedCard:
             raise self._deletion_failure(error, file.shown) from error
 
     def delete_folder(self, path: tuple[str, ...]) -> bool:
-        """Remove a folder if it is empty, and flush its parent. False: something stands in it, and it stays.
+        """Remove a folder if it is empty, and flush its parent. False: something stands in it, and
+        it stays.
 
         It is held open meanwhile, as a file is.
         """
@@ -164,7 +178,8 @@ class MountedCard:
                 except FileNotFoundError:
                     if not self._stands():
                         raise
-                    # One that is gone already may have been removed by a process that was killed before it flushed that.
+                    # One that is gone already may have been removed by a process that was killed
+                    # before it flushed that.
                     os.fsync(parent)
                     return True
                 with _held(folder):
@@ -184,7 +199,9 @@ class MountedCard:
 
         Raises OSError, CardFileChanged where another mount begins.
         """
-        descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor)
+        descriptor = os.open(
+            ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor
+        )
         try:
             for name in _plain(path):
                 inner = _open_at(name, os.O_RDONLY | os.O_DIRECTORY, descriptor)
@@ -208,7 +225,8 @@ class MountedCard:
                 raise CardFileChanged(f"{file.shown} is no longer a regular file.")
             if (now.st_size, now.st_mtime_ns) != (file.size_bytes, file.modified_ns):
                 raise CardFileChanged(
-                    f"{file.shown} has changed since it was listed: {file.size_bytes} bytes then, {now.st_size} now."
+                    f"{file.shown} has changed since it was listed: {file.size_bytes} bytes "
+                    f"then, {now.st_size} now."
                 )
         except CardFileChanged:
             os.close(descriptor)
@@ -216,13 +234,18 @@ class MountedCard:
         return descriptor
 
     def _must_be_of_this_card(self, descriptor: int, path: tuple[str, ...]) -> None:
-        """A bind mount may lie in the same file system, so the mount's own number is compared, not only the device."""
-        if os.fstat(descriptor).st_dev != self._identity.st_dev or _mount_number(descriptor) != self._mount:
+        """A bind mount may lie in the same file system, so the mount's own number is compared, not
+        only the device.
+        """
+        if (
+            os.fstat(descriptor).st_dev != self._identity.st_dev
+            or _mount_number(descriptor) != self._mount
+        ):
             raise CardFileChanged(f"/{shown(path)} leads into another mount than the card's.")
 
     def _stands(self) -> bool:
-        """Whether the card is still there: its root is what the mount point shows, and its medium is known to the
-        kernel.
+        """Whether the card is still there: its root is what the mount point shows, and its medium
+        is known to the kernel.
 
         The open root keeps its device number from being given to another card.
         """
@@ -241,8 +264,8 @@ class MountedCard:
             raise CardGone(f"The card at {self.where} is no longer there.")
 
     def _failure(self, error: OSError, what: str) -> CardError:
-        """What an operating system's error means for a reading: the card is gone, the file is another, or it can't be
-        read.
+        """What an operating system's error means for a reading: the card is gone, the file is
+        another, or it can't be read.
         """
         if not self._stands():
             return CardGone(f"The card at {self.where} is no longer there.")
@@ -252,21 +275,31 @@ class MountedCard:
 
     def _deletion_failure(self, error: OSError, what: str) -> CardError:
         if error.errno == errno.EROFS:
-            return CardReadOnly(f"{what} can't be erased: the card at {self.where} is write-protected or mounted for reading.")
+            return CardReadOnly(
+                f"{what} can't be erased: the card at {self.where} is write-protected or "
+                f"mounted for reading."
+            )
         if not self._stands() or error.errno in _VANISHED:
             return self._failure(error, f"{what} can't be erased")
         return CardDeleteFailed(f"{what} was not erased for certain: {error.strerror}.")
 
 
 class MountedReader:
-    """A `FileReader`: directly from the medium where it can, else through the page cache, which is dropped behind.
+    """A `FileReader`: directly from the medium where it can, else through the page cache, which is
+    dropped behind.
 
-    Nothing of the recording then stays in memory that nobody accounts for, and a second reading is one of the medium,
-    not of memory. The size that was listed is a wall: what ends before it, or goes on behind it, has changed. Fault
-    B6.
+    Nothing of the recording then stays in memory that nobody accounts for, and a second reading is
+    one of the medium, not of memory. The size that was listed is a wall: what ends before it, or
+    goes on behind it, has changed. Fault B6.
     """
 
-    def __init__(self, file: CardFile, descriptor: int, offset: int, failure: Callable[[OSError, str], CardError]) -> None:
+    def __init__(
+        self,
+        file: CardFile,
+        descriptor: int,
+        offset: int,
+        failure: Callable[[OSError, str], CardError],
+    ) -> None:
         self._file = file
         self._descriptor = descriptor
         self._position = offset
@@ -275,8 +308,8 @@ class MountedReader:
         self._direct = self._set_direct(True)
 
     def readinto(self, buffer: memoryview) -> int:
-        """The next bytes; 0 at the listed size, once it is proven that the file ends there and was not written
-        meanwhile.
+        """The next bytes; 0 at the listed size, once it is proven that the file ends there and was
+        not written meanwhile.
         """
         try:
             if self._position >= self._file.size_bytes:
@@ -284,7 +317,9 @@ class MountedReader:
                 return 0
             count = self._read(buffer)
         except OSError as error:
-            raise self._failure(error, f"{self._file.shown} can't be read at byte {self._position}") from error
+            raise self._failure(
+                error, f"{self._file.shown} can't be read at byte {self._position}"
+            ) from error
         self._position += count
         if count == 0 or self._position > self._file.size_bytes:
             raise self._changed("ends before" if count == 0 else "goes on beyond")
@@ -300,7 +335,12 @@ class MountedReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _read(self, buffer: memoryview) -> int:
@@ -326,7 +366,9 @@ class MountedReader:
             raise CardFileChanged(f"{self._file.shown} was written to while it was read.")
 
     def _changed(self, how: str) -> CardFileChanged:
-        return CardFileChanged(f"{self._file.shown} {how} the {self._file.size_bytes} bytes that were listed.")
+        return CardFileChanged(
+            f"{self._file.shown} {how} the {self._file.size_bytes} bytes that were listed."
+        )
 
     def _set_direct(self, wanted: bool) -> bool:
         """Switch direct reading on or off; the answer is whether it is on.
@@ -344,7 +386,9 @@ class MountedReader:
 class _Listing:
     """What one walk over a card has found, and the bounds that it keeps."""
 
-    def __init__(self, clock: Clock, limits: CardLimits, volume_bytes: int | None, where: str) -> None:
+    def __init__(
+        self, clock: Clock, limits: CardLimits, volume_bytes: int | None, where: str
+    ) -> None:
         self.trouble: list[CardTrouble] = []
         self._files: list[CardFile] = []
         self._clock = clock
@@ -355,14 +399,20 @@ class _Listing:
         self._objects = 0
         self._seen: set[tuple[int, int]] = set()
 
-    def add_folder(self, path: tuple[str, ...], descriptor: int, device: int) -> list[tuple[str, ...]]:
+    def add_folder(
+        self, path: tuple[str, ...], descriptor: int, device: int
+    ) -> list[tuple[str, ...]]:
         """List one folder; the answer is the folders to list next.
 
         A folder that was seen already is a ring and not entered.
         """
         identity = os.fstat(descriptor)
         if (identity.st_dev, identity.st_ino) in self._seen:
-            self.leave_out(path, "card.ring", f"The folder /{shown(path)} is one that was listed already: a ring.")
+            self.leave_out(
+                path,
+                "card.ring",
+                f"The folder /{shown(path)} is one that was listed already: a ring.",
+            )
             return []
         self._seen.add((identity.st_dev, identity.st_ino))
         inner: list[tuple[str, ...]] = []
@@ -373,17 +423,31 @@ class _Listing:
                 try:
                     status = entry.stat(follow_symlinks=False)
                 except OSError as error:
-                    self.leave_out(here, CardReadFailed.code, f"/{shown(here)} can't be looked at: {error.strerror}.")
+                    self.leave_out(
+                        here,
+                        CardReadFailed.code,
+                        f"/{shown(here)} can't be looked at: {error.strerror}.",
+                    )
                     continue
                 if status.st_dev != device:
-                    self.leave_out(here, "card.other_mount", f"/{shown(here)} lies on another volume than the card.")
+                    self.leave_out(
+                        here,
+                        "card.other_mount",
+                        f"/{shown(here)} lies on another volume than the card.",
+                    )
                 elif stat.S_ISREG(status.st_mode):
                     self._add_file(CardFile(here, status.st_size, status.st_mtime_ns))
                 elif not stat.S_ISDIR(status.st_mode):
                     kind = _kind(status.st_mode)
-                    self.leave_out(here, "card.not_a_file", f"/{shown(here)} is {kind}: it is not opened.")
+                    self.leave_out(
+                        here, "card.not_a_file", f"/{shown(here)} is {kind}: it is not opened."
+                    )
                 elif len(here) > self._limits.depth:
-                    self.leave_out(here, "card.too_deep", f"/{shown(here)} lies deeper than {self._limits.depth} folders.")
+                    self.leave_out(
+                        here,
+                        "card.too_deep",
+                        f"/{shown(here)} lies deeper than {self._limits.depth} folders.",
+                    )
                 else:
                     inner.append(here)
         return inner
@@ -399,25 +463,40 @@ class _Listing:
         """
         total_bytes = sum(file.size_bytes for file in self._files)
         if self._volume_bytes is not None and total_bytes > self._volume_bytes:
-            raise CardRefused(f"The card at {self._where} lists {total_bytes} bytes and has room for {self._volume_bytes}.")
+            raise CardRefused(
+                f"The card at {self._where} lists {total_bytes} bytes and has room for "
+                f"{self._volume_bytes}."
+            )
         return tuple(sorted(self._files, key=lambda file: file.path))
 
     def _add_file(self, file: CardFile) -> None:
         if self._volume_bytes is not None and file.size_bytes > self._volume_bytes:
-            self.leave_out(file.path, "card.impossible_size", f"{file.shown} claims to be larger than the whole card.")
+            self.leave_out(
+                file.path,
+                "card.impossible_size",
+                f"{file.shown} claims to be larger than the whole card.",
+            )
         else:
             self._files.append(file)
 
     def _count(self) -> None:
         self._objects += 1
         if self._objects > self._limits.objects:
-            raise CardRefused(f"The card at {self._where} holds more than {self._limits.objects} files and folders.")
+            raise CardRefused(
+                f"The card at {self._where} holds more than {self._limits.objects} files and "
+                f"folders."
+            )
         if self._clock.monotonic_s() > self._until_s:
-            raise CardRefused(f"Listing the card at {self._where} took longer than {self._limits.listing_s:g} seconds.")
+            raise CardRefused(
+                f"Listing the card at {self._where} took longer than "
+                f"{self._limits.listing_s:g} seconds."
+            )
 
 
 def _plain(path: tuple[str, ...]) -> tuple[str, ...]:
-    """The path, if each of its names is a name and no way out. No listing of ours holds another. Fault A14."""
+    """The path, if each of its names is a name and no way out. No listing of ours holds another.
+    Fault A14.
+    """
     for name in path:
         if name in ("", ".", "..") or "/" in name or "\0" in name:
             raise CardReadFailed(f"{shown(path)} is no path on a card.")
@@ -434,8 +513,8 @@ def _held(descriptor: int) -> Iterator[None]:
 
 
 def _open_at(name: str, flags: int, folder: int) -> int:
-    """Open one name in a folder, never through a link, and leave its access time alone where we may (its owner, or
-    root).
+    """Open one name in a folder, never through a link, and leave its access time alone where we may
+    (its owner, or root).
     """
     flags |= os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -459,7 +538,9 @@ def _kind(mode: int) -> str:
 
 
 def _mount_number(descriptor: int) -> bytes:
-    """The number of the mount that a descriptor was opened in (proc(5), fdinfo): a bind mount has another."""
+    """The number of the mount that a descriptor was opened in (proc(5), fdinfo): a bind mount has
+    another.
+    """
     lines = Path(f"/proc/self/fdinfo/{descriptor}").read_bytes().splitlines()
     return next(line for line in lines if line.startswith(b"mnt_id:"))
 

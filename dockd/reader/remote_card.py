@@ -1,8 +1,9 @@
 """A card that another process holds: the dock's end of the line to a reader (`child.py`).
 
-What a reader says is believed no more than the camera behind it: lengths and shapes are checked here, and every byte is held
-against what the camera signed, as ever. The bytes come through shared memory whose size is fixed, and are copied out of it
-before anybody looks at them: nothing changes between the look and the use.
+What a reader says is believed no more than the camera behind it: lengths and shapes are checked
+here, and every byte is held against what the camera signed, as ever. The bytes come through shared
+memory whose size is fixed, and are copied out of it before anybody looks at them: nothing changes
+between the look and the use.
 """
 
 import mmap
@@ -46,7 +47,9 @@ from vault.clock import Clock
 log = structlog.get_logger()
 
 ANSWER_S = 110.0
-"""How long a reader may take for one answer. Less than systemd's watchdog gives the dock, and more than a listing is given."""
+"""How long a reader may take for one answer. Less than systemd's watchdog gives the dock, and more
+than a listing is given.
+"""
 
 
 class Starts(Protocol):
@@ -57,9 +60,13 @@ class Starts(Protocol):
 
 
 class CameraReader:
-    """The reader of one camera during one docking. It is started at the first opening, and anew after it died. Any thread."""
+    """The reader of one camera during one docking. It is started at the first opening, and anew
+    after it died. Any thread.
+    """
 
-    def __init__(self, readers: Starts, greeting: dict[str, Any], clock: Clock, *, answer_s: float = ANSWER_S) -> None:
+    def __init__(
+        self, readers: Starts, greeting: dict[str, Any], clock: Clock, *, answer_s: float = ANSWER_S
+    ) -> None:
         self._readers = readers
         self._greeting = greeting
         self._clock = clock
@@ -73,7 +80,9 @@ class CameraReader:
         process = self._started()
         answer = self.ask(process, {"do": "card", **question})
         match answer:
-            case {"card": int(number), "where": str(where), "lanes": int(lanes)} if 1 <= lanes <= 16:
+            case {"card": int(number), "where": str(where), "lanes": int(lanes)} if (
+                1 <= lanes <= 16
+            ):
                 return ReaderCard(self, process, number, told(where), lanes)
         raise self.died(process, "it opened a card that is none")
 
@@ -88,14 +97,18 @@ class CameraReader:
             return self._process
 
     def leave(self) -> None:
-        """The docking is over: let the process go. Whoever still waits for an answer of it gets ReaderDied."""
+        """The docking is over: let the process go. Whoever still waits for an answer of it gets
+        ReaderDied.
+        """
         with self._lock:
             process, self._process = self._process, None
         if process is not None:
             process.end()
 
     def ask(self, process: Process, question: dict[str, Any], *descriptors: int) -> Any:
-        """An answer. Raises the card's errors, ReaderDied, and CardStuck where none comes in time."""
+        """An answer. Raises the card's errors, ReaderDied, and CardStuck where none
+        comes in time.
+        """
         with self._lock:
             if self._process is not process:
                 raise ReaderDied("The process that read the camera is gone.")
@@ -106,7 +119,9 @@ class CameraReader:
                 failure = failure_of(answer["failure"]) if "failure" in answer else None
             except TimeoutError as error:
                 self._forget(process)
-                raise CardStuck(f"The camera's reader has not answered for {self.answer_s:.0f} s.") from error
+                raise CardStuck(
+                    f"The camera's reader has not answered for {self.answer_s:.0f} s."
+                ) from error
             except Broken as error:
                 self._forget(process)
                 raise _died(str(error)) from error
@@ -120,7 +135,9 @@ class CameraReader:
         return Deadline(self._clock, self.answer_s)
 
     def died(self, process: Process, why: str) -> ReaderDied:
-        """Forget a process that died or speaks nonsense, so that the next opening starts another one; what to raise."""
+        """Forget a process that died or speaks nonsense, so that the next opening starts another
+        one; what to raise.
+        """
         with self._lock:
             self._forget(process)
         return _died(why)
@@ -134,7 +151,9 @@ class CameraReader:
 class ReaderCard:
     """A `Card` in a reader. Any thread; the reader takes questions one by one."""
 
-    def __init__(self, reader: CameraReader, process: Process, number: int, where: str, lanes: int) -> None:
+    def __init__(
+        self, reader: CameraReader, process: Process, number: int, where: str, lanes: int
+    ) -> None:
         self._reader = reader
         self._process = process
         self._number = number
@@ -160,7 +179,10 @@ class ReaderCard:
         answer = self._ask("files", below=list(below))
         with self._in_form():
             files = tuple(file_of(words) for words in answer["files"])
-            trouble = tuple(CardTrouble(path_of(path), told(code), told(sentence)) for path, code, sentence in answer["trouble"])
+            trouble = tuple(
+                CardTrouble(path_of(path), told(code), told(sentence))
+                for path, code, sentence in answer["trouble"]
+            )
         self._trouble = trouble
         return files
 
@@ -223,11 +245,18 @@ class ReaderCard:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _ask(self, verb: str, *descriptors: int, **question: Any) -> Any:
-        return self._reader.ask(self._process, {"do": verb, "card": self._number, **question}, *descriptors)
+        return self._reader.ask(
+            self._process, {"do": verb, "card": self._number, **question}, *descriptors
+        )
 
     @contextmanager
     def _in_form(self) -> Iterator[None]:
@@ -238,9 +267,13 @@ class ReaderCard:
 
 
 class ReaderFile:
-    """A `FileReader` in a reader; and a witness of the footage, as the reader looked at its boxes while it read. One thread."""
+    """A `FileReader` in a reader; and a witness of the footage, as the reader looked at its boxes
+    while it read. One thread.
+    """
 
-    def __init__(self, card: ReaderCard, file: CardFile, channel: socket.socket, shared: mmap.mmap) -> None:
+    def __init__(
+        self, card: ReaderCard, file: CardFile, channel: socket.socket, shared: mmap.mmap
+    ) -> None:
         self._card = card
         self._file = file
         self._channel = channel
@@ -263,12 +296,16 @@ class ReaderFile:
                 return self._ended(kind, exactly(self._channel, size_bytes, deadline))
             raise Broken("an answer that is none")
         except TimeoutError as error:
-            raise CardStuck(f"The camera has not given the next bytes of {self._file.shown} in time.") from error
+            raise CardStuck(
+                f"The camera has not given the next bytes of {self._file.shown} in time."
+            ) from error
         except (OSError, Broken, ValueError, struct.error) as error:
             raise self._card.died(f"{self._file.shown}: {error}") from error
 
     def facts(self) -> SegmentFacts:
-        """What the reader saw of the footage, once it came to the end. Raises CardFileChanged before."""
+        """What the reader saw of the footage, once it came to the end. Raises CardFileChanged
+        before.
+        """
         if self._facts is None:
             raise CardFileChanged(f"{self._file.shown} was not read from its start to its end.")
         return self._facts
@@ -281,7 +318,12 @@ class ReaderFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _ended(self, kind: int, text: bytes) -> int:

@@ -1,8 +1,9 @@
-"""The reader: a process that holds one camera, and nothing else. It serves one connection, and ends with it.
+"""The reader: a process that holds one camera, and nothing else. It serves one connection, and ends
+with it.
 
-It touches the device and its card, and looks at the footage's boxes on the way (`timeline.py`). It has no vault, no key and no
-network: as a service by its unit (`dock-reader@.service`), and wherever the kernel has Landlock by its own doing as well. What
-kills it kills one connection.
+It touches the device and its card, and looks at the footage's boxes on the way (`timeline.py`). It
+has no vault, no key and no network: as a service by its unit (`dock-reader@.service`), and wherever
+the kernel has Landlock by its own doing as well. What kills it kills one connection.
 """
 
 import contextlib
@@ -61,18 +62,32 @@ BEAT_S = 10.0
 DIED = 70
 """The exit code after a mistake of ours in a thread."""
 
-SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/run/udev", sys.prefix, sys.base_prefix)
-"""What a process that reads a device has to read beside it. Vault and settings lie elsewhere, or are shut out by the unit.
+SYSTEM = (
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/etc",
+    "/proc",
+    "/sys",
+    "/run/udev",
+    sys.prefix,
+    sys.base_prefix,
+)
+"""What a process that reads a device has to read beside it. Vault and settings lie elsewhere, or
+are shut out by the unit.
 
-Nothing of sys.path: it may name the working directory, which is / for a service. What comes from elsewhere was imported before.
+Nothing of sys.path: it may name the working directory, which is / for a service. What comes from
+elsewhere was imported before.
 """
 USB_NODES = Path("/dev/bus/usb")
 
 
 class Reader:
-    """Serves one connection: first what is to be read, then questions about it, answered one by one in order.
+    """Serves one connection: first what is to be read, then questions about it, answered one by one
+    in order.
 
-    Files that are open have a socket and a thread each. When the connection ends the process does, whatever its threads do.
+    Files that are open have a socket and a thread each. When the connection ends the process does,
+    whatever its threads do.
     """
 
     def __init__(self, line: Line, clock: Clock, open_volume: OpenVolume) -> None:
@@ -99,8 +114,11 @@ class Reader:
         elif greeting["place"] == "volume":
             self.answer(lambda question: self._open_volume(Path(question["root"])))
         else:
-            # As this process's own look at the bus finds it; it must be the very docking that the dock means.
-            self.answer(opener_of(watcher_of(greeting["bus"], self._clock).find(frozen(greeting["key"]))))
+            # As this process's own look at the bus finds it; it must be the very docking that the
+            # dock means.
+            self.answer(
+                opener_of(watcher_of(greeting["bus"], self._clock).find(frozen(greeting["key"])))
+            )
 
     def answer(self, opener: Callable[[dict[str, Any]], Card]) -> None:
         """Questions about the cards that `opener` opens, until the dock hangs up."""
@@ -109,7 +127,11 @@ class Reader:
             question, descriptors = self._line.receive()
             try:
                 verb = question["do"]
-                said = self._open(question, descriptors) if verb == "open" else self._answers[verb](question)
+                said = (
+                    self._open(question, descriptors)
+                    if verb == "open"
+                    else self._answers[verb](question)
+                )
                 answer = {"ok": said}
             except CardError as failure:
                 answer = {"failure": failure_words(failure)}
@@ -118,7 +140,13 @@ class Reader:
             try:
                 self._line.send(answer)
             except TooMuch:
-                self._line.send({"failure": failure_words(CardRefused("The card lists more than any camera has."))})
+                self._line.send(
+                    {
+                        "failure": failure_words(
+                            CardRefused("The card lists more than any camera has.")
+                        )
+                    }
+                )
 
     def _greet(self, question: dict[str, Any]) -> Any:  # noqa: ARG002
         return True
@@ -163,9 +191,13 @@ class Reader:
 
 
 class Stream:
-    """One open file: its bytes go into memory that the dock shares, and its boxes are looked at on the way."""
+    """One open file: its bytes go into memory that the dock shares, and its boxes are looked at on
+    the way.
+    """
 
-    def __init__(self, channel: socket.socket, memory: int, reader: FileReader, *, watched: bool) -> None:
+    def __init__(
+        self, channel: socket.socket, memory: int, reader: FileReader, *, watched: bool
+    ) -> None:
         self._channel = channel
         self._memory = memory
         self._reader = reader
@@ -173,7 +205,12 @@ class Stream:
 
     def serve(self) -> None:
         """Until the dock closes the file."""
-        with self._channel, closing(self._reader), mmap.mmap(self._memory, STREAM_BYTES) as shared, memoryview(shared) as view:
+        with (
+            self._channel,
+            closing(self._reader),
+            mmap.mmap(self._memory, STREAM_BYTES) as shared,
+            memoryview(shared) as view,
+        ):
             os.close(self._memory)
             answer = b""
             # The dock lets go of a file whenever it likes, also while it is being answered.
@@ -199,10 +236,11 @@ class Stream:
 
 
 class Bus:
-    """Tells what stands on the USB: at once, whenever something came or left, and now and then, as long as looks come to an end.
+    """Tells what stands on the USB: at once, whenever something came or left, and now and then, as
+    long as looks come to an end.
 
-    A bus over USB/IP lends each device to one process only. There this one also reads the cameras: a question brings a connection
-    on which a thread then answers, as a reader of its own would.
+    A bus over USB/IP lends each device to one process only. There this one also reads the cameras:
+    a question brings a connection on which a thread then answers, as a reader of its own would.
     """
 
     def __init__(self, line: Line, watcher: UsbWatcher, clock: Clock) -> None:
@@ -222,7 +260,8 @@ class Bus:
             changed.wait(BEAT_S)
             changed.clear()
             if self._watcher.looks == told_looks:
-                # Something on the bus does not let go of who looks at it. The dock hears that from this silence.
+                # Something on the bus does not let go of who looks at it. The dock hears that from
+                # this silence.
                 continue
             told_looks = self._watcher.looks
             devices = [device_words(device) for device in self._watcher.devices()]
@@ -232,7 +271,12 @@ class Bus:
         while True:
             question, descriptors = self._line.receive()
             line = Line(socket.socket(fileno=descriptors[0]))
-            threading.Thread(target=self._answer, args=(line, frozen(question["key"])), name="lodger", daemon=True).start()
+            threading.Thread(
+                target=self._answer,
+                args=(line, frozen(question["key"])),
+                name="lodger",
+                daemon=True,
+            ).start()
 
     def _answer(self, line: Line, key: Hashable) -> None:
         device = next((device for device in self._watcher.devices() if device.key == key), None)
@@ -261,15 +305,23 @@ def device_words(device: UsbDevice) -> list[Any]:
 
 
 def confine(greeting: dict[str, Any]) -> None:
-    """Shut this process off from every file but the system's and what it is to read; and from cores and endless memory."""
+    """Shut this process off from every file but the system's and what it is to read; and from cores
+    and endless memory.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
     if not restrict(granted(greeting)):
-        log.warning("no Landlock", sentence="Only the unit's own walls stand around this reader: this kernel has no others.")
+        log.warning(
+            "no Landlock",
+            sentence="Only the unit's own walls stand around this reader: this "
+            "kernel has no others.",
+        )
 
 
 def granted(greeting: dict[str, Any]) -> dict[Path, Rights]:
-    """The files of a reader. Of a bus it lists what stands there (libusb does), and a camera's opens that one device."""
+    """The files of a reader. Of a bus it lists what stands there (libusb does), and a camera's
+    opens that one device.
+    """
     # A prefix that is the root of all files would grant all of them.
     rights = {Path(path): Rights.READING for path in SYSTEM if len(Path(path).parts) > 1}
     rights |= {Path("/dev/null"): Rights.DEVICES, Path("/dev/urandom"): Rights.READING}
@@ -277,7 +329,10 @@ def granted(greeting: dict[str, Any]) -> dict[Path, Rights]:
         case {"place": "volume", "roots": [*roots]}:
             rights |= {Path(root): Rights.CARD for root in roots}
         case {"place": "usb", "key": [int(bus), _, int(address)]}:
-            rights |= {USB_NODES: Rights.LISTING, USB_NODES / f"{bus:03d}" / f"{address:03d}": Rights.DEVICES}
+            rights |= {
+                USB_NODES: Rights.LISTING,
+                USB_NODES / f"{bus:03d}" / f"{address:03d}": Rights.DEVICES,
+            }
         case {"place": "bus"}:
             rights[USB_NODES] = Rights.LISTING
     return rights
@@ -307,7 +362,9 @@ def main(open_volume: OpenVolume | None = None) -> None:
 
 
 def _died(args: threading.ExceptHookArgs) -> None:
-    """A thread ended by itself. That the dock hung up is the usual end; all else is a death, and the dock counts those."""
+    """A thread ended by itself. That the dock hung up is the usual end; all else is a death, and
+    the dock counts those.
+    """
     if args.exc_type is Broken:
         os._exit(0)
     trace: TracebackType | None = args.exc_traceback

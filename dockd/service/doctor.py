@@ -1,4 +1,6 @@
-"""What an administrator looks at when a camera is not taken in, and what to do about each. Nothing is opened or changed."""
+"""What an administrator looks at when a camera is not taken in, and what to do about each. Nothing
+is opened or changed.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,14 +13,17 @@ from dockd.mounted.volumes import MountWatcher
 from dockd.reader.bus import ReaderBus
 from dockd.reader.processes import ReaderAbsent, Readers
 from dockd.reader.remote_card import CameraReader
-from dockd.units import RUNTIME, ask_units, judge_unit
 from dockd.usb.bus import libusb_version
 from vault.clock import SystemClock
+from vault.service_units import DOCK, RUNTIME, ask_units, judge_unit
 
 ANSWER_S = 20.0
 RULES = ("72-dock-vault-cameras.rules", "85-dock-vault-cards.rules")
 RULE_FOLDERS = (Path("/etc/udev/rules.d"), Path("/usr/lib/udev/rules.d"), Path("/lib/udev/rules.d"))
-_NO_BUS = "Install dbus, by which others than root may ask it, or look as root with `systemctl status 'dock*'`."
+_NO_BUS = (
+    "Install dbus, by which others than root may ask it, or look as root with `systemctl "
+    "status 'dock*'`."
+)
 UDEV = Path("/run/udev/control")
 """The socket of a udev that runs; libudev looks for it as well."""
 
@@ -71,29 +76,50 @@ def _usb(settings: DockSettings, bus: ReaderBus) -> Iterator[Line]:
         bus.stop()
     if bus.absent:
         yield Line(
-            "usb", f"There is none: {bus.absent}.", "Install libusb-1.0-0, and look with `lsusb` whether the machine has a USB."
+            "usb",
+            f"There is none: {bus.absent}.",
+            "Install libusb-1.0-0, and look with `lsusb` whether the machine has a USB.",
         )
         return
     refused = [device for device in bus.devices() if device.refusal is not None]
     cameras = len(bus.devices()) - len(refused)
     advice = "Take out what is no camera." if refused else ""
-    yield Line("usb", " ".join([f"{cameras} cameras stand there.", *(str(device.refusal) for device in refused)]), advice)
+    yield Line(
+        "usb",
+        " ".join([f"{cameras} cameras stand there.", *(str(device.refusal) for device in refused)]),
+        advice,
+    )
 
 
 def _libusb(version: str | None) -> Line:
     if version is None:
-        return Line("libusb", "It is not found: no camera on the USB can be read.", "Run `apt-get install libusb-1.0-0`.")
+        return Line(
+            "libusb",
+            "It is not found: no camera on the USB can be read.",
+            "Run `apt-get install libusb-1.0-0`.",
+        )
     return Line("libusb", f"Version {version}.")
 
 
 def _udev(rule_folders: tuple[Path, ...], control: Path) -> Line:
-    missing = [name for name in RULES if not any((folder / name).exists() for folder in rule_folders)]
+    missing = [
+        name for name in RULES if not any((folder / name).exists() for folder in rule_folders)
+    ]
     if missing:
-        advice = "Install the package anew: without it nobody but root may open cameras, and no card is shown."
-        return Line("udev", f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed.", advice)
+        advice = (
+            "Install the package anew: without it nobody but root may open cameras, and no card "
+            "is shown."
+        )
+        return Line(
+            "udev",
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed.",
+            advice,
+        )
     if not control.exists():
         return Line(
-            "udev", "It does not run, so no camera and no card is given to the dock.", "Run `systemctl start systemd-udevd`."
+            "udev",
+            "It does not run, so no camera and no card is given to the dock.",
+            "Run `systemctl start systemd-udevd`.",
         )
     return Line("udev", "It runs, with the rules for cameras and cards.")
 
@@ -102,20 +128,28 @@ def _units(runtime: Path) -> Iterator[Line]:
     if not runtime.is_dir():
         yield Line("units", "No service manager here: whoever started the dock looks after it.")
         return
-    units = ask_units(runtime)
+    units = ask_units(DOCK, runtime)
     if units is None:
         yield Line("units", "systemd does not say how they are.", _NO_BUS)
         return
     troubles = [(unit, found) for unit in units if (found := judge_unit(unit)) is not None]
-    for unit, (sentence, advice) in troubles:
-        yield Line(f"unit {unit.name}", sentence, advice)
+    for unit, trouble in troubles:
+        yield Line(f"unit {unit.name}", trouble.sentence, trouble.advice)
     yield Line("units", f"{len(units) - len(troubles)} of {len(units)} are as they should be.")
 
 
 def _cards(settings: DockSettings) -> Line:
-    watcher = MountWatcher(settings.mount_roots, filesystems=settings.filesystems, watched_folder=settings.watched_folder)
+    watcher = MountWatcher(
+        settings.mount_roots,
+        filesystems=settings.filesystems,
+        watched_folder=settings.watched_folder,
+    )
     if settings.watched_folder is not None and not settings.watched_folder.is_dir():
-        return Line("cards", f"There is no folder {settings.watched_folder}.", "Make it, or name another one (`watched_folder`).")
+        return Line(
+            "cards",
+            f"There is no folder {settings.watched_folder}.",
+            "Make it, or name another one (`watched_folder`).",
+        )
     return Line("cards", f"{len(watcher.volumes())} cards stand there.")
 
 
@@ -124,7 +158,9 @@ def _door(settings: DockSettings) -> Line:
         return Line("erase", "Cards are erased where they are mounted.")
     if not settings.erase_socket.is_socket():
         return Line(
-            "erase", f"{settings.erase_socket} is not there: no card can be erased.", "Run `systemctl start dock-erase.socket`."
+            "erase",
+            f"{settings.erase_socket} is not there: no card can be erased.",
+            "Run `systemctl start dock-erase.socket`.",
         )
     return Line("erase", "Cards are shown for writing only while they are erased.")
 

@@ -1,7 +1,9 @@
-"""Cameras on the USB: which stand there now, in which bay, and how each is opened. The one place that chooses the backend.
+"""Cameras on the USB: which stand there now, in which bay, and how each is opened. The one place
+that chooses the backend.
 
-A bay is a bus and a path of ports: the third socket of a dock is the third bay, whichever camera stands in it. Arrival and
-leaving are seen by looking at the bus once a second, and at once where udev says that something happened.
+A bay is a bus and a path of ports: the third socket of a dock is the third bay, whichever camera
+stands in it. Arrival and leaving are seen by looking at the bus once a second, and at once where
+udev says that something happened.
 """
 
 import contextlib
@@ -39,7 +41,9 @@ HUB_CLASS = 9
 KERNEL_DEVICES = Path("/sys/bus/usb/devices")
 
 _BESIDE = frozenset({1, 6, 8, 14, 255})
-"""Interface classes that a camera may have beside its camera interface: sound, still image, storage, video, the maker's own."""
+"""Interface classes that a camera may have beside its camera interface: sound, still image,
+storage, video, the maker's own.
+"""
 _WORDS = {
     2: "a serial or network interface",
     3: "a keyboard or another input device",
@@ -59,9 +63,9 @@ class UsbAbsent(Exception):
 class UsbDevice:
     """A camera, or something that is refused, at one port now.
 
-    `bay` is "usb" with bus and ports, as in "usb 1-2.4". `key` is another one after each plugging. `volume_id` names a camera
-    whose card names none; the serial in it is what the wire says, and proves nothing (fault A11). `refusal` says why it is not
-    opened, where it is not.
+    `bay` is "usb" with bus and ports, as in "usb 1-2.4". `key` is another one after each plugging.
+    `volume_id` names a camera whose card names none; the serial in it is what the wire says, and
+    proves nothing (fault A11). `refusal` says why it is not opened, where it is not.
     """
 
     key: Hashable
@@ -79,7 +83,9 @@ class Bus(Protocol):
 
 
 def bus_of(setting: str) -> Bus | None:
-    """The bus that a setting `usb_backend` names: `libusb`, `usbip:HOST:PORT`, or none for `off`."""
+    """The bus that a setting `usb_backend` names: `libusb`, `usbip:HOST:PORT`, or
+    none for `off`.
+    """
     if setting == "off":
         return None
     match = USBIP.fullmatch(setting)
@@ -90,10 +96,14 @@ def bus_of(setting: str) -> Bus | None:
 
 
 def _libusb() -> Iterable[usb.core.Device]:
-    """A fresh list each time. pyusb keeps one libusb context for the process; libusb itself follows the kernel's list."""
+    """A fresh list each time. pyusb keeps one libusb context for the process; libusb itself follows
+    the kernel's list.
+    """
     backend = usb.backend.libusb1.get_backend(find_library=_found)
     if backend is None:
-        raise UsbAbsent("libusb finds no USB on this machine, or is not installed (Debian: libusb-1.0-0)")
+        raise UsbAbsent(
+            "libusb finds no USB on this machine, or is not installed (Debian: libusb-1.0-0)"
+        )
     devices: Iterable[usb.core.Device] = usb.core.find(find_all=True, backend=backend)
     return devices
 
@@ -133,9 +143,11 @@ def _udev() -> pyudev.Context:
 
 
 def find_libraries() -> None:
-    """Look where libusb and libudev are. It is done by running the linker's tools, which a confined process may not.
+    """Look where libusb and libudev are. It is done by running the linker's tools, which a confined
+    process may not.
 
-    libusb itself must begin later: it starts a thread, and a thread from before the wall stands outside of it (landlock(7)).
+    libusb itself must begin later: it starts a thread, and a thread from before the wall stands
+    outside of it (landlock(7)).
     """
     _found("usb-1.0")
     with contextlib.suppress(ImportError):
@@ -143,7 +155,9 @@ def find_libraries() -> None:
 
 
 def watcher_of(setting: str, clock: Clock) -> "UsbWatcher":
-    """Who looks at the bus that a setting names. On the kernel's own it opens no device: what the kernel has read is enough."""
+    """Who looks at the bus that a setting names. On the kernel's own it opens no device: what the
+    kernel has read is enough.
+    """
     bus = bus_of(setting)
     assert bus is not None, setting
     return UsbWatcher(bus, clock, serial_of=_serial_told if bus is _libusb else _serial_asked)
@@ -176,9 +190,13 @@ class UsbWatcher:
         self._thread: threading.Thread | None = None
 
     def start(self, on_change: Callable[[], None]) -> None:
-        """Look at once and from then on; call `on_change` from a thread of its own whenever devices came or left."""
+        """Look at once and from then on; call `on_change` from a thread of its own whenever devices
+        came or left.
+        """
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._thread = threading.Thread(target=self._watch, args=(on_change,), name="usb", daemon=True)
+        self._thread = threading.Thread(
+            target=self._watch, args=(on_change,), name="usb", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -193,7 +211,12 @@ class UsbWatcher:
     def devices(self) -> tuple[UsbDevice, ...]:
         """Cameras, and what is refused, sorted by bay."""
         with self._lock:
-            return tuple(sorted((device for device in self._known.values() if device is not None), key=lambda device: device.bay))
+            return tuple(
+                sorted(
+                    (device for device in self._known.values() if device is not None),
+                    key=lambda device: device.bay,
+                )
+            )
 
     @property
     def absent(self) -> str:
@@ -208,7 +231,9 @@ class UsbWatcher:
     def look(self) -> bool:
         """Look at the bus now. True if something came or left."""
         try:
-            present = {_key(device): device for device in self._bus() if device.bDeviceClass != HUB_CLASS}
+            present = {
+                _key(device): device for device in self._bus() if device.bDeviceClass != HUB_CLASS
+            }
         except (UsbAbsent, usb.core.USBError, usb.core.NoBackendError) as error:
             self._say_absent(str(error))
             present = {}
@@ -218,8 +243,13 @@ class UsbWatcher:
             before = set(self._known)
             for key in before - set(present):
                 del self._known[key]
-        # A device is asked who it is once, when it comes; another thread's reading is not disturbed by it.
-        found = {key: self._recognised(key, device) for key, device in present.items() if key not in before}
+        # A device is asked who it is once, when it comes; another thread's reading is not disturbed
+        # by it.
+        found = {
+            key: self._recognised(key, device)
+            for key, device in present.items()
+            if key not in before
+        }
         self.looks += 1
         with self._lock:
             self._known.update(found)
@@ -235,21 +265,36 @@ class UsbWatcher:
         bay = _bay(device)
         try:
             triples = [
-                (interface.bInterfaceClass, interface.bInterfaceSubClass, interface.bInterfaceProtocol)
+                (
+                    interface.bInterfaceClass,
+                    interface.bInterfaceSubClass,
+                    interface.bInterfaceProtocol,
+                )
                 for configuration in device
                 for interface in configuration
             ]
         except usb.core.USBError as error:
-            refusal = f"The device at {bay} describes itself in a way that can't be read: {error.strerror}."
+            refusal = (
+                f"The device at {bay} describes itself in a way that can't be read: "
+                f"{error.strerror}."
+            )
             return self._refused(key, bay, refusal)
         if STILL_IMAGE not in triples:
             return None
         strange = sorted({triple[0] for triple in triples} - _BESIDE)
         if strange:
             what = _WORDS.get(strange[0], f"an interface of class {strange[0]}")
-            return self._refused(key, bay, f"The device at {bay} offers {what} beside its camera interface.")
+            return self._refused(
+                key, bay, f"The device at {bay} offers {what} beside its camera interface."
+            )
         session = Session(lambda: Pipes(device, bay, self._patience), self._clock, bay)
-        return UsbDevice(key, bay, _volume_id(device, self._serial_of(device)), None, lambda: MtpCard(session, self._clock))
+        return UsbDevice(
+            key,
+            bay,
+            _volume_id(device, self._serial_of(device)),
+            None,
+            lambda: MtpCard(session, self._clock),
+        )
 
     def _refused(self, key: Hashable, bay: str, refusal: str) -> UsbDevice:
         log.warning("device refused", bay=bay, sentence=refusal)
@@ -274,7 +319,9 @@ class UsbWatcher:
 
 
 def _monitor() -> pyudev.Monitor | None:
-    """What udev has to say of USB devices, once its rules were applied. None where there is no udev: looking has to do."""
+    """What udev has to say of USB devices, once its rules were applied. None where there is no
+    udev: looking has to do.
+    """
     try:
         monitor = pyudev.Monitor.from_netlink(_udev())
         monitor.filter_by("usb", "usb_device")
@@ -290,7 +337,9 @@ def _key(device: usb.core.Device) -> Hashable:
 
 def _place(device: usb.core.Device) -> str:
     """Bus and ports, as the kernel writes them too."""
-    return f"{device.bus}-" + ".".join(str(port) for port in device.port_numbers or (device.address,))
+    return f"{device.bus}-" + ".".join(
+        str(port) for port in device.port_numbers or (device.address,)
+    )
 
 
 def _bay(device: usb.core.Device) -> str:
@@ -300,7 +349,11 @@ def _bay(device: usb.core.Device) -> str:
 def _serial_told(device: usb.core.Device) -> str | None:
     """As the kernel read it when the device came. Nothing is opened for it."""
     try:
-        return (KERNEL_DEVICES / _place(device) / "serial").read_text("utf-8", "surrogateescape").removesuffix("\n")
+        return (
+            (KERNEL_DEVICES / _place(device) / "serial")
+            .read_text("utf-8", "surrogateescape")
+            .removesuffix("\n")
+        )
     except OSError:
         return None
 

@@ -1,7 +1,9 @@
-"""A device's configuration descriptor, as bytes that nobody vouches for, into what pyusb asks a backend for.
+"""A device's configuration descriptor, as bytes that nobody vouches for, into what pyusb asks a
+backend for.
 
-The device lays down every length in it, and every count; none is believed. What does not add up is refused whole, so that no
-interface can hide behind a length that readers take differently (fault A12).
+The device lays down every length in it, and every count; none is believed. What does not add up is
+refused whole, so that no interface can hide behind a length that readers take differently (fault
+A12).
 
 Source: USB 2.0, 9.5 and 9.6.3 to 9.6.6.
 """
@@ -22,7 +24,9 @@ _AUDIO_ENDPOINT_BYTES = 9
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Interfaces in the order of their numbers, each with its alternate settings in order. Fields bear the names of USB."""
+    """Interfaces in the order of their numbers, each with its alternate settings in order. Fields
+    bear the names of USB.
+    """
 
     fields: SimpleNamespace
     interfaces: tuple[tuple[SimpleNamespace, ...], ...]
@@ -34,7 +38,9 @@ def misframed(what: str) -> usb.core.USBError:
 
 
 def parse_configuration(blob: bytes) -> Configuration:
-    """Descriptors of a configuration and all below it. Raises USBError for whatever does not add up."""
+    """Descriptors of a configuration and all below it. Raises USBError for whatever does not add
+    up.
+    """
     if len(blob) < _HEAD_BYTES or blob[0] != _HEAD_BYTES or blob[1] != core.DT_CONFIG:
         raise misframed("has no configuration descriptor at its start")
     fields = _described(blob[:_HEAD_BYTES], core.ConfigurationDescriptor)
@@ -42,18 +48,23 @@ def parse_configuration(blob: bytes) -> Configuration:
         raise misframed(f"says that it has {fields.wTotalLength} bytes, and has {len(blob)}")
     interfaces = _interfaces(blob, fields)
     if len(interfaces) != fields.bNumInterfaces:
-        raise misframed(f"says that it has {fields.bNumInterfaces} interfaces, and describes {len(interfaces)}")
+        raise misframed(
+            f"says that it has {fields.bNumInterfaces} interfaces, and describes {len(interfaces)}"
+        )
     for setting in (setting for settings in interfaces for setting in settings):
         if setting.bNumEndpoints != len(setting.endpoints):
             raise misframed(
-                f"says that interface {setting.bInterfaceNumber} has {setting.bNumEndpoints} endpoints,"
+                f"says that interface {setting.bInterfaceNumber} has {setting.bNumEndpoints} "
+                f"endpoints,"
                 f" and describes {len(setting.endpoints)}"
             )
     return Configuration(fields, interfaces)
 
 
 def _interfaces(blob: bytes, fields: SimpleNamespace) -> tuple[tuple[SimpleNamespace, ...], ...]:
-    """What stands below the head. A descriptor of a kind unknown here belongs to the one before it."""
+    """What stands below the head. A descriptor of a kind unknown here belongs to the
+    one before it.
+    """
     found: dict[int, list[SimpleNamespace]] = {}
     last, current = fields, None
     at = _HEAD_BYTES
@@ -96,12 +107,17 @@ def _endpoint(piece: bytes) -> SimpleNamespace:
     if len(piece) < _ENDPOINT_BYTES:
         raise misframed(f"has an endpoint descriptor of {len(piece)} bytes")
     endpoint = _described(piece, core.EndpointDescriptor)
-    endpoint.bRefresh, endpoint.bSynchAddress = piece[7:9] if len(piece) >= _AUDIO_ENDPOINT_BYTES else (0, 0)
+    endpoint.bRefresh, endpoint.bSynchAddress = (
+        piece[7:9] if len(piece) >= _AUDIO_ENDPOINT_BYTES else (0, 0)
+    )
     return endpoint
 
 
 def _described(
-    piece: bytes, form: type[core.ConfigurationDescriptor | core.InterfaceDescriptor | core.EndpointDescriptor]
+    piece: bytes,
+    form: type[core.ConfigurationDescriptor | core.InterfaceDescriptor | core.EndpointDescriptor],
 ) -> SimpleNamespace:
     fields = vars(form.parse(piece))
-    return SimpleNamespace(bLength=len(piece), bDescriptorType=piece[1], extra_descriptors=[], **fields)
+    return SimpleNamespace(
+        bLength=len(piece), bDescriptorType=piece[1], extra_descriptors=[], **fields
+    )

@@ -1,8 +1,9 @@
 """PTP transactions with one camera: command, data, response, in this order and one at a time.
 
-What a transaction has brought is worth something only when all three hold: the bytes are as many as the container announced,
-the announcement is what was asked for, and the response says OK (faults A2 to A4). Everything else is `Broken`: the camera is
-brought back to a known state first, and then the caller may try another way.
+What a transaction has brought is worth something only when all three hold: the bytes are as many as
+the container announced, the announcement is what was asked for, and the response says OK (faults A2
+to A4). Everything else is `Broken`: the camera is brought back to a known state first, and then the
+caller may try another way.
 """
 
 import array
@@ -45,7 +46,9 @@ class Refused(Exception):
 
 
 class Broken(Exception):
-    """A transaction that did not keep to the protocol. The camera answers again; nothing of what came may be used."""
+    """A transaction that did not keep to the protocol. The camera answers again; nothing of what
+    came may be used.
+    """
 
 
 class Initiator:
@@ -72,9 +75,12 @@ class Initiator:
                     self._enter_session()
                 return DeviceInfo.decode(self.ask(Operation.GET_DEVICE_INFO))
             except (Refused, Broken, Malformed) as error:
-                # Whoever had the camera before may have left it in the middle of something; it is mended now.
+                # Whoever had the camera before may have left it in the middle of something; it is
+                # mended now.
                 failure = error
-        raise CardStuck(f"The camera at {self._pipes.where} opens no session: {failure}.") from failure
+        raise CardStuck(
+            f"The camera at {self._pipes.where} opens no session: {failure}."
+        ) from failure
 
     def close_session(self) -> None:
         """Leave in good order, if the camera lets us."""
@@ -87,7 +93,9 @@ class Initiator:
         self._pipes.close()
 
     def order(self, operation: int, *parameters: int, data: bytes | None = None) -> tuple[int, ...]:
-        """A transaction without data, or with data to the camera; the response's parameters. Raises Refused, Broken."""
+        """A transaction without data, or with data to the camera; the response's parameters. Raises
+        Refused, Broken.
+        """
         with self._transaction_of(operation, parameters) as transaction:
             if data is not None:
                 self._pipes.send(Container(Kind.DATA, operation, transaction, data).encode())
@@ -96,8 +104,9 @@ class Initiator:
     def ask(self, operation: int, *parameters: int) -> bytes:
         """A transaction that brings a dataset. Raises Refused, Broken.
 
-        Asking changes nothing, so one that broke is asked once more: a hiccup in one of a listing's hundreds is not a camera that
-        can't be read. Not so in a new session, to which the handles among the parameters mean nothing.
+        Asking changes nothing, so one that broke is asked once more: a hiccup in one of a listing's
+        hundreds is not a camera that can't be read. Not so in a new session, to which the handles
+        among the parameters mean nothing.
         """
         session = self.sessions
         try:
@@ -117,7 +126,9 @@ class Initiator:
             return content
 
     def fill(self, buffer: memoryview, operation: int, *parameters: int) -> int:
-        """A transaction that brings at most `len(buffer)` bytes into the buffer; how many. Raises Refused, Broken."""
+        """A transaction that brings at most `len(buffer)` bytes into the buffer; how many. Raises
+        Refused, Broken.
+        """
         with self._transaction_of(operation, parameters) as transaction:
             phase = _DataPhase(self, operation, transaction, HEADER_BYTES + len(buffer))
             phase.must_bring(0, len(buffer))
@@ -131,12 +142,15 @@ class Initiator:
             return filled
 
     def stream(self, size_bytes: int, operation: int, *parameters: int) -> "ObjectStream":
-        """A transaction that brings exactly so many bytes, in as many steps as the caller takes. Raises Refused, Broken.
+        """A transaction that brings exactly so many bytes, in as many steps as the caller takes.
+        Raises Refused, Broken.
 
         Until the stream is closed nothing else may be asked.
         """
         with self._transaction_of(operation, parameters) as transaction:
-            phase = _DataPhase(self, operation, transaction, HEADER_BYTES + min(CHUNK_BYTES, size_bytes))
+            phase = _DataPhase(
+                self, operation, transaction, HEADER_BYTES + min(CHUNK_BYTES, size_bytes)
+            )
             phase.must_bring(size_bytes, size_bytes)
         return ObjectStream(self, operation, transaction, phase)
 
@@ -153,7 +167,9 @@ class Initiator:
 
     @contextmanager
     def mending(self, transaction: int) -> Iterator[None]:
-        """What breaks within becomes Broken, and the camera answers again; or CardGone, or CardStuck."""
+        """What breaks within becomes Broken, and the camera answers again; or CardGone, or
+        CardStuck.
+        """
         try:
             yield
         except (PipeBroken, Malformed) as error:
@@ -161,7 +177,9 @@ class Initiator:
             raise Broken(f"{error}") from error
 
     def _next_transaction(self, operation: int) -> int:
-        """Sessions begin with transaction 0, which opens them; then they count, and never reach the number that means "all"."""
+        """Sessions begin with transaction 0, which opens them; then they count, and never reach the
+        number that means "all".
+        """
         if operation == Operation.OPEN_SESSION:
             self._transaction = 0
         else:
@@ -169,7 +187,9 @@ class Initiator:
         return self._transaction
 
     def response(self, operation: int, transaction: int) -> tuple[int, ...]:
-        """What the camera says at the end; the parameters where it says OK. Raises Refused, Malformed, PipeBroken."""
+        """What the camera says at the end; the parameters where it says OK. Raises Refused,
+        Malformed, PipeBroken.
+        """
         content, self._ahead = self._ahead, b""
         empty = 0
         while not content:
@@ -179,19 +199,25 @@ class Initiator:
                 raise Malformed("empty packets where the response belongs")
         response = Container.decode(content)
         if response.kind is not Kind.RESPONSE or response.transaction != transaction:
-            raise Malformed(f"{response.kind.name} {response.transaction} where the response to {transaction} belongs")
+            raise Malformed(
+                f"{response.kind.name} {response.transaction} where the response to "
+                f"{transaction} belongs"
+            )
         if response.code != Response.OK:
             raise Refused(operation, response.code)
         return response.parameters
 
     def receive(self, wanted_bytes: int) -> memoryview:
-        """One read from the camera, rounded up to whole packets. The view is good until the next read of that size."""
+        """One read from the camera, rounded up to whole packets. The view is good until the next
+        read of that size.
+        """
         packet = self._pipes.packet_bytes
         size = -(-wanted_bytes // packet) * packet
         buffer = self._buffers.get(size)
         if buffer is None:
             buffer = array.array("B", bytes(size))
-            # Two sizes come again and again, the packet's and the chunk's; a file's last piece is as long as it is.
+            # Two sizes come again and again, the packet's and the chunk's; a file's last piece is
+            # as long as it is.
             if size == packet or wanted_bytes == HEADER_BYTES + CHUNK_BYTES:
                 self._buffers[size] = buffer
         count = self._pipes.receive(buffer)
@@ -202,13 +228,16 @@ class Initiator:
         return self._pipes.packet_bytes
 
     def keep_ahead(self, content: memoryview) -> None:
-        """Bytes behind the announced ones: the response, from a camera that leaves out the empty packet before it (fault A3)."""
+        """Bytes behind the announced ones: the response, from a camera that leaves out the empty
+        packet before it (fault A3).
+        """
         self._ahead = bytes(content)
 
     # After a transaction that broke
 
     def mend(self, transaction: int) -> None:
-        """Cancel it, empty the pipes, and see that the camera answers; else reset it and begin a new session.
+        """Cancel it, empty the pipes, and see that the camera answers; else reset it and begin a
+        new session.
 
         Raises CardGone, CardStuck.
         """
@@ -303,7 +332,10 @@ class _DataPhase:
                 raise Malformed("OK without the data that were asked for")
             raise Refused(operation, response.code)
         if (header.kind, header.code, header.transaction) != (Kind.DATA, operation, transaction):
-            raise Malformed(f"{header.kind.name} {header.code:#06x} {header.transaction} where data of {operation:#06x} belongs")
+            raise Malformed(
+                f"{header.kind.name} {header.code:#06x} {header.transaction} where data of "
+                f"{operation:#06x} belongs"
+            )
         self._announced = header.length
         self._left = header.length - HEADER_BYTES
         self._piece = first[HEADER_BYTES:]
@@ -311,8 +343,13 @@ class _DataPhase:
         self._ended = len(first) % wire.packet_bytes != 0 and len(first) != HEADER_BYTES
 
     def must_bring(self, least_bytes: int, most_bytes: int) -> None:
-        """Hold the announcement against what was asked for. A length beyond 32 bits must be known to the caller."""
-        if self._announced == WHOLE_LENGTH_UNKNOWN and least_bytes == most_bytes >= WHOLE_LENGTH_UNKNOWN - HEADER_BYTES:
+        """Hold the announcement against what was asked for. A length beyond 32 bits must be known
+        to the caller.
+        """
+        if (
+            self._announced == WHOLE_LENGTH_UNKNOWN
+            and least_bytes == most_bytes >= WHOLE_LENGTH_UNKNOWN - HEADER_BYTES
+        ):
             self._left = most_bytes
         if not least_bytes <= self._left <= most_bytes:
             raise Malformed(f"{self._left} bytes are announced, and {most_bytes} were asked for")
@@ -341,7 +378,9 @@ class _DataPhase:
 class ObjectStream:
     """An object that comes in one transaction. Its last byte counts once the response is OK."""
 
-    def __init__(self, wire: Initiator, operation: int, transaction: int, phase: _DataPhase) -> None:
+    def __init__(
+        self, wire: Initiator, operation: int, transaction: int, phase: _DataPhase
+    ) -> None:
         self._wire = wire
         self._operation = operation
         self._transaction = transaction
@@ -350,7 +389,9 @@ class ObjectStream:
         self._open = True
 
     def readinto(self, buffer: memoryview) -> int:
-        """The next bytes; 0 at the end, after the camera said OK. Raises Refused, Broken; the stream is closed then."""
+        """The next bytes; 0 at the end, after the camera said OK. Raises Refused, Broken; the
+        stream is closed then.
+        """
         try:
             with self._wire.mending(self._transaction):
                 if not self._held:
@@ -367,14 +408,17 @@ class ObjectStream:
         return count
 
     def close(self) -> None:
-        """Let go. What was not read is given up, and the camera told so. Raises CardGone, CardStuck."""
+        """Let go. What was not read is given up, and the camera told so. Raises CardGone,
+        CardStuck.
+        """
         if not self._open:
             return
         self._open = False
         if self._held or self._phase.left_bytes:
             self._wire.mend(self._transaction)
             return
-        # Only the response is left: taking it costs less than giving up. What it says concerns nobody any more.
+        # Only the response is left: taking it costs less than giving up. What it says concerns
+        # nobody any more.
         with suppress(Refused, Broken), self._wire.mending(self._transaction):
             self._wire.response(self._operation, self._transaction)
 

@@ -1,11 +1,13 @@
 """A card over PTP/MTP, on any camera of the still image class.
 
-An object is known by the path that its parents give it. Its handle is a number that is good for one session, and is believed
-only together with name, parent, size and time, which are asked for again before each reading and each deletion (fault A6).
+An object is known by the path that its parents give it. Its handle is a number that is good for one
+session, and is believed only together with name, parent, size and time, which are asked for again
+before each reading and each deletion (fault A6).
 
-Bytes are asked for with GetPartialObject64, else GetPartialObject, else GetObject, whichever the camera has; where one way
-breaks or falls short the next goes on from the last byte that was confirmed (A4). A file that is read a second time is read
-another way, where there is one: two readings that agree then agree over two ways.
+Bytes are asked for with GetPartialObject64, else GetPartialObject, else GetObject, whichever the
+camera has; where one way breaks or falls short the next goes on from the last byte that was
+confirmed (A4). A file that is read a second time is read another way, where there is one: two
+readings that agree then agree over two ways.
 """
 
 from collections.abc import Iterator
@@ -51,10 +53,14 @@ from dockd.usb.session import NEVER, Session
 from vault.clock import Clock
 
 LANES = 4
-"""Readers at work at once: the wire carries one transfer at a time, and the others seal and flush meanwhile."""
+"""Readers at work at once: the wire carries one transfer at a time, and the others seal and flush
+meanwhile.
+"""
 
 TICK_LOOK_S = 1.25
-"""How long the camera's clock is watched for its next tick: a little longer than a clock without tenths takes."""
+"""How long the camera's clock is watched for its next tick: a little longer than a clock without
+tenths takes.
+"""
 OFFSET_ERROR_MAX_S = 0.05
 """An offset that is not sure to this is not stated."""
 
@@ -62,7 +68,9 @@ OFFSET_LOOKS_MAX = 5000
 LISTINGS_MAX = 3
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_READ_ONLY = frozenset({Response.OBJECT_WRITE_PROTECTED, Response.STORE_READ_ONLY, Response.ACCESS_DENIED})
+_READ_ONLY = frozenset(
+    {Response.OBJECT_WRITE_PROTECTED, Response.STORE_READ_ONLY, Response.ACCESS_DENIED}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,9 @@ class MtpCard:
 
     @property
     def device(self) -> DeviceInfo:
-        """Who the camera says it is. A hint: the serial of the wire identifies nobody (fault A11)."""
+        """Who the camera says it is. A hint: the serial of the wire identifies
+        nobody (fault A11).
+        """
         return self._device
 
     @property
@@ -122,7 +132,11 @@ class MtpCard:
                 # A session that broke in the middle: half of the handles are good for nothing.
                 raise CardStuck(f"The camera at {self.where} can't be listed in one session.")
             self._epoch, self._below = epoch, below
-            self._files, self._folders, self._trouble = listing.files, listing.folders, tuple(listing.trouble)
+            self._files, self._folders, self._trouble = (
+                listing.files,
+                listing.folders,
+                tuple(listing.trouble),
+            )
         return tuple(sorted((file for file, _ in self._files.values()), key=lambda file: file.path))
 
     def open(self, file: CardFile, offset: int = 0) -> "MtpReader":
@@ -134,7 +148,8 @@ class MtpCard:
     def delete(self, file: CardFile) -> None:
         """Identify by name, folder, size and time again, and delete.
 
-        The answer OK is the camera's word, not more: the listing of a new session decides (fault A7).
+        The answer OK is the camera's word, not more: the listing of a new session decides (fault
+        A7).
         """
         with self._asking(f"{file.shown} can't be erased") as initiator:
             place = self.identified(file)
@@ -142,20 +157,33 @@ class MtpCard:
                 initiator.order(Operation.DELETE_OBJECT, place.handle, ALL_FORMATS)
             except Refused as refused:
                 if refused.code in _READ_ONLY:
-                    raise CardReadOnly(f"{file.shown} can't be erased: the camera at {self.where} protects it.") from refused
-                raise CardDeleteFailed(f"{file.shown} was not erased: the camera answered {refused.code:#06x}.") from refused
+                    raise CardReadOnly(
+                        f"{file.shown} can't be erased: the camera at {self.where} protects it."
+                    ) from refused
+                raise CardDeleteFailed(
+                    f"{file.shown} was not erased: the camera answered {refused.code:#06x}."
+                ) from refused
             except Broken as broken:
-                raise CardDeleteFailed(f"{file.shown} was not erased for certain: {broken}.") from broken
+                raise CardDeleteFailed(
+                    f"{file.shown} was not erased for certain: {broken}."
+                ) from broken
 
     def delete_folder(self, path: tuple[str, ...]) -> bool:
-        """Remove a folder if it is empty; a camera deletes a full one with all that is in it, so it is looked into first."""
+        """Remove a folder if it is empty; a camera deletes a full one with all that is in it, so it
+        is looked into first.
+        """
         with self._asking(f"The folder {shown(path)} can't be erased") as initiator:
             if not self._knows(path):
                 self.files(path)
             place = self._folders.get(path)
             if place is None:
                 return True
-            if decode_handles(initiator.ask(Operation.GET_OBJECT_HANDLES, place.storage, ALL_FORMATS, place.handle), "folder"):
+            if decode_handles(
+                initiator.ask(
+                    Operation.GET_OBJECT_HANDLES, place.storage, ALL_FORMATS, place.handle
+                ),
+                "folder",
+            ):
                 return False
             info = ObjectInfo.decode(initiator.ask(Operation.GET_OBJECT_INFO, place.handle))
             if (info.format, info.name, info.parent) != (FOLDER, path[-1], place.parent):
@@ -163,13 +191,15 @@ class MtpCard:
             try:
                 initiator.order(Operation.DELETE_OBJECT, place.handle, ALL_FORMATS)
             except (Refused, Broken) as error:
-                raise CardDeleteFailed(f"The empty folder {shown(path)} was not erased: {error}.") from error
+                raise CardDeleteFailed(
+                    f"The empty folder {shown(path)} was not erased: {error}."
+                ) from error
             del self._folders[path]
             return True
 
     def clock_offset_ms(self) -> int | None:
-        """Camera minus dock, sure to 50 ms, measured at a tick of the camera's clock. None where the camera has no clock to
-        show, or answers too slowly for that.
+        """Camera minus dock, sure to 50 ms, measured at a tick of the camera's clock. None where
+        the camera has no clock to show, or answers too slowly for that.
 
         A camera that names no zone is taken to show the local time of the place where it is docked.
         """
@@ -184,9 +214,13 @@ class MtpCard:
     def set_clock(self, moment: datetime) -> bool:
         """Set the camera's clock, in the form in which it shows it, on a tick of ours.
 
-        `moment` is the time now: how long the waiting for the tick takes is added. False where the camera has none to set.
+        `moment` is the time now: how long the waiting for the tick takes is added. False where the
+        camera has none to set.
         """
-        if Property.DATE_TIME not in self._device.properties or Operation.SET_DEVICE_PROP_VALUE not in self._device.operations:
+        if (
+            Property.DATE_TIME not in self._device.properties
+            or Operation.SET_DEVICE_PROP_VALUE not in self._device.operations
+        ):
             return False
         began_s = self._clock.monotonic_s()
         try:
@@ -198,7 +232,9 @@ class MtpCard:
                 self._clock.sleep(wait / timedelta(seconds=1))
                 local = (now + wait).astimezone(form.zone).replace(tzinfo=None)
                 text = DateTime(local, form.has_tenths, form.zone).encode()
-                initiator.order(Operation.SET_DEVICE_PROP_VALUE, Property.DATE_TIME, data=encode_text(text))
+                initiator.order(
+                    Operation.SET_DEVICE_PROP_VALUE, Property.DATE_TIME, data=encode_text(text)
+                )
         except (CardReadFailed, OverflowError):
             return False
         return True
@@ -212,11 +248,18 @@ class MtpCard:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def identified(self, file: CardFile) -> _Place:
-        """Where the file stands in this session, once it is proven to be as listed. The session is held. CardFileChanged."""
+        """Where the file stands in this session, once it is proven to be as listed. The session is
+        held. CardFileChanged.
+        """
         if not self._knows(file.path):
             self.files(file.path[:-1])
         known = self._files.get(file.path)
@@ -227,12 +270,15 @@ class MtpCard:
             now = _file_now(initiator, self._device, file.path, place)
         if (now.size_bytes, now.modified_ns) != (file.size_bytes, file.modified_ns):
             raise CardFileChanged(
-                f"{file.shown} has changed since it was listed: {file.size_bytes} bytes then, {now.size_bytes} now."
+                f"{file.shown} has changed since it was listed: {file.size_bytes} bytes then, "
+                f"{now.size_bytes} now."
             )
         return place
 
     def handle_of(self, file: CardFile) -> int:
-        """The handle of a file that was identified in this session, or is now. The session is held. CardFileChanged."""
+        """The handle of a file that was identified in this session, or is now. The session is held.
+        CardFileChanged.
+        """
         known = self._files.get(file.path)
         if known is None or not self._knows(file.path):
             return self.identified(file).handle
@@ -265,7 +311,8 @@ class MtpCard:
         ways = [
             way
             for way in (Operation.GET_PARTIAL_OBJECT_64, Operation.GET_PARTIAL_OBJECT)
-            if way in has and (way is Operation.GET_PARTIAL_OBJECT_64 or file.size_bytes < WHOLE_LENGTH_UNKNOWN)
+            if way in has
+            and (way is Operation.GET_PARTIAL_OBJECT_64 or file.size_bytes < WHOLE_LENGTH_UNKNOWN)
         ]
         ways.append(Operation.GET_OBJECT)
         turn = self._session.readings(file.path) % len(ways)
@@ -276,7 +323,9 @@ class MtpCard:
         return DateTime.decode(decode_text(value, "DateTime"))
 
     def _offset_at_tick(self, initiator: Initiator) -> int | None:
-        """The tick lies between the last answer that showed the old time and the first that shows the new."""
+        """The tick lies between the last answer that showed the old time and the first that shows
+        the new.
+        """
         until_s = self._clock.monotonic_s() + TICK_LOOK_S
         before: tuple[DateTime, datetime] | None = None
         for _ in range(OFFSET_LOOKS_MAX):
@@ -295,9 +344,18 @@ class MtpCard:
 
 
 class MtpReader:
-    """A `FileReader` over PTP. One thread; between two blocks other readers of the same camera have their turn."""
+    """A `FileReader` over PTP. One thread; between two blocks other readers of the same camera have
+    their turn.
+    """
 
-    def __init__(self, card: MtpCard, session: Session, file: CardFile, offset: int, ways: tuple[Operation, ...]) -> None:
+    def __init__(
+        self,
+        card: MtpCard,
+        session: Session,
+        file: CardFile,
+        offset: int,
+        ways: tuple[Operation, ...],
+    ) -> None:
         self._card = card
         self._session = session
         self._file = file
@@ -307,7 +365,9 @@ class MtpReader:
         self._stream: ObjectStream | None = None
 
     def readinto(self, buffer: memoryview) -> int:
-        """The next bytes; 0 at the listed size, once the camera still shows the object as it was listed."""
+        """The next bytes; 0 at the listed size, once the camera still shows the object as it was
+        listed.
+        """
         left = self._file.size_bytes - self._position
         if left == 0:
             self._end()
@@ -338,7 +398,12 @@ class MtpReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _read(self, way: Operation, buffer: memoryview) -> int:
@@ -357,10 +422,14 @@ class MtpReader:
         return self._stream.readinto(buffer)
 
     def _open_stream(self) -> None:
-        """The camera is held until the stream is left; what lies before the position is read and thrown away."""
+        """The camera is held until the stream is left; what lies before the position is read and
+        thrown away.
+        """
         initiator = self._session.hold()
         try:
-            stream = initiator.stream(self._file.size_bytes, Operation.GET_OBJECT, self._card.handle_of(self._file))
+            stream = initiator.stream(
+                self._file.size_bytes, Operation.GET_OBJECT, self._card.handle_of(self._file)
+            )
         except BaseException:
             self._session.release()
             raise
@@ -392,7 +461,9 @@ class MtpReader:
         self._card.must_be(self._file)
 
     def _failed(self, failure: Exception | None) -> CardReadFailed:
-        return CardReadFailed(f"{self._file.shown} can't be read at byte {self._position}: {failure}.")
+        return CardReadFailed(
+            f"{self._file.shown} can't be read at byte {self._position}: {failure}."
+        )
 
     def _note(self) -> None:
         if self._counts:
@@ -403,7 +474,9 @@ class MtpReader:
 class _Listing:
     """One walk over a camera's storages, and the bounds that it keeps."""
 
-    def __init__(self, initiator: Initiator, clock: Clock, limits: CardLimits, where: str, device: DeviceInfo) -> None:
+    def __init__(
+        self, initiator: Initiator, clock: Clock, limits: CardLimits, where: str, device: DeviceInfo
+    ) -> None:
         self.files: dict[tuple[str, ...], tuple[CardFile, _Place]] = {}
         self.folders: dict[tuple[str, ...], _Place] = {}
         self.trouble: list[CardTrouble] = []
@@ -428,14 +501,23 @@ class _Listing:
                 folders.extend(self._add_folder(storage, *folders.pop()))
         total_bytes = sum(file.size_bytes for file, _ in self.files.values())
         if total_bytes > capacity_bytes > 0:
-            raise CardRefused(f"The camera at {self._where} lists {total_bytes} bytes and has room for {capacity_bytes}.")
+            raise CardRefused(
+                f"The camera at {self._where} lists {total_bytes} bytes and has room for "
+                f"{capacity_bytes}."
+            )
 
     def _descended(self, storage: int, below: tuple[str, ...]) -> list[tuple[tuple[str, ...], int]]:
-        """The folder to begin with, by looking at one level after the other; none where there is no such folder."""
+        """The folder to begin with, by looking at one level after the other; none where there is no
+        such folder.
+        """
         here: tuple[str, ...] = ()
         folder = ROOT
         for name in below:
-            found = [inner for inner in self._add_folder(storage, here, folder) if inner[0] == (*here, name)]
+            found = [
+                inner
+                for inner in self._add_folder(storage, here, folder)
+                if inner[0] == (*here, name)
+            ]
             if not found:
                 return []
             here, folder = found[0]
@@ -446,21 +528,29 @@ class _Listing:
 
     def _capacity(self, storage: int) -> int:
         try:
-            return StorageInfo.decode(self._initiator.ask(Operation.GET_STORAGE_INFO, storage)).capacity_bytes
+            return StorageInfo.decode(
+                self._initiator.ask(Operation.GET_STORAGE_INFO, storage)
+            ).capacity_bytes
         except Refused:
             return 0
 
-    def _add_folder(self, storage: int, path: tuple[str, ...], folder: int) -> list[tuple[tuple[str, ...], int]]:
+    def _add_folder(
+        self, storage: int, path: tuple[str, ...], folder: int
+    ) -> list[tuple[tuple[str, ...], int]]:
         inner: list[tuple[tuple[str, ...], int]] = []
         try:
             handles = self._children(storage, folder)
         except (Refused, Broken, Malformed) as error:
-            self._leave_out(path, "card.read_failed", f"The folder /{shown(path)} can't be listed: {error}.")
+            self._leave_out(
+                path, "card.read_failed", f"The folder /{shown(path)} can't be listed: {error}."
+            )
             return []
         for handle in handles:
             self._count()
             if handle in self._seen:
-                self._leave_out(path, "card.ring", f"An object of /{shown(path)} was listed before: a ring.")
+                self._leave_out(
+                    path, "card.ring", f"An object of /{shown(path)} was listed before: a ring."
+                )
                 continue
             self._seen.add(handle)
             try:
@@ -469,14 +559,22 @@ class _Listing:
                 place = _Place(storage, info.parent, handle)
                 if info.format == FOLDER:
                     if len(here) > self._limits.depth:
-                        self._leave_out(here, "card.too_deep", f"/{shown(here)} lies deeper than {self._limits.depth} folders.")
+                        self._leave_out(
+                            here,
+                            "card.too_deep",
+                            f"/{shown(here)} lies deeper than {self._limits.depth} folders.",
+                        )
                     elif self._is_new(here):
                         self.folders[here] = place
                         inner.append((here, handle))
                 elif self._is_new(here):
                     self._add_file(here, place, info)
             except (Refused, Broken, Malformed) as error:
-                self._leave_out(path, "card.read_failed", f"An object of /{shown(path)} can't be looked at: {error}.")
+                self._leave_out(
+                    path,
+                    "card.read_failed",
+                    f"An object of /{shown(path)} can't be looked at: {error}.",
+                )
         return inner
 
     def _children(self, storage: int, folder: int) -> tuple[int, ...]:
@@ -486,12 +584,18 @@ class _Listing:
     def _add_file(self, path: tuple[str, ...], place: _Place, info: ObjectInfo) -> None:
         size_bytes = _size(self._initiator, self._device, place.handle, info)
         if size_bytes is None:
-            self._leave_out(path, "card.unknown_size", f"{shown(path)} has 4 GiB or more, and the camera can't say how much.")
+            self._leave_out(
+                path,
+                "card.unknown_size",
+                f"{shown(path)} has 4 GiB or more, and the camera can't say how much.",
+            )
         else:
             self.files[path] = (CardFile(path, size_bytes, _modified_ns(info.modified)), place)
 
     def _is_new(self, path: tuple[str, ...]) -> bool:
-        """Two objects of one name in one folder, which MTP allows, can't be told apart: neither is touched."""
+        """Two objects of one name in one folder, which MTP allows, can't be told apart: neither is
+        touched.
+        """
         if path in self._twins:
             return False
         if path not in self.files and path not in self.folders:
@@ -499,7 +603,11 @@ class _Listing:
         self._twins.add(path)
         self.files.pop(path, None)
         self.folders.pop(path, None)
-        self._leave_out(path, "card.twin", f"There are several objects named /{shown(path)}: none of them is touched.")
+        self._leave_out(
+            path,
+            "card.twin",
+            f"There are several objects named /{shown(path)}: none of them is touched.",
+        )
         return False
 
     def _leave_out(self, path: tuple[str, ...], code: str, sentence: str) -> None:
@@ -508,34 +616,58 @@ class _Listing:
     def _count(self) -> None:
         self._objects += 1
         if self._objects > self._limits.objects:
-            raise CardRefused(f"The camera at {self._where} holds more than {self._limits.objects} files and folders.")
+            raise CardRefused(
+                f"The camera at {self._where} holds more than {self._limits.objects} files "
+                f"and folders."
+            )
         if self._clock.monotonic_s() > self._until_s:
-            raise CardRefused(f"Listing the camera at {self._where} took longer than {self._limits.listing_s:g} seconds.")
+            raise CardRefused(
+                f"Listing the camera at {self._where} took longer than "
+                f"{self._limits.listing_s:g} seconds."
+            )
 
 
-def _file_now(initiator: Initiator, device: DeviceInfo, path: tuple[str, ...], place: _Place) -> CardFile:
-    """The object behind a handle, as it is shown now. CardFileChanged where name, folder or kind are others."""
+def _file_now(
+    initiator: Initiator, device: DeviceInfo, path: tuple[str, ...], place: _Place
+) -> CardFile:
+    """The object behind a handle, as it is shown now. CardFileChanged where name, folder or kind
+    are others.
+    """
     info = ObjectInfo.decode(initiator.ask(Operation.GET_OBJECT_INFO, place.handle))
     size_bytes = _size(initiator, device, place.handle, info)
-    if info.format == FOLDER or (info.name, info.parent) != (path[-1], place.parent) or size_bytes is None:
-        raise CardFileChanged(f"{shown(path)} is no longer what was listed: the camera shows another object in its place.")
+    if (
+        info.format == FOLDER
+        or (info.name, info.parent) != (path[-1], place.parent)
+        or size_bytes is None
+    ):
+        raise CardFileChanged(
+            f"{shown(path)} is no longer what was listed: the camera shows another object in "
+            f"its place."
+        )
     return CardFile(path, size_bytes, _modified_ns(info.modified))
 
 
 def _size(initiator: Initiator, device: DeviceInfo, handle: int, info: ObjectInfo) -> int | None:
-    """The object's size; from 4 GiB on by the property ObjectSize, None where the camera lacks it (fault A5)."""
+    """The object's size; from 4 GiB on by the property ObjectSize, None where the camera lacks it
+    (fault A5).
+    """
     if info.compressed_size != WHOLE_LENGTH_UNKNOWN:
         return info.compressed_size
     if Operation.GET_OBJECT_PROP_VALUE not in device.operations:
         return None
     try:
-        return decode_u64(initiator.ask(Operation.GET_OBJECT_PROP_VALUE, handle, Property.OBJECT_SIZE), "ObjectSize")
+        return decode_u64(
+            initiator.ask(Operation.GET_OBJECT_PROP_VALUE, handle, Property.OBJECT_SIZE),
+            "ObjectSize",
+        )
     except Refused:
         return None
 
 
 def _modified_ns(text: str) -> int:
-    """The object's time as a number that changes when it changes; 0 where the camera tells none. Never an identity."""
+    """The object's time as a number that changes when it changes; 0 where the camera tells none.
+    Never an identity.
+    """
     try:
         shown_time = DateTime.decode(text)
     except Malformed:

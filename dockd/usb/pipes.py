@@ -1,7 +1,9 @@
-"""The pipes of a camera's still image interface, on a pyusb device: bulk in, bulk out, and the class requests.
+"""The pipes of a camera's still image interface, on a pyusb device: bulk in, bulk out, and the
+class requests.
 
-Only what pyusb promises is relied on. **A bulk read that timed out half-way is given as a success by pyusb**, so the length of a
-read says nothing here: it is what came so far. Whether it is all is decided by who knows what was announced (fault A2).
+Only what pyusb promises is relied on. **A bulk read that timed out half-way is given as a success
+by pyusb**, so the length of a read says nothing here: it is what came so far. Whether it is all is
+decided by who knows what was announced (fault A2).
 
 Source: USB Still Image Capture Device class 1.0, 5.2 (class requests) and 6 (interface).
 """
@@ -34,14 +36,20 @@ class CardBusy(CardError):
 
     code = "usb.busy"
     reaction = Reaction.TRY_AGAIN
-    hint = "Stop what else looks for cameras on this machine (often gvfs-gphoto2-volume-monitor). The dock tries again by itself."
+    hint = (
+        "Stop what else looks for cameras on this machine (often gvfs-gphoto2-volume-monitor). "
+        "The dock tries again by itself."
+    )
 
 
 class CardForbidden(CardError):
     """dockd may not open the device."""
 
     code = "usb.forbidden"
-    hint = "Install the udev rule of the project's systemd folder, so that the user dockd may open cameras, and dock again."
+    hint = (
+        "Install the udev rule of the project's systemd folder, so that the user dockd may open "
+        "cameras, and dock again."
+    )
 
 
 class DeviceRefused(CardError):
@@ -53,7 +61,9 @@ class DeviceRefused(CardError):
 
 
 class PipeBroken(Exception):
-    """A transfer failed; what it belonged to is lost, and the device is still there as far as anybody knows."""
+    """A transfer failed; what it belonged to is lost, and the device is still there as far as
+    anybody knows.
+    """
 
 
 class PipeStalled(PipeBroken):
@@ -68,8 +78,8 @@ class PipeTimedOut(PipeBroken):
 class Patience:
     """How long the wire is waited for.
 
-    `transfer_ms` is for one transfer in which not a byte moves; a camera that wakes its card needs a second or two. `drain_ms`
-    is how long the pipe must be silent to be called empty.
+    `transfer_ms` is for one transfer in which not a byte moves; a camera that wakes its card needs
+    a second or two. `drain_ms` is how long the pipe must be silent to be called empty.
     """
 
     transfer_ms: int = 5000
@@ -99,11 +109,15 @@ class Pipes:
 
     @property
     def packet_bytes(self) -> int:
-        """The largest packet of bulk in: what every read must ask a multiple of, or lose bytes to an overflow."""
+        """The largest packet of bulk in: what every read must ask a multiple of, or lose bytes to
+        an overflow.
+        """
         return int(self._in.wMaxPacketSize)
 
     def send(self, content: bytes) -> None:
-        """One transfer to the device, with the empty packet behind it that a full last packet asks for."""
+        """One transfer to the device, with the empty packet behind it that a full last packet asks
+        for.
+        """
         try:
             written = self._out.write(content, self._patience.transfer_ms)
             if written != len(content):
@@ -114,14 +128,18 @@ class Pipes:
             raise self._broken(error, "taking a command") from error
 
     def receive(self, buffer: "array.array[int]") -> int:
-        """What comes next from the device, at most the buffer, which is a multiple of the packet size; 0 is an empty packet."""
+        """What comes next from the device, at most the buffer, which is a multiple of the packet
+        size; 0 is an empty packet.
+        """
         try:
             return int(self._in.read(buffer, self._patience.transfer_ms))
         except usb.core.USBError as error:
             raise self._broken(error, "answering") from error
 
     def drain(self) -> bool:
-        """Throw away what the device still has to say. False if it does not stop, be it with empty packets or with stalls."""
+        """Throw away what the device still has to say. False if it does not stop, be it with empty
+        packets or with stalls.
+        """
         buffer = array.array("B", bytes(64 * self.packet_bytes))
         for _ in range(DRAIN_READS_MAX):
             try:
@@ -160,7 +178,9 @@ class Pipes:
                 raise self._broken(error, "clearing a stall") from error
 
     def close(self) -> None:
-        """Give the interface back. Nothing is raised: the device may be long gone. A second call does nothing."""
+        """Give the interface back. Nothing is raised: the device may be long gone. A second call
+        does nothing.
+        """
         usb.util.dispose_resources(self._device)
 
     def _configured(self) -> usb.core.Interface:
@@ -172,7 +192,11 @@ class Pipes:
             self._device.set_configuration()
             configuration = self._device.get_active_configuration()
         for interface in configuration:
-            triple = (interface.bInterfaceClass, interface.bInterfaceSubClass, interface.bInterfaceProtocol)
+            triple = (
+                interface.bInterfaceClass,
+                interface.bInterfaceSubClass,
+                interface.bInterfaceProtocol,
+            )
             if triple == STILL_IMAGE and interface.bAlternateSetting == 0:
                 return interface
         raise DeviceRefused(f"The device at {self.where} has no interface of a camera.")
@@ -182,9 +206,14 @@ class Pipes:
             is_bulk = usb.util.endpoint_type(endpoint.bmAttributes) == usb.util.ENDPOINT_TYPE_BULK
             if is_bulk and usb.util.endpoint_direction(endpoint.bEndpointAddress) == direction:
                 if endpoint.wMaxPacketSize not in (8, 16, 32, 64, 512, 1024):
-                    raise DeviceRefused(f"The camera at {self.where} has packets of {endpoint.wMaxPacketSize} bytes.")
+                    raise DeviceRefused(
+                        f"The camera at {self.where} has packets of {endpoint.wMaxPacketSize} "
+                        f"bytes."
+                    )
                 return endpoint
-        raise DeviceRefused(f"The camera at {self.where} lacks one of the two pipes that PTP needs.")
+        raise DeviceRefused(
+            f"The camera at {self.where} lacks one of the two pipes that PTP needs."
+        )
 
     def _free_from_kernel(self) -> None:
         number = self._interface.bInterfaceNumber
@@ -197,7 +226,9 @@ class Pipes:
     def _control(self, request_type: int, request: int, content: bytes | int) -> bytes:
         number = self._interface.bInterfaceNumber
         try:
-            answer = self._device.ctrl_transfer(request_type, request, 0, number, content, self._patience.transfer_ms)
+            answer = self._device.ctrl_transfer(
+                request_type, request, 0, number, content, self._patience.transfer_ms
+            )
         except usb.core.USBError as error:
             raise self._broken(error, "answering a class request") from error
         return b"" if isinstance(answer, int) else bytes(answer)

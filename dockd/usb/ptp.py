@@ -1,10 +1,12 @@
 """PTP and MTP as bytes: containers and datasets, decoded and encoded, no I/O.
 
-Sources: ISO 15740 (PTP) for operations, datasets and strings; PIMA 15740 annex D, the USB Still Image Capture Device class
-1.0, for containers; MTP 1.1 for the 64-bit operations and object properties. All integers are little-endian.
+Sources: ISO 15740 (PTP) for operations, datasets and strings; PIMA 15740 annex D, the USB Still
+Image Capture Device class 1.0, for containers; MTP 1.1 for the 64-bit operations and object
+properties. All integers are little-endian.
 
-What comes from a device is untrusted: every length is held against the bytes that are there before it is used, and whatever
-does not fit raises Malformed, never anything else. Codes that are not known here are kept as the numbers they are.
+What comes from a device is untrusted: every length is held against the bytes that are there before
+it is used, and whatever does not fit raises Malformed, never anything else. Codes that are not
+known here are kept as the numbers they are.
 """
 
 import re
@@ -19,7 +21,9 @@ PARAMETERS_MAX = 5
 TEXT_UNITS_MAX = 254
 """Of UTF-16, without the closing NUL."""
 WHOLE_LENGTH_UNKNOWN = 0xFFFFFFFF
-"""What a 32-bit length says where the true one does not fit: a container's length, or an object's size."""
+"""What a 32-bit length says where the true one does not fit: a container's length, or an object's
+size.
+"""
 
 ALL_FORMATS = 0
 ROOT = 0xFFFFFFFF
@@ -29,7 +33,9 @@ FOLDER = 0x3001
 
 
 class Malformed(Exception):
-    """Bytes from a device that are not what the specification says. The text says which part, and where."""
+    """Bytes from a device that are not what the specification says. The text says which part, and
+    where.
+    """
 
 
 class Kind(IntEnum):
@@ -86,7 +92,9 @@ class Property(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The 12 bytes in front of every container. `length` counts them, and may be WHOLE_LENGTH_UNKNOWN for data."""
+    """The 12 bytes in front of every container. `length` counts them, and may be
+    WHOLE_LENGTH_UNKNOWN for data.
+    """
 
     length: int
     kind: Kind
@@ -121,11 +129,18 @@ class Container:
     def decode(cls, content: bytes) -> Self:
         header = Header.decode(content)
         if header.length != len(content):
-            raise Malformed(f"a container that says it has {header.length} bytes, and has {len(content)}")
+            raise Malformed(
+                f"a container that says it has {header.length} bytes, and has {len(content)}"
+            )
         return cls(header.kind, header.code, header.transaction, content[HEADER_BYTES:])
 
     def encode(self) -> bytes:
-        return Header(HEADER_BYTES + len(self.payload), self.kind, self.code, self.transaction).encode() + self.payload
+        return (
+            Header(
+                HEADER_BYTES + len(self.payload), self.kind, self.code, self.transaction
+            ).encode()
+            + self.payload
+        )
 
     @property
     def parameters(self) -> tuple[int, ...]:
@@ -140,7 +155,9 @@ def command(operation: int, transaction: int, *parameters: int) -> bytes:
     """A command container. At most five parameters of 32 bits each."""
     if len(parameters) > PARAMETERS_MAX:
         raise ValueError("PTP knows at most five parameters")
-    return Container(Kind.COMMAND, operation, transaction, struct.pack(f"<{len(parameters)}I", *parameters)).encode()
+    return Container(
+        Kind.COMMAND, operation, transaction, struct.pack(f"<{len(parameters)}I", *parameters)
+    ).encode()
 
 
 class _Reader:
@@ -171,7 +188,9 @@ class _Reader:
         return int.from_bytes(self._take(8, field), "little")
 
     def text(self, field: str) -> str:
-        """A count of UTF-16 units with the closing NUL among them, then the units. What stands behind a NUL is nothing."""
+        """A count of UTF-16 units with the closing NUL among them, then the units. What stands
+        behind a NUL is nothing.
+        """
         units = self._take(2 * self.u8(field), field)
         text, end, _ = units.decode("utf-16-le", "surrogatepass").partition("\0")
         if not end and len(units) > 2 * TEXT_UNITS_MAX:
@@ -255,14 +274,25 @@ class DeviceInfo:
         )
 
     def encode(self) -> bytes:
-        lists = (self.operations, self.events, self.properties, self.capture_formats, self.object_formats)
+        lists = (
+            self.operations,
+            self.events,
+            self.properties,
+            self.capture_formats,
+            self.object_formats,
+        )
         return b"".join(
             (
-                struct.pack("<HIH", self.standard_version, self.extension_id, self.extension_version),
+                struct.pack(
+                    "<HIH", self.standard_version, self.extension_id, self.extension_version
+                ),
                 encode_text(self.extension),
                 struct.pack("<H", self.functional_mode),
                 *(encode_array(values, 2) for values in lists),
-                *(encode_text(text) for text in (self.manufacturer, self.model, self.version, self.serial)),
+                *(
+                    encode_text(text)
+                    for text in (self.manufacturer, self.model, self.version, self.serial)
+                ),
             )
         )
 
@@ -295,13 +325,25 @@ class StorageInfo:
         )
 
     def encode(self) -> bytes:
-        numbers = (self.storage_type, self.filesystem_type, self.access, self.capacity_bytes, self.free_bytes, self.free_objects)
-        return struct.pack("<HHHQQI", *numbers) + encode_text(self.description) + encode_text(self.label)
+        numbers = (
+            self.storage_type,
+            self.filesystem_type,
+            self.access,
+            self.capacity_bytes,
+            self.free_bytes,
+            self.free_objects,
+        )
+        return (
+            struct.pack("<HHHQQI", *numbers)
+            + encode_text(self.description)
+            + encode_text(self.label)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One object: a file or a folder. `compressed_size` is 32 bits wide; WHOLE_LENGTH_UNKNOWN says "look at ObjectSize".
+    """One object: a file or a folder. `compressed_size` is 32 bits wide; WHOLE_LENGTH_UNKNOWN says
+    "look at ObjectSize".
 
     ISO 15740, 5.5.2.
     """
@@ -370,7 +412,9 @@ class ObjectInfo:
             self.association_desc,
             self.sequence_number,
         )
-        return numbers + b"".join(encode_text(text) for text in (self.name, self.captured, self.modified, self.keywords))
+        return numbers + b"".join(
+            encode_text(text) for text in (self.name, self.captured, self.modified, self.keywords)
+        )
 
 
 _DATE_TIME = re.compile(r"(\d{8}T\d{6})(\.\d)?(Z|[+-]\d{4})?", re.ASCII)
@@ -378,7 +422,8 @@ _DATE_TIME = re.compile(r"(\d{8}T\d{6})(\.\d)?(Z|[+-]\d{4})?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class DateTime:
-    """`YYYYMMDDThhmmss`, with a tenth of a second and a zone where the device states them. ISO 15740, 5.3.5.
+    """`YYYYMMDDThhmmss`, with a tenth of a second and a zone where the device states them. ISO
+    15740, 5.3.5.
 
     `zone` None: the camera's local time, in a zone that it does not tell.
     """
@@ -396,12 +441,18 @@ class DateTime:
         seconds, tenth, zone = match.groups()
         try:
             moment = datetime.strptime(seconds, "%Y%m%dT%H%M%S")  # noqa: DTZ007 - the zone stands beside it
-            return cls(moment + timedelta(milliseconds=100 * int((tenth or ".0")[1:])), tenth is not None, _zone(zone))
+            return cls(
+                moment + timedelta(milliseconds=100 * int((tenth or ".0")[1:])),
+                tenth is not None,
+                _zone(zone),
+            )
         except (ValueError, OverflowError) as error:
             raise Malformed("a time that no calendar has") from error
 
     def utc(self) -> datetime:
-        """The moment in UTC. Raises Malformed on the calendar's first and last day, where UTC may have none."""
+        """The moment in UTC. Raises Malformed on the calendar's first and last day, where UTC may
+        have none.
+        """
         try:
             return self.moment.replace(tzinfo=self.zone).astimezone(UTC)
         except (ValueError, OverflowError) as error:

@@ -1,8 +1,9 @@
 """The one session with a docked USB camera, shared by the cards that are opened on it.
 
-A card that is opened while another one is still open begins a **new** session: what a camera said in an old one may be what it
-remembers, not what it holds (fault A7). `epoch` tells the older card that its object handles are worth nothing any more (A6).
-One thread at a time is in a transaction; nobody closes under another one's transfer (A10).
+A card that is opened while another one is still open begins a **new** session: what a camera said
+in an old one may be what it remembers, not what it holds (fault A7). `epoch` tells the older card
+that its object handles are worth nothing any more (A6). One thread at a time is in a transaction;
+nobody closes under another one's transfer (A10).
 """
 
 import threading
@@ -35,12 +36,16 @@ class Session:
 
     @property
     def epoch(self) -> Epoch:
-        """Another one for every session that was begun, also where a camera had to be reset in between."""
+        """Another one for every session that was begun, also where a camera had to be reset in
+        between.
+        """
         initiator = self._initiator
         return (self._connections, 0 if initiator is None else initiator.sessions)
 
     def enter(self) -> DeviceInfo:
-        """One user more, and a session that nobody used before. Raises CardGone, CardStuck and what opening a device raises."""
+        """One user more, and a session that nobody used before. Raises CardGone, CardStuck and what
+        opening a device raises.
+        """
         with self._lock:
             initiator = self._initiator
             if initiator is None:
@@ -89,7 +94,9 @@ class Session:
         self._lock.release()
 
     def readings(self, path: tuple[str, ...]) -> int:
-        """How often a file was read from its first byte to its end, or to a failure, since the camera was docked."""
+        """How often a file was read from its first byte to its end, or to a failure, since the
+        camera was docked.
+        """
         with self._lock:
             return self._readings.get(path, 0)
 

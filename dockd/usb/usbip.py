@@ -1,10 +1,13 @@
-"""pyusb's backend over USB/IP, in user space: the same pyusb above it, a socket in place of a kernel below.
+"""pyusb's backend over USB/IP, in user space: the same pyusb above it, a socket in place of a
+kernel below.
 
-A server shows its devices in a list; each is imported once, over a connection of its own, and is there for as long as that
-connection stands: when it falls, the cable was pulled. What comes over it is untrusted, and nothing is waited for without end
-but what the caller of a transfer wants to wait for.
+A server shows its devices in a list; each is imported once, over a connection of its own, and is
+there for as long as that connection stands: when it falls, the cable was pulled. What comes over it
+is untrusted, and nothing is waited for without end but what the caller of a transfer wants to wait
+for.
 
-Sources: the kernel's Documentation/usb/usbip_protocol.rst; USB 2.0, chapter 9 for standard requests.
+Sources: the kernel's Documentation/usb/usbip_protocol.rst; USB 2.0, chapter 9 for standard
+requests.
 """
 
 import array
@@ -53,8 +56,15 @@ _ERRORS = {
     -32: (usb.core.USBError, "Pipe error", -9, errno.EPIPE),
     -75: (usb.core.USBError, "Overflow", -8, errno.EOVERFLOW),
 }
-"""A kernel's status of a request, and what pyusb's libusb backend raises for it: kind, text, libusb's number, errno."""
-_SPEEDS = {1: usb.util.SPEED_LOW, 2: usb.util.SPEED_FULL, 3: usb.util.SPEED_HIGH, 5: usb.util.SPEED_SUPER}
+"""A kernel's status of a request, and what pyusb's libusb backend raises for it: kind, text,
+libusb's number, errno.
+"""
+_SPEEDS = {
+    1: usb.util.SPEED_LOW,
+    2: usb.util.SPEED_FULL,
+    3: usb.util.SPEED_HIGH,
+    5: usb.util.SPEED_SUPER,
+}
 _BUSID = re.compile(r"([1-9][0-9]{0,2})-([1-9][0-9]{0,2}(?:\.[1-9][0-9]{0,2}){0,6})")
 
 Connect = Callable[[], socket.socket]
@@ -62,7 +72,9 @@ Connect = Callable[[], socket.socket]
 
 def _error(status: int) -> usb.core.USBError:
     """The error that libusb's backend raises for the same thing."""
-    kind, text, code, number = _ERRORS.get(status, (usb.core.USBError, "Input/Output Error", -1, errno.EIO))
+    kind, text, code, number = _ERRORS.get(
+        status, (usb.core.USBError, "Input/Output Error", -1, errno.EIO)
+    )
     return kind(text, code, number)
 
 
@@ -71,8 +83,9 @@ class _Garbled(Exception):
 
 
 class _Opening:
-    """What is said on a connection before there is a device on it. Its answers have one deadline together: a server that sends
-    a byte now and then is not waited for either."""
+    """What is said on a connection before there is a device on it. Its answers have one deadline
+    together: a server that sends a byte now and then is not waited for either.
+    """
 
     def __init__(self, connection: socket.socket, clock: Clock, patience_s: float) -> None:
         self._connection = connection
@@ -94,7 +107,9 @@ class _Opening:
 
     def take_over(self, busid: str) -> dict[str, Any]:
         """Import a device; what the server says of it. Raises OSError, _Garbled."""
-        self._ask(protocol.OP_REQ_IMPORT, protocol.OP_REP_IMPORT, busid.encode("ascii").ljust(32, b"\0"))
+        self._ask(
+            protocol.OP_REQ_IMPORT, protocol.OP_REP_IMPORT, busid.encode("ascii").ljust(32, b"\0")
+        )
         facts: dict[str, Any] = protocol.parse_usb_device(self._take(_ENTRY.size))
         if facts["busid"] != busid:
             raise _Garbled
@@ -142,7 +157,8 @@ class _Transfer:
     def outcome(self) -> int:
         """How many bytes moved. Raises USBError.
 
-        A request that was taken back and brings bytes all the same has brought them: they are not on the wire any more.
+        A request that was taken back and brings bytes all the same has brought them: they are not
+        on the wire any more.
         """
         if self.status and not (self.status in _CANCELLED and self.actual):
             raise _error(self.status)
@@ -150,13 +166,21 @@ class _Transfer:
 
 
 class Link:
-    """One imported device, and the connection that carries it. A reader thread of its own; any thread may ask."""
+    """One imported device, and the connection that carries it. A reader thread of its own; any
+    thread may ask.
+    """
 
-    def __init__(self, connection: socket.socket, busid: str, facts: dict[str, Any], patience_s: float) -> None:
+    def __init__(
+        self, connection: socket.socket, busid: str, facts: dict[str, Any], patience_s: float
+    ) -> None:
         """`facts` is what the server said of it. The connection is the link's from now on."""
         self.busid = busid
         self.bus, self.address, self.speed = facts["busnum"], facts["devnum"], facts["speed"]
-        self.vendor, self.product, self.version = facts["idVendor"], facts["idProduct"], facts["bcdDevice"]
+        self.vendor, self.product, self.version = (
+            facts["idVendor"],
+            facts["idProduct"],
+            facts["bcdDevice"],
+        )
         self.claimed: dict[int, object] = {}
         self.descriptor: SimpleNamespace | None = None
         self.configurations: dict[int, Configuration | str] = {}
@@ -181,13 +205,32 @@ class Link:
         return self.transfer(setup.direction, 0, buffer, timeout_ms, setup=setup.pack())
 
     def transfer(
-        self, direction: int, endpoint: int, buffer: memoryview, timeout_ms: int, *, interval: int = 0, setup: bytes = bytes(8)
+        self,
+        direction: int,
+        endpoint: int,
+        buffer: memoryview,
+        timeout_ms: int,
+        *,
+        interval: int = 0,
+        setup: bytes = bytes(8),
     ) -> int:
-        """One request and its answer, the bytes straight into or out of the buffer; how many. 0 ms: for ever. Raises USBError."""
+        """One request and its answer, the bytes straight into or out of the buffer; how many. 0 ms:
+        for ever. Raises USBError.
+        """
         transfer = _Transfer(direction, buffer)
         sequence = self._begin(transfer)
         header = _SUBMIT.pack(
-            protocol.CMD_SUBMIT, sequence, self._device, direction, endpoint & 15, 0, len(buffer), 0, 0, interval, setup
+            protocol.CMD_SUBMIT,
+            sequence,
+            self._device,
+            direction,
+            endpoint & 15,
+            0,
+            len(buffer),
+            0,
+            0,
+            interval,
+            setup,
         )
         self._send(header if direction == IN else header + bytes(buffer))
         if not transfer.done.wait(timeout_ms / 1000 if timeout_ms else None):
@@ -286,9 +329,13 @@ class Link:
         transfer.finish(status, actual)
 
     def _unlinked(self, number: int) -> None:
-        """A request was taken back. If it had been answered before, there is nothing of it here any more."""
+        """A request was taken back. If it had been answered before, there is nothing of it here any
+        more.
+        """
         with self._lock:
-            for sequence in [each for each, transfer in self._pending.items() if transfer.unlinked_by == number]:
+            for sequence in [
+                each for each, transfer in self._pending.items() if transfer.unlinked_by == number
+            ]:
                 self._pending.pop(sequence).finish(_TIMED_OUT, 0)
 
     def _fill(self, view: memoryview) -> None:
@@ -312,11 +359,13 @@ class _Handle:
 class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
     """What the methods promise is pyusb's text (`usb.backend.IBackend`). Any thread."""
 
-    def __init__(self, connect: Connect, *, clock: Clock | None = None, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, connect: Connect, *, clock: Clock | None = None, patience_s: float = PATIENCE_S
+    ) -> None:
         """`connect` gives a fresh connection to the server, or raises OSError.
 
-        `patience_s` is how long the server may take for what it owes at once: its list, an import, a descriptor, to read what
-        is sent, to give back a request.
+        `patience_s` is how long the server may take for what it owes at once: its list, an import,
+        a descriptor, to read what is sent, to give back a request.
         """
         self._connect = connect
         self._clock = clock or SystemClock()
@@ -342,7 +391,9 @@ class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
         self.close()
 
     def enumerate_devices(self) -> Iterator[Link]:
-        """Imports what has come, and lets go of what has left. Who is here already stays, whatever the server lists."""
+        """Imports what has come, and lets go of what has left. Who is here already stays, whatever
+        the server lists.
+        """
         with self._lock:
             for busid in [busid for busid, link in self._links.items() if link.gone]:
                 self._links.pop(busid).close()
@@ -356,7 +407,9 @@ class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
         return None
 
     def get_device_descriptor(self, dev: Link) -> SimpleNamespace:
-        """What the server's list says stands in for a device that does not answer: it must not hide the others."""
+        """What the server's list says stands in for a device that does not answer: it must not hide
+        the others.
+        """
         if dev.descriptor is None:
             bus, *ports = _place(dev.busid)
             fields = vars(self._device_descriptor(dev))
@@ -375,7 +428,9 @@ class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
     def get_configuration_descriptor(self, dev: Link, config: int) -> SimpleNamespace:
         return self._configuration(dev, config).fields
 
-    def get_interface_descriptor(self, dev: Link, intf: int, alt: int, config: int) -> SimpleNamespace:
+    def get_interface_descriptor(
+        self, dev: Link, intf: int, alt: int, config: int
+    ) -> SimpleNamespace:
         return self._configuration(dev, config).interfaces[intf][alt]
 
     def get_endpoint_descriptor(self, dev: Link, ep: int, intf: int, alt: int, config: int) -> Any:
@@ -415,16 +470,24 @@ class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
             if dev_handle.link.claimed.get(intf) is dev_handle:
                 del dev_handle.link.claimed[intf]
 
-    def bulk_write(self, dev_handle: _Handle, ep: int, intf: int, data: "array.array[int]", timeout: int) -> int:
+    def bulk_write(
+        self, dev_handle: _Handle, ep: int, intf: int, data: "array.array[int]", timeout: int
+    ) -> int:
         return dev_handle.link.transfer(OUT, ep, memoryview(data).cast("B"), timeout)
 
-    def bulk_read(self, dev_handle: _Handle, ep: int, intf: int, buff: "array.array[int]", timeout: int) -> int:
+    def bulk_read(
+        self, dev_handle: _Handle, ep: int, intf: int, buff: "array.array[int]", timeout: int
+    ) -> int:
         return dev_handle.link.transfer(IN, ep, memoryview(buff).cast("B"), timeout)
 
-    def intr_write(self, dev_handle: _Handle, ep: int, intf: int, data: "array.array[int]", timeout: int) -> int:
+    def intr_write(
+        self, dev_handle: _Handle, ep: int, intf: int, data: "array.array[int]", timeout: int
+    ) -> int:
         return dev_handle.link.transfer(OUT, ep, memoryview(data).cast("B"), timeout, interval=1)
 
-    def intr_read(self, dev_handle: _Handle, ep: int, intf: int, size: "array.array[int]", timeout: int) -> int:
+    def intr_read(
+        self, dev_handle: _Handle, ep: int, intf: int, size: "array.array[int]", timeout: int
+    ) -> int:
         """A kernel that serves the device refuses an interrupt request without an interval."""
         return dev_handle.link.transfer(IN, ep, memoryview(size).cast("B"), timeout, interval=1)
 
@@ -439,7 +502,9 @@ class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
         timeout: int,
     ) -> int:
         view = memoryview(data).cast("B")
-        return dev_handle.link.control(Setup(bmRequestType, bRequest, wValue, wIndex, len(view)), view, timeout)
+        return dev_handle.link.control(
+            Setup(bmRequestType, bRequest, wValue, wIndex, len(view)), view, timeout
+        )
 
     def clear_halt(self, dev_handle: _Handle, ep: int) -> None:
         self._order(dev_handle, Setup(2, 1, 0, ep, 0))
@@ -461,11 +526,15 @@ class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
         handle.link.control(setup, memoryview(b""), self._patience_ms)
 
     def _listed(self) -> set[str]:
-        """Names of ports that the server offers; nothing where it can't be reached, or does not speak USB/IP."""
+        """Names of ports that the server offers; nothing where it can't be reached, or does not
+        speak USB/IP.
+        """
         try:
             with self._connect() as connection:
                 return {
-                    busid for busid in _Opening(connection, self._clock, self._patience_s).offered() if _BUSID.fullmatch(busid)
+                    busid
+                    for busid in _Opening(connection, self._clock, self._patience_s).offered()
+                    if _BUSID.fullmatch(busid)
                 }
         except (OSError, _Garbled):
             return set()
@@ -485,15 +554,23 @@ class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
     def _device_descriptor(self, dev: Link) -> core.DeviceDescriptor:
         buffer = bytearray(18)
         with contextlib.suppress(usb.core.USBError):
-            if self._descriptor(dev, core.DT_DEVICE, 0, buffer) == 18 and buffer[:2] == bytes([18, core.DT_DEVICE]):
+            if self._descriptor(dev, core.DT_DEVICE, 0, buffer) == 18 and buffer[:2] == bytes(
+                [18, core.DT_DEVICE]
+            ):
                 return core.DeviceDescriptor.parse(bytes(buffer))
-        return core.DeviceDescriptor(idVendor=dev.vendor, idProduct=dev.product, bcdDevice=dev.version)
+        return core.DeviceDescriptor(
+            idVendor=dev.vendor, idProduct=dev.product, bcdDevice=dev.version
+        )
 
     def _descriptor(self, dev: Link, kind: int, index: int, buffer: bytearray) -> int:
-        return dev.control(Setup(0x80, 6, kind << 8 | index, 0, len(buffer)), memoryview(buffer), self._patience_ms)
+        return dev.control(
+            Setup(0x80, 6, kind << 8 | index, 0, len(buffer)), memoryview(buffer), self._patience_ms
+        )
 
     def _configuration(self, dev: Link, index: int) -> Configuration:
-        """Read once. A lie is as lasting as the truth: the device is the same until it is plugged anew."""
+        """Read once. A lie is as lasting as the truth: the device is the same until it is plugged
+        anew.
+        """
         found = dev.configurations.get(index)
         if found is None:
             try:

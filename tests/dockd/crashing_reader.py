@@ -1,4 +1,6 @@
-"""A reader that a card kills, as a defect in a driver would: a file whose name says so ends the process by a signal."""
+"""A reader that a card kills, as a defect in a driver would: a file whose name says so ends the
+process by a signal.
+"""
 
 import os
 import signal

@@ -1,4 +1,5 @@
-"""What dockd makes of the one camera on this machine's USB, as one line of JSON: run where the machine's USB is a replay.
+"""What dockd makes of the one camera on this machine's USB, as one line of JSON: run where the
+machine's USB is a replay.
 
 umockdev-run --device=... --ioctl=... -- python -m tests.dockd.identify
 """

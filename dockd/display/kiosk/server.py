@@ -1,7 +1,8 @@
-"""The dock's own page: a process of its own that asks the status socket and tells every browser what changed.
+"""The dock's own page: a process of its own that asks the status socket and tells every browser
+what changed.
 
-It holds no device and nothing of the vault: no footage, no thumbnail, no key. It goes on when dockd restarts, and says meanwhile
-that the dock does not answer.
+It holds no device and nothing of the vault: no footage, no thumbnail, no key. It goes on when dockd
+restarts, and says meanwhile that the dock does not answer.
 """
 
 import asyncio
@@ -27,7 +28,8 @@ LOOK_S = 0.25
 SIGN_OF_LIFE_S = 10.0
 """A browser that hears nothing for longer takes the page for dead."""
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -37,7 +39,11 @@ HEADERS = {
 
 def build_kiosk(status_socket: Path, back_office: str, hosts: frozenset[str]) -> Starlette:
     """The application. `hosts`: the names under which it may be asked for."""
-    page = (files("dockd.display.kiosk") / "page.html").read_text(encoding="utf-8").replace("{{ back_office }}", back_office)
+    page = (
+        (files("dockd.display.kiosk") / "page.html")
+        .read_text(encoding="utf-8")
+        .replace("{{ back_office }}", back_office)
+    )
 
     def look(language: str) -> str:
         try:
@@ -69,7 +75,9 @@ def build_kiosk(status_socket: Path, back_office: str, hosts: frozenset[str]) ->
         if not ours(request):
             return PlainTextResponse("This is not the address of the dock's page.", 421)
         stream = changes(request, _language(request))
-        return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS | {"X-Accel-Buffering": "no"})
+        return StreamingResponse(
+            stream, media_type="text/event-stream", headers=HEADERS | {"X-Accel-Buffering": "no"}
+        )
 
     routes: list[Any] = [
         Route("/", front),

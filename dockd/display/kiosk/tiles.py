@@ -22,19 +22,47 @@ class Words:
 
 
 WORDS: Mapping[Phase, Words] = {
-    Phase.IDENTIFYING: Words("…", "herkennen", "identifying", "Laat de camera staan.", "Leave the camera."),
+    Phase.IDENTIFYING: Words(
+        "…", "herkennen", "identifying", "Laat de camera staan.", "Leave the camera."
+    ),
     Phase.PULLING: Words("↓", "inlezen", "pulling", "Laat de camera staan.", "Leave the camera."),
     Phase.CHECKING: Words("↻", "nazien", "checking", "Laat de camera staan.", "Leave the camera."),
     Phase.ERASING: Words("⌫", "wissen", "erasing", "Laat de camera staan.", "Leave the camera."),
-    Phase.SAFE: Words("✓", "veilig te pakken", "safe to take", "U kunt de camera pakken.", "You can take the camera."),
+    Phase.SAFE: Words(
+        "✓",
+        "veilig te pakken",
+        "safe to take",
+        "U kunt de camera pakken.",
+        "You can take the camera.",
+    ),
     Phase.WAITING: Words(
-        "‖", "wacht", "waiting", "Laat de camera staan; het gaat vanzelf verder.", "Leave it; it goes on by itself."
+        "‖",
+        "wacht",
+        "waiting",
+        "Laat de camera staan; het gaat vanzelf verder.",
+        "Leave it; it goes on by itself.",
     ),
     Phase.TAKEN_EARLY: Words(
-        "!", "te vroeg gepakt", "taken too early", "Zet de camera terug in het dock.", "Put the camera back."
+        "!",
+        "te vroeg gepakt",
+        "taken too early",
+        "Zet de camera terug in het dock.",
+        "Put the camera back.",
     ),
-    Phase.VAULT_FULL: Words("!", "kluis vol", "vault full", "Laat de camera staan en roep hulp.", "Leave it and call for help."),
-    Phase.UNKNOWN: Words("?", "onbekende camera", "unknown camera", "Roep de boa-coördinator.", "Call the coordinator."),
+    Phase.VAULT_FULL: Words(
+        "!",
+        "kluis vol",
+        "vault full",
+        "Laat de camera staan en roep hulp.",
+        "Leave it and call for help.",
+    ),
+    Phase.UNKNOWN: Words(
+        "?",
+        "onbekende camera",
+        "unknown camera",
+        "Roep de boa-coördinator.",
+        "Call the coordinator.",
+    ),
     Phase.BROKEN: Words(
         "!",
         "kapotte opname",
@@ -43,15 +71,23 @@ WORDS: Mapping[Phase, Words] = {
         "Leave it and call the coordinator.",
     ),
     Phase.NOT_ERASED: Words(
-        "!", "niet gewist", "not erased", "Laat de camera staan en roep de boa-coördinator.", "Leave it and call the coordinator."
+        "!",
+        "niet gewist",
+        "not erased",
+        "Laat de camera staan en roep de boa-coördinator.",
+        "Leave it and call the coordinator.",
     ),
-    Phase.FAULT: Words("!", "storing", "fault", "Laat de camera staan en roep hulp.", "Leave it and call for help."),
+    Phase.FAULT: Words(
+        "!", "storing", "fault", "Laat de camera staan en roep hulp.", "Leave it and call for help."
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One bay as its tile shows it. `part` is how much of the pull is done, 0 to 100; None where nothing is counted."""
+    """One bay as its tile shows it. `part` is how much of the pull is done, 0 to 100; None where
+    nothing is counted.
+    """
 
     bay: str
     lamp: str
@@ -92,7 +128,9 @@ def tile(bay: Mapping[str, Any], language: str) -> Tile:
         whose=str(bay["officer"] or ""),
         count=_count(bay, dutch),
         part=min(100, round(100 * bay["bytes_done"] / bay["bytes_total"])) if pulling else None,
-        rate=_decimal(bay["bytes_per_s"] / 1e6, dutch) + " MB/s" if pulling and bay["bytes_per_s"] else "",
+        rate=_decimal(bay["bytes_per_s"] / 1e6, dutch) + " MB/s"
+        if pulling and bay["bytes_per_s"]
+        else "",
         left=_left(bay["seconds_left"], dutch),
         battery="" if battery is None else ("accu" if dutch else "battery") + f" {battery} %",
         reports=_reports(missing, dutch),
