@@ -241,7 +241,6 @@ def _learning_seats(
 def _viewing_refusal(
     purpose: Purpose, rule: PurposeRule, one: Actor, other: Actor, footage: Footage
 ) -> NotAllowed:
-    both = f"{described(one)} and {described(other)}"
     for actor in (one, other):
         if Role.ADMINISTRATOR in actor.roles:
             return NotAllowed(
@@ -249,34 +248,37 @@ def _viewing_refusal(
                 f"{ADMINISTRATOR.quoted()}"
             )
     if purpose is Purpose.LEARNING:
-        officers = [actor for actor in (one, other) if Role.OFFICER in actor.roles]
-        if officers and not any(
-            actor.person in footage.present | {footage.officer} for actor in officers
-        ):
-            return NotAllowed(
-                f"{officers[0].name} neither made this recording nor is on it. "
-                f"{LEARNING_OWN.quoted()}"
-            )
-        partners = [
-            actor
-            for actor in (one, other)
-            if Role.COORDINATOR in actor.roles and actor.person in footage.involved
-        ]
-        if partners:
-            return NotAllowed(
-                f"{partners[0].name} made this recording or was present. "
-                f"{LEARNING_CONFLICT.quoted()}"
-            )
-        return NotAllowed(
-            f"{both} may not view this together for {role_names(purpose)}. {rule.sentence.quoted()}"
-        )
+        return _learning_refusal(rule, one, other, footage)
     concerned = [actor for actor in (one, other) if actor.person in footage.involved]
     if concerned:
         return NotAllowed(
             f"{concerned[0].name} is concerned in this recording. {CONCERNED.quoted()}"
         )
     return NotAllowed(
-        f"{both} may not view together for {role_names(purpose)}. {rule.sentence.quoted()}"
+        f"{described(one)} and {described(other)} may not view together for "
+        f"{role_names(purpose)}. {rule.sentence.quoted()}"
+    )
+
+
+def _learning_refusal(rule: PurposeRule, one: Actor, other: Actor, footage: Footage) -> NotAllowed:
+    officers = [actor for actor in (one, other) if Role.OFFICER in actor.roles]
+    on_it = footage.present | {footage.officer}
+    if officers and not {actor.person for actor in officers} & on_it:
+        return NotAllowed(
+            f"{officers[0].name} neither made this recording nor is on it. {LEARNING_OWN.quoted()}"
+        )
+    partners = [
+        actor
+        for actor in (one, other)
+        if Role.COORDINATOR in actor.roles and actor.person in footage.involved
+    ]
+    if partners:
+        return NotAllowed(
+            f"{partners[0].name} made this recording or was present. {LEARNING_CONFLICT.quoted()}"
+        )
+    return NotAllowed(
+        f"{described(one)} and {described(other)} may not view this together for "
+        f"{role_names(Purpose.LEARNING)}. {rule.sentence.quoted()}"
     )
 
 
