@@ -1,6 +1,7 @@
-"""`make run`: two cameras work a shift, one is docked by its card and one over USB; the vault shows what it holds, and a
-complaint goes its way: registered, viewed by two, and told by the log. Then the dock's page and the back office stay open, with
-the cameras at hand, until Ctrl-C; with HEADLESS=1 each is asked for its page, and the run ends.
+"""`make run`: two cameras work a shift, one is docked by its card and one over USB; the vault shows
+what it holds, and a complaint goes its way: registered, viewed by two, and told by the log. Then
+the dock's page and the back office stay open, with the cameras at hand, until Ctrl-C; with
+HEADLESS=1 each is asked for its page, and the run ends.
 
 Only public commands are called.
 """
@@ -24,17 +25,20 @@ from rich.console import Console
 from rich.live import Live
 from rich.rule import Rule
 
-from dockd.screen import watch_table
-from dockd.status import ask_status
+from dockd.display.screen import watch_table
+from dockd.display.status import ask_status
 
 FOLDER = Path(__file__).resolve().parent.parent / "run"
 PROGRAMS = Path(sysconfig.get_path("scripts"))
 
 SHIFTS = {
-    "BWC0042": "standby 45 s\non\n95 s\noff\nstandby 12 s\non\n40 s\noff\nstandby 300 s\non\n30 s\ndock\n",
+    "BWC0042": "standby 45 s\non\n95 s\noff\nstandby 12 s\non\n40 s\noff\nstandby 300 "
+    "s\non\n30 s\ndock\n",
     "BWC0043": "standby 8 s\non\n60 s\noff\nstandby 240 s\non\n150 s\noff\nstandby 20 s\ndock\n",
 }
-"""Re-triggered within its pre-roll, docked while recording; switched on eight seconds after it was put on."""
+"""Re-triggered within its pre-roll, docked while recording; switched on eight seconds after it was
+put on.
+"""
 BY_CARD, OVER_USB = SHIFTS
 
 HEADLESS = os.environ.get("HEADLESS", "") not in ("", "0")
@@ -44,7 +48,9 @@ console = Console(width=max(100, Console().width), highlight=False)
 
 
 def call(program: str, *words: object, typed: str = "") -> str:
-    """Run one of the project's programs; its output. A failure ends the demonstration with what the program said."""
+    """Run one of the project's programs; its output. A failure ends the demonstration with what the
+    program said.
+    """
     done = subprocess.run(
         [str(PROGRAMS / program), *map(str, words)],
         input=typed,
@@ -60,7 +66,9 @@ def call(program: str, *words: object, typed: str = "") -> str:
 
 
 def official(who: str, *words: object) -> None:
-    """A command of the vault by one person, or by two (`"CM+GS"`), shown as it is typed, with its answer."""
+    """A command of the vault by one person, or by two (`"CM+GS"`), shown as it is typed, with its
+    answer.
+    """
     console.print(f"[dim]{who}:[/dim] vault {' '.join(map(str, words))}")
     console.print(call_as(who, *words), end="", markup=False)
 
@@ -83,7 +91,9 @@ def main() -> None:
     (FOLDER / "bays").mkdir(parents=True)
     config = FOLDER / "vault.toml"
     step("A vault with a keyring for five functions and the escrow")
-    console.print(call("vault", "init", "--config", config, "--root", FOLDER / "vault", "--demo"), end="")
+    console.print(
+        call("vault", "init", "--config", config, "--root", FOLDER / "vault", "--demo"), end=""
+    )
     for serial, shift in SHIFTS.items():
         step(f"Camera {serial} works a shift")
         camera = FOLDER / serial
@@ -102,7 +112,9 @@ def main() -> None:
     console.print(call("vault", "verify", "--config", config), end="")
     step("A complaint: registered, viewed by two, told by the log")
     complaint(config)
-    console.print(f"\nEverything of this run stands in {FOLDER}; try `{PROGRAMS / 'vault'} --help`.")
+    console.print(
+        f"\nEverything of this run stands in {FOLDER}; try `{PROGRAMS / 'vault'} --help`."
+    )
     pages(config)
     if any(phase != "safe to take" for phase in states.values()):
         sys.exit(f"not every camera came to 'safe to take': {states}")
@@ -114,8 +126,15 @@ def pages(vault_config: Path) -> None:
     dock_port, office_port = free_port(8470), free_port(8480)
     office = f"http://localhost:{office_port}"
     with vault_config.open("a") as settings:
-        web = {"listen": f"127.0.0.1:{office_port}", "origin": office, "packages": "packages", "dock_status": "status.sock"}
-        settings.write("\n[web]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in web.items()))
+        web = {
+            "listen": f"127.0.0.1:{office_port}",
+            "origin": office,
+            "packages": "packages",
+            "dock_status": "status.sock",
+        }
+        settings.write(
+            "\n[web]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in web.items())
+        )
     page = {"page": f"127.0.0.1:{dock_port}", "back_office": office}
     with ExitStack() as stack:
         served = stack.enter_context(usb_camera(FOLDER / OVER_USB))
@@ -127,7 +146,8 @@ def pages(vault_config: Path) -> None:
             wait_for(address)
         console.print(f"The dock's page:  {dock}\nThe back office:  {office}/", highlight=False)
         console.print(
-            "Sign in as PO, CM, BC, GS, VC, TB, “Officer 42” or “Officer 43”; the sign-in page shows their passphrases."
+            "Sign in as PO, CM, BC, GS, VC, TB, “Officer 42” or “Officer 43”; the sign-in "
+            "page shows their passphrases."
         )
         if not HEADLESS:
             at_hand(served)
@@ -135,14 +155,23 @@ def pages(vault_config: Path) -> None:
 
 def at_hand(served: "Served") -> None:
     """Dock and undock the cameras, by typed lines, until Ctrl-C or the end of the input."""
-    console.print(f"Type [bold]1[/bold] to dock or take {BY_CARD} (card), [bold]2[/bold] for {OVER_USB} (USB); Ctrl-C ends.")
-    console.print(f"In another terminal: {PROGRAMS / 'dockd'} watch --config {FOLDER / 'dockd.toml'}")
+    console.print(
+        f"Type [bold]1[/bold] to dock or take {BY_CARD} (card), [bold]2[/bold] for {OVER_USB} "
+        f"(USB); Ctrl-C ends."
+    )
+    console.print(
+        f"In another terminal: {PROGRAMS / 'dockd'} watch --config {FOLDER / 'dockd.toml'}"
+    )
     docked = {BY_CARD: False, OVER_USB: True}
     with suppress(KeyboardInterrupt):
         while line := sys.stdin.readline():
             match line.strip():
                 case "1":
-                    words = ("pull", FOLDER / BY_CARD) if docked[BY_CARD] else ("insert", FOLDER / BY_CARD, FOLDER / "bays")
+                    words = (
+                        ("pull", FOLDER / BY_CARD)
+                        if docked[BY_CARD]
+                        else ("insert", FOLDER / BY_CARD, FOLDER / "bays")
+                    )
                     if not docked[BY_CARD]:
                         another_use(FOLDER / BY_CARD)
                     console.print(call("device-sim", *words), end="")
@@ -187,7 +216,9 @@ def wait_for(address: str) -> None:
 def program(*words: object) -> Iterator[None]:
     """One of the project's programs in the background, until the block ends."""
     with (FOLDER / f"{words[0]}-{words[1]}.journal").open("wb") as journal:
-        running = subprocess.Popen([str(PROGRAMS / str(words[0])), *map(str, words[1:])], stdout=journal, stderr=journal)
+        running = subprocess.Popen(
+            [str(PROGRAMS / str(words[0])), *map(str, words[1:])], stdout=journal, stderr=journal
+        )
         try:
             yield
         finally:
@@ -197,16 +228,51 @@ def program(*words: object) -> Iterator[None]:
 
 def complaint(config: Path) -> None:
     """From the officer's report to what the log tells of the viewing."""
-    listed = [json.loads(line) for line in call("vault", "list", "--json", "--config", config).splitlines()]
+    listed = [
+        json.loads(line)
+        for line in call("vault", "list", "--json", "--config", config).splitlines()
+    ]
     newest = next(row for row in reversed(listed) if row["camera_serial"] == BY_CARD)
     recording, used = newest["id"][:8], newest["triggered_utc"]
-    answers = ("--cause", "threatened", "--event", "pushed away", "--announced", "--announcement", "said aloud")
+    answers = (
+        "--cause",
+        "threatened",
+        "--event",
+        "pushed away",
+        "--announced",
+        "--announcement",
+        "said aloud",
+    )
     informed = ("--informed", "--information", "leaflet given")
-    official("Officer 42", "report", "file", recording, "--used", used, "--location", "public_space", *answers, *informed)
-    official("CM", "case", "register", "complaint", "K-2026-7", recording, "--received", used, "--text", "rude")
+    official(
+        "Officer 42",
+        "report",
+        "file",
+        recording,
+        "--used",
+        used,
+        "--location",
+        "public_space",
+        *answers,
+        *informed,
+    )
+    official(
+        "CM",
+        "case",
+        "register",
+        "complaint",
+        "K-2026-7",
+        recording,
+        "--received",
+        used,
+        "--text",
+        "rude",
+    )
     official("PO", "why", recording)
     official("CM", "view", "request", "complaint", recording, "--case", "K-2026-7")
-    wanted = json.loads(call_as("CM", "view", "list", "--json").splitlines()[-1])["viewing"]["id"][:8]
+    wanted = json.loads(call_as("CM", "view", "list", "--json").splitlines()[-1])["viewing"]["id"][
+        :8
+    ]
     conditions = ("--confirm", "location", "--confirm", "nobody_else", "--confirm", "no_copy")
     official("CM+GS", "view", "open", wanted, *conditions)
     official("PO", "log", "--last", "12")
@@ -214,7 +280,9 @@ def complaint(config: Path) -> None:
 
 @dataclass(frozen=True)
 class Served:
-    """A camera that is served over USB/IP: the bus as `usb_backend` names it, and the process to tell to plug and unplug."""
+    """A camera that is served over USB/IP: the bus as `usb_backend` names it, and the process to
+    tell to plug and unplug.
+    """
 
     bus: str
     process: subprocess.Popen[str]
@@ -245,18 +313,30 @@ def usb_camera(camera: Path) -> Iterator["Served"]:
 
 
 @contextmanager
-def running_dock(vault_config: Path, bus: str, more: Mapping[str, str] = MappingProxyType({})) -> Iterator[Path]:
+def running_dock(
+    vault_config: Path, bus: str, more: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Path]:
     """The daemon, until the block ends; its journal goes to a file."""
     config, status_socket = FOLDER / "dockd.toml", FOLDER / "status.sock"
-    lines = {"vault": vault_config, "watched_folder": FOLDER / "bays", "status_socket": status_socket, "usb_backend": bus, **more}
-    config.write_text("".join(f"{key} = {json.dumps(str(value))}\n" for key, value in lines.items()))
+    lines = {
+        "vault": vault_config,
+        "watched_folder": FOLDER / "bays",
+        "status_socket": status_socket,
+        "usb_backend": bus,
+        **more,
+    }
+    config.write_text(
+        "".join(f"{key} = {json.dumps(str(value))}\n" for key, value in lines.items())
+    )
     (FOLDER / "notify.sock").unlink(missing_ok=True)
     ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     ready.bind(str(FOLDER / "notify.sock"))
     ready.settimeout(60)
     with (FOLDER / "dockd.journal").open("wb") as journal:
         dock = subprocess.Popen(
-            [PROGRAMS / "dockd", "run", "--config", config], stderr=journal, env={"NOTIFY_SOCKET": str(FOLDER / "notify.sock")}
+            [PROGRAMS / "dockd", "run", "--config", config],
+            stderr=journal,
+            env={"NOTIFY_SOCKET": str(FOLDER / "notify.sock")},
         )
         try:
             while b"READY=1" not in ready.recv(65536):

@@ -1,4 +1,6 @@
-"""The administrators' documentation, held against the programs: the commands, units, alerts, codes and links that it names."""
+"""The administrators' documentation, held against the programs: the commands, units, alerts, codes
+and links that it names.
+"""
 
 import importlib
 import pkgutil
@@ -13,8 +15,8 @@ import pytest
 import dockd
 import vault
 from dockd.__main__ import cli as dockd_commands
-from dockd.bay import Phase
-from dockd.kiosk.tiles import WORDS
+from dockd.display.kiosk.tiles import WORDS
+from dockd.docking.bay import Phase
 from vault.__main__ import commands as vault_commands
 from vault.errors import Failure
 
@@ -33,10 +35,14 @@ PROGRAMS: dict[str, click.Command] = {"vault": vault_commands, "dockd": dockd_co
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 UNIT = re.compile(r"\b((?:vault|dock)[a-z-]*@?)\.(service|timer|socket|path|target)\b")
-CALLED_UNIT = re.compile(r"(?:systemctl (?:start|stop|restart|status)|journalctl -u) ((?:(?:vault|dock)[a-z.-]*[ `]?)+)")
+CALLED_UNIT = re.compile(
+    r"(?:systemctl (?:start|stop|restart|status)|journalctl -u) ((?:(?:vault|dock)[a-z.-]*[ `]?)+)"
+)
 KINDS = ("service", "timer", "socket", "path", "target")
 
-each_page = pytest.mark.parametrize("page", EVERY, ids=lambda page: page.relative_to(DOCS).as_posix())
+each_page = pytest.mark.parametrize(
+    "page", EVERY, ids=lambda page: page.relative_to(DOCS).as_posix()
+)
 
 
 def blocks(page: Path, kind: str) -> Iterator[str]:
@@ -82,9 +88,15 @@ def test_every_command_line_is_one_that_the_programs_take(page: Path) -> None:
 @each_page
 def test_every_command_in_the_text_is_there(page: Path) -> None:
     """`vault confirm`, or with options, which may lack what a whole line has."""
-    for words in (shlex.split(text) for text in inline(page) if text.startswith(("vault ", "dockd "))):
+    for words in (
+        shlex.split(text) for text in inline(page) if text.startswith(("vault ", "dockd "))
+    ):
         command, rest = command_of(words)
-        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        known = {
+            option
+            for parameter in command.params
+            for option in (*parameter.opts, *parameter.secondary_opts)
+        }
         assert {word for word in rest if word.startswith("--")} <= known, words
 
 
@@ -92,7 +104,9 @@ def test_every_command_in_the_text_is_there(page: Path) -> None:
 def test_every_unit_is_there(page: Path) -> None:
     text = page.read_text()
     for name, kind in UNIT.findall(text):
-        assert (REPOSITORY / "systemd" / f"{name}.{kind}").exists() or f"{name}.{kind}.d" in text, f"{name}.{kind}"
+        assert (REPOSITORY / "systemd" / f"{name}.{kind}").exists() or f"{name}.{kind}.d" in text, (
+            f"{name}.{kind}"
+        )
     for names in CALLED_UNIT.findall(text):
         for name in names.replace("`", " ").split():
             if not name.endswith(KINDS):
@@ -163,11 +177,19 @@ def test_every_code_is_explained(page: Path) -> None:
     """Of errors, and of what a check finds."""
     named = set(inline(page))
     codes = {kind.code for kind in failures(Failure)}
-    source = "".join((REPOSITORY / "vault" / name).read_text() for name in ("verify.py", "checkpoint.py"))
+    source = "".join(
+        (REPOSITORY / "vault" / name).read_text() for name in ("verify.py", "checkpoint.py")
+    )
     codes |= set(re.findall(r'(?:Finding|Discrepancy)\(\s*"([a-z._]+)"', source))
     assert codes - named == set()
     unknown = {name for name in named if re.fullmatch(r"[a-z]+\.[a-z_]+", name)} - codes
-    assert unknown <= {"vault.toml", "dockd.toml", "keyring.json", "manifest.unfinished", "dcim.still_written"}
+    assert unknown <= {
+        "vault.toml",
+        "dockd.toml",
+        "keyring.json",
+        "manifest.unfinished",
+        "dcim.still_written",
+    }
 
 
 def failures(kind: type[Failure]) -> Iterator[type[Failure]]:
@@ -181,11 +203,22 @@ def failures(kind: type[Failure]) -> Iterator[type[Failure]]:
             yield from failures(below)
 
 
-@pytest.mark.parametrize(("page", "dutch"), [(ALARMS[0], False), (ALARMS[1], True)], ids=("en", "nl"))
-def test_every_state_of_the_dock_and_every_line_of_the_doctors_is_explained(page: Path, dutch: bool) -> None:
-    rows = {name for row in re.findall(r"^\| ([^|]+?) \|", page.read_text(), re.MULTILINE) for name in row.split(", ")}
+@pytest.mark.parametrize(
+    ("page", "dutch"), [(ALARMS[0], False), (ALARMS[1], True)], ids=("en", "nl")
+)
+def test_every_state_of_the_dock_and_every_line_of_the_doctors_is_explained(
+    page: Path, dutch: bool
+) -> None:
+    rows = {
+        name
+        for row in re.findall(r"^\| ([^|]+?) \|", page.read_text(), re.MULTILINE)
+        for name in row.split(", ")
+    }
     assert {WORDS[phase].nl if dutch else phase.value for phase in Phase} <= rows
-    source = "".join((REPOSITORY / package / "doctor.py").read_text() for package in ("vault", "dockd"))
+    source = "".join(
+        (REPOSITORY / place / "doctor.py").read_text()
+        for place in ("vault/operations", "dockd/service")
+    )
     lines = set(re.findall(r'(?:Line|_since)\(\s*"([a-z ]+)"', source))
     assert len(lines) > 15
     assert lines <= rows

@@ -1,4 +1,6 @@
-"""The names of events are published: what the programs write to the journal is what `dockd/EVENTS.md` lists, and no more."""
+"""The names of events are published: what the programs write to the journal is what
+`dockd/EVENTS.md` lists, and no more.
+"""
 
 import ast
 import re
@@ -7,9 +9,16 @@ from pathlib import Path
 
 from tests.test_house import REPOSITORY, modules
 
-LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error", "critical": "critical"}
+LEVELS = {
+    "debug": "debug",
+    "info": "info",
+    "warning": "warning",
+    "error": "error",
+    "exception": "error",
+    "critical": "critical",
+}
 CHAPTERS = {"dockd": "dockd", "Readers": "reader", "The back office": "web"}
-IN_READERS = ("dockd.reader.child", "dockd.usb")
+IN_READERS = ("dockd.reader.worker", "dockd.usb.bus")
 
 
 def program_of(module: str) -> str:
@@ -25,7 +34,9 @@ def written() -> Iterator[tuple[str, str, str]]:
         tree = ast.parse(path.read_text())
         if "structlog.get_logger" not in path.read_text():
             continue
-        assert "log = structlog.get_logger()" in path.read_text(), f"{module} calls its log otherwise"
+        assert "log = structlog.get_logger()" in path.read_text(), (
+            f"{module} calls its log otherwise"
+        )
         for call, function in events_in(tree):
             assert isinstance(call.func, ast.Attribute)
             level = LEVELS[call.func.attr]
@@ -42,12 +53,16 @@ def events_in(tree: ast.Module) -> Iterator[tuple[ast.Call, Function]]:
         if isinstance(function, Function):
             for node in ast.walk(function):
                 match node:
-                    case ast.Call(func=ast.Attribute(value=ast.Name(id="log"), attr=attr)) if attr in LEVELS:
+                    case ast.Call(func=ast.Attribute(value=ast.Name(id="log"), attr=attr)) if (
+                        attr in LEVELS
+                    ):
                         yield node, function
 
 
 def names_of(event: ast.expr, function: Function, tree: ast.Module) -> set[str]:
-    """An event's name as it stands there; of one that is handed to the function, every name that the module hands it."""
+    """An event's name as it stands there; of one that is handed to the function, every name that
+    the module hands it.
+    """
     if isinstance(event, ast.Constant):
         assert isinstance(event.value, str)
         return {event.value}
@@ -56,7 +71,9 @@ def names_of(event: ast.expr, function: Function, tree: ast.Module) -> set[str]:
     found = set()
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=attr)) if attr == function.name:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=attr)) if (
+                attr == function.name
+            ):
                 found.add(node.args[place - 1])
     for node in ast.walk(function):
         match node:
@@ -64,9 +81,15 @@ def names_of(event: ast.expr, function: Function, tree: ast.Module) -> set[str]:
                 found.add(value)
             case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
                 named = zip(targets, values, strict=True)
-                found |= {value for target, value in named if isinstance(target, ast.Name) and target.id == event.id}
+                found |= {
+                    value
+                    for target, value in named
+                    if isinstance(target, ast.Name) and target.id == event.id
+                }
     assert found
-    assert all(isinstance(value, ast.Constant) for value in found), f"line {event.lineno}: an event's name is not known"
+    assert all(isinstance(value, ast.Constant) for value in found), (
+        f"line {event.lineno}: an event's name is not known"
+    )
     return {str(ast.literal_eval(value)) for value in found}
 
 
@@ -92,7 +115,9 @@ def test_each_row_says_what_it_means_and_what_to_do() -> None:
 
 
 def test_a_name_is_short_and_holds_nothing_that_changes() -> None:
-    """What is particular to one event stands beside its name, so that a search finds all of a kind."""
+    """What is particular to one event stands beside its name, so that a search finds all
+    of a kind.
+    """
     for _, event, _ in written():
         assert re.fullmatch(r"[A-Za-z. -]{6,45}", event), event
 
@@ -110,5 +135,9 @@ def test_names_that_are_handed_on_are_found(tmp_path: Path) -> None:
         "        log.info('camera arrived', bay='1')\n"
     )
     tree = ast.parse(source.read_text())
-    found = {name for call, function in events_in(tree) for name in names_of(call.args[0], function, tree)}
+    found = {
+        name
+        for call, function in events_in(tree)
+        for name in names_of(call.args[0], function, tree)
+    }
     assert found == {"camera.other", "camera.alarm", "camera arrived"}

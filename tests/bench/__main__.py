@@ -1,4 +1,6 @@
-"""`python -m tests.bench speed | memory | latency | usb | scale | playback`. The exit code is 1 where a target is missed."""
+"""`python -m tests.bench speed | memory | latency | usb | scale | playback`. The exit code is 1
+where a target is missed.
+"""
 
 import sys
 from pathlib import Path
@@ -21,7 +23,8 @@ folder_option = click.option(
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=Path("/var/tmp"),
     show_default=True,
-    help="Where to measure: a folder on the disk, which is used within a folder of its own that is removed afterwards.",
+    help="Where to measure: a folder on the disk, which is used within a folder of its own that is "
+    "removed afterwards.",
 )
 
 
@@ -31,7 +34,13 @@ def cli() -> None:
 
 
 @cli.command("playback")
-@click.option("--minutes", type=click.FloatRange(min=1), default=60.0, show_default=True, help="How long the recording is.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    help="How long the recording is.",
+)
 def playback_command(minutes: float) -> bool:
     """First picture, seeking and memory of four viewings at once, in a real browser."""
     return playback(_console(), minutes)
@@ -39,9 +48,26 @@ def playback_command(minutes: float) -> bool:
 
 @cli.command("speed")
 @folder_option
-@click.option("--gib", type=click.FloatRange(min=0.05), default=2.0, show_default=True, help="How much footage the card holds.")
-@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="How often each is run.")
-@click.option("--only", multiple=True, type=click.Choice([contender.name for contender in CONTENDERS]), help="Only these.")
+@click.option(
+    "--gib",
+    type=click.FloatRange(min=0.05),
+    default=2.0,
+    show_default=True,
+    help="How much footage the card holds.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="How often each is run.",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice([contender.name for contender in CONTENDERS]),
+    help="Only these.",
+)
 def speed_command(folder: Path, gib: float, rounds: int, only: tuple[str, ...]) -> bool:
     """Time and CPU of the whole way of a card into the vault, against other tools."""
     return speed(_console(), folder, gib, rounds, only)
@@ -49,7 +75,13 @@ def speed_command(folder: Path, gib: float, rounds: int, only: tuple[str, ...]) 
 
 @cli.command("memory")
 @folder_option
-@click.option("--gib", type=click.FloatRange(min=0.5), default=12.0, show_default=True, help="How long the long file is.")
+@click.option(
+    "--gib",
+    type=click.FloatRange(min=0.5),
+    default=12.0,
+    show_default=True,
+    help="How long the long file is.",
+)
 def memory_command(folder: Path, gib: float) -> bool:
     """Resident size while one very long file is taken in."""
     return memory(_console(), folder, gib)
@@ -57,7 +89,13 @@ def memory_command(folder: Path, gib: float) -> bool:
 
 @cli.command("latency")
 @folder_option
-@click.option("--times", type=click.IntRange(min=1), default=9, show_default=True, help="How often a card is mounted.")
+@click.option(
+    "--times",
+    type=click.IntRange(min=1),
+    default=9,
+    show_default=True,
+    help="How often a card is mounted.",
+)
 def latency_command(folder: Path, times: int) -> bool:
     """From mount to the first byte pulled."""
     return latency(_console(), folder, times)
@@ -66,7 +104,13 @@ def latency_command(folder: Path, times: int) -> bool:
 @cli.command("scale")
 @click.option("--recordings", type=click.IntRange(min=4000), default=200_000, show_default=True)
 @click.option("--entries", type=click.IntRange(min=30_000), default=2_000_000, show_default=True)
-@click.option("--rounds", type=click.IntRange(min=1), default=9, show_default=True, help="How often each is asked.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=9,
+    show_default=True,
+    help="How often each is asked.",
+)
 def scale_command(recordings: int, entries: int, rounds: int) -> bool:
     """What is asked daily of a catalogue of years, beside one of a month."""
     return measure(recordings, entries, rounds)
@@ -74,11 +118,31 @@ def scale_command(recordings: int, entries: int, rounds: int) -> bool:
 
 @cli.command("usb")
 @folder_option
-@click.option("--gib", type=click.FloatRange(min=0.05), default=2.0, show_default=True, help="How much footage the camera holds.")
-@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="How often each is run.")
-@click.option("--times", type=click.IntRange(min=1), default=9, show_default=True, help="How often the camera is plugged in.")
+@click.option(
+    "--gib",
+    type=click.FloatRange(min=0.05),
+    default=2.0,
+    show_default=True,
+    help="How much footage the camera holds.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="How often each is run.",
+)
+@click.option(
+    "--times",
+    type=click.IntRange(min=1),
+    default=9,
+    show_default=True,
+    help="How often the camera is plugged in.",
+)
 def usb_command(folder: Path, gib: float, rounds: int, times: int) -> bool:
-    """The whole pull over USB against the backend alone and against the card as a folder; and from plug to first byte."""
+    """The whole pull over USB against the backend alone and against the card as a folder; and from
+    plug to first byte.
+    """
     return usb(_console(), folder, gib, rounds, times)
 
 

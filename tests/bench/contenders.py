@@ -1,9 +1,10 @@
 """Who is measured, and what exactly each is asked to do: the commands that a person would type.
 
-Each takes the card in and makes it durable, then reads all of it and holds it against the digests that the camera states; restic
-and borg against their own, which is less: what changed before they read it they don't see. The shell scripts find these
-variables: CARD the card, OUT an empty folder of their own on the same disk, SUMS the digests in the form of `sha256sum`, names
-from the card's root.
+Each takes the card in and makes it durable, then reads all of it and holds it against the digests
+that the camera states; restic and borg against their own, which is less: what changed before they
+read it they don't see. The shell scripts find these variables: CARD the card, OUT an empty folder
+of their own on the same disk, SUMS the digests in the form of `sha256sum`, names from the card's
+root.
 """
 
 import shutil
@@ -14,7 +15,9 @@ _SUMS_AGREE = 'sha256sum --quiet --strict -c "$SUMS"'
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A way to take a card in. `prepare` is not measured; `check` is None where `take` is the whole work."""
+    """A way to take a card in. `prepare` is not measured; `check` is None where `take` is the whole
+    work.
+    """
 
     name: str
     does: str

@@ -20,10 +20,15 @@ def folder_on_disk(parent: Path, needed_bytes: int) -> Iterator[Path]:
     """A new folder below `parent`, gone with all that is in it afterwards. Raises NoDisk."""
     kind = _filesystem(parent)
     if kind in _IN_MEMORY:
-        raise NoDisk(f"{parent} is on {kind}, and what is measured is a disk: name another with --folder.")
+        raise NoDisk(
+            f"{parent} is on {kind}, and what is measured is a disk: name another with --folder."
+        )
     free_bytes = shutil.disk_usage(parent).free
     if free_bytes < needed_bytes:
-        raise NoDisk(f"{parent} has {free_bytes >> 30} GiB free, and {(needed_bytes >> 30) + 1} GiB are needed.")
+        raise NoDisk(
+            f"{parent} has {free_bytes >> 30} GiB free, and {(needed_bytes >> 30) + 1} GiB "
+            f"are needed."
+        )
     folder = Path(tempfile.mkdtemp(prefix="dock-vault-bench-", dir=parent))
     try:
         yield folder
@@ -32,7 +37,9 @@ def folder_on_disk(parent: Path, needed_bytes: int) -> Iterator[Path]:
 
 
 def forget_cache(folder: Path) -> bool:
-    """Write everything back, and drop what the page cache holds. False: only of the files in `folder`, for want of rights."""
+    """Write everything back, and drop what the page cache holds. False: only of the files in
+    `folder`, for want of rights.
+    """
     os.sync()
     try:
         _DROP.write_text("3\n")
@@ -47,7 +54,9 @@ def forget_cache(folder: Path) -> bool:
 
 
 def _filesystem(path: Path) -> str:
-    """The file system of the mount that holds `path`: the longest mount point above it (proc(5), mountinfo)."""
+    """The file system of the mount that holds `path`: the longest mount point above it (proc(5),
+    mountinfo).
+    """
     resolved = path.resolve()
     best, kind = 0, "unknown"
     for line in Path("/proc/self/mountinfo").read_text().splitlines():

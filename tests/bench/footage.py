@@ -1,8 +1,10 @@
-"""A card full of segments, as CAMERA.md has it: real H.264 and AAC, of which no two segments are equal.
+"""A card full of segments, as CAMERA.md has it: real H.264 and AAC, of which no two segments are
+equal.
 
-Ten seconds of 1080p are encoded once, at the size that a body camera gives them. Every further segment is this one with its own
-times and with fresh bytes inside of its coded pictures: encoding each would take longer than all that is measured, and to
-who copies, hashes, seals or compresses, coded pictures are random bytes.
+Ten seconds of 1080p are encoded once, at the size that a body camera gives them. Every further
+segment is this one with its own times and with fresh bytes inside of its coded pictures: encoding
+each would take longer than all that is measured, and to who copies, hashes, seals or compresses,
+coded pictures are random bytes.
 """
 
 import argparse
@@ -17,12 +19,20 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
+from device_sim.camera.encoder import AudioEncoder, VideoEncoder, silence
+from device_sim.camera.fmp4 import (
+    AUDIO_TRACK,
+    VIDEO_TRACK,
+    AudioTrack,
+    Run,
+    VideoTrack,
+    fragment,
+    init,
+)
+from device_sim.camera.manifest import Entry, Head, Stop
+from device_sim.camera.profile import TIMESCALE_HZ, Profile
+from device_sim.camera.scene import Scene
 from device_sim.clock import SystemClock, format_utc
-from device_sim.encoder import AudioEncoder, VideoEncoder, silence
-from device_sim.fmp4 import AUDIO_TRACK, VIDEO_TRACK, AudioTrack, Run, VideoTrack, fragment, init
-from device_sim.manifest import Entry, Head, Stop
-from device_sim.profile import TIMESCALE_HZ, Profile
-from device_sim.scene import Scene
 
 SERIAL = "BENCH01"
 FPS, GOP_FRAMES, GOPS_A_SEGMENT = 25, 50, 5
@@ -44,22 +54,34 @@ class Film:
         encoder, scene = VideoEncoder(profile), Scene(profile.width, profile.height, FPS, 1)
         random = np.random.default_rng(1)
         self._pictures = [
-            encoder.encode(_noisy(scene.draw(number, "2026-11-23T21:50:19Z"), random), number, number % GOP_FRAMES == 0).data
+            encoder.encode(
+                _noisy(scene.draw(number, "2026-11-23T21:50:19Z"), random),
+                number,
+                number % GOP_FRAMES == 0,
+            ).data
             for number in range(GOP_FRAMES * GOPS_A_SEGMENT)
         ]
         audio = AudioEncoder(SAMPLE_RATE)
         self._sound = [frame for _ in range(8) for frame in audio.encode(silence())][-1]
-        video_track = VideoTrack(profile.width, profile.height, TIMESCALE_HZ, encoder.parameter_sets)
+        video_track = VideoTrack(
+            profile.width, profile.height, TIMESCALE_HZ, encoder.parameter_sets
+        )
         self.codec = video_track.codec
         self._init = init(video_track, AudioTrack(SAMPLE_RATE, audio.config))
 
     def segment(self, number: int) -> bytes:
         """The `number`th segment of a recording, unlike any other."""
-        fragments = [self._fragment(number * GOPS_A_SEGMENT + place, place) for place in range(GOPS_A_SEGMENT)]
+        fragments = [
+            self._fragment(number * GOPS_A_SEGMENT + place, place)
+            for place in range(GOPS_A_SEGMENT)
+        ]
         return self._init + b"".join(fragments)
 
     def _fragment(self, gop: int, place: int) -> bytes:
-        pictures = [_varied(picture) for picture in self._pictures[place * GOP_FRAMES : (place + 1) * GOP_FRAMES]]
+        pictures = [
+            _varied(picture)
+            for picture in self._pictures[place * GOP_FRAMES : (place + 1) * GOP_FRAMES]
+        ]
         first, beyond = (at * GOP_MS * SAMPLE_RATE // (1000 * AAC_SAMPLES) for at in (gop, gop + 1))
         runs = [
             Run(VIDEO_TRACK, gop * GOP_FRAMES * TIMESCALE_HZ // FPS, TIMESCALE_HZ // FPS, pictures),
@@ -69,7 +91,9 @@ class Film:
 
 
 def make_card(root: Path, wanted_bytes: int) -> None:
-    """A signed card at `root` with at least so many bytes of segments, in recordings of five minutes."""
+    """A signed card at `root` with at least so many bytes of segments, in recordings of five
+    minutes.
+    """
     key = Ed25519PrivateKey.generate()
     (root / "DEVICE").mkdir(parents=True)
     film = Film()
@@ -102,10 +126,14 @@ def make_card(root: Path, wanted_bytes: int) -> None:
 
 
 def make_dcim_card(root: Path, size_bytes: int) -> None:
-    """A card with one MP4 of this size, its picture data a hole in the file: the dock reads it like any other."""
+    """A card with one MP4 of this size, its picture data a hole in the file: the dock reads it like
+    any other.
+    """
     folder = root / "DCIM" / "100BENCH"
     folder.mkdir(parents=True)
-    head = struct.pack(">I4s4sI", 16, b"ftyp", b"isom", 0) + struct.pack(">I4sQ", 1, b"mdat", size_bytes - 16)
+    head = struct.pack(">I4s4sI", 16, b"ftyp", b"isom", 0) + struct.pack(
+        ">I4sQ", 1, b"mdat", size_bytes - 16
+    )
     path = folder / "BENCH001.MP4"
     path.write_bytes(head)
     os.truncate(path, size_bytes)
@@ -116,7 +144,14 @@ def _write_segment(folder: Path, film: Film, number: int) -> Entry:
     name = f"{number:04d}.mp4"
     (folder / name).write_bytes(content)
     start_ms = number * SEGMENT_MS
-    return Entry(name, len(content), hashlib.sha256(content).hexdigest(), start_ms, SEGMENT_MS, start_ms < 30_000)
+    return Entry(
+        name,
+        len(content),
+        hashlib.sha256(content).hexdigest(),
+        start_ms,
+        SEGMENT_MS,
+        start_ms < 30_000,
+    )
 
 
 def _manifest(film: Film, counter: int, previous: str | None, entries: list[Entry]) -> bytes:
@@ -145,7 +180,9 @@ def _manifest(film: Film, counter: int, previous: str | None, entries: list[Entr
         sample_rate=SAMPLE_RATE,
         overlaps=None,
     )
-    return head.manifest(entries, Stop("button", started_utc_ms + length_ms, started_mono_ms + length_ms))
+    return head.manifest(
+        entries, Stop("button", started_utc_ms + length_ms, started_mono_ms + length_ms)
+    )
 
 
 def _noisy(picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
@@ -155,7 +192,9 @@ def _noisy(picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[n
 
 
 def _varied(picture: bytes) -> bytes:
-    """The picture's units, each of its length and with its head (ISO/IEC 14496-15: four bytes of length, then the unit)."""
+    """The picture's units, each of its length and with its head (ISO/IEC 14496-15: four bytes of
+    length, then the unit).
+    """
     units, at = [], 0
     while at < len(picture):
         beyond = at + 4 + int.from_bytes(picture[at : at + 4], "big")
@@ -166,7 +205,8 @@ def _varied(picture: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    # In a process of its own: the encoder's memory would count as that of every command which is measured afterwards.
+    # In a process of its own: the encoder's memory would count as that of every command which is
+    # measured afterwards.
     parser = argparse.ArgumentParser()
     parser.add_argument("root", type=Path)
     parser.add_argument("wanted_bytes", type=int)

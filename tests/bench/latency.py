@@ -1,7 +1,8 @@
-"""`python -m tests.bench latency`: from the mount of a card to the first block of its first segment in dockd's hands.
+"""`python -m tests.bench latency`: from the mount of a card to the first block of its first segment
+in dockd's hands.
 
-`dockd run` serves an empty place; a card's image is mounted there, and the kernel (inotify) tells of the first reading of a
-segment. Nothing in dockd knows that it is measured.
+`dockd run` serves an empty place; a card's image is mounted there, and the kernel (inotify) tells
+of the first reading of a segment. Nothing in dockd knows that it is measured.
 """
 
 import ctypes
@@ -20,7 +21,7 @@ from statistics import median
 
 from rich.console import Console
 
-from dockd.status import StatusRefused, ask_status
+from dockd.display.status import StatusRefused, ask_status
 from tests.bench.disk import folder_on_disk, forget_cache
 from tests.bench.footage import SERIAL
 from tests.bench.ground import DOCKD, Ground, made_ground
@@ -38,7 +39,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def latency(console: Console, parent: Path, times: int) -> bool:
     """Measure, print, and say whether the target is reached."""
     if os.geteuid() != 0 or not (shutil.which("mkfs.vfat") or shutil.which("mkfs.ext4")):
-        console.print("[yellow]Left out: it takes root to mount a card, and mkfs.vfat or mkfs.ext4 to make one.")
+        console.print(
+            "[yellow]Left out: it takes root to mount a card, and mkfs.vfat or mkfs.ext4 to "
+            "make one."
+        )
         return True
     filesystem = "vfat" if shutil.which("mkfs.vfat") and _mountable("vfat") else "ext4"
     found = []
@@ -50,14 +54,17 @@ def latency(console: Console, parent: Path, times: int) -> bool:
     reached = median(found) < LATENCY_MAX_S
     word = "[green]reached" if reached else "[bold red]missed"
     console.print(
-        f"{word}[/]: median {median(found) * 1000:.0f} ms on {filesystem} ({min(found) * 1000:.0f} to {max(found) * 1000:.0f}), "
+        f"{word}[/]: median {median(found) * 1000:.0f} ms on {filesystem} "
+        f"({min(found) * 1000:.0f} to {max(found) * 1000:.0f}), "
         f"under {LATENCY_MAX_S * 1000:.0f} ms"
     )
     return reached
 
 
 def _measured_once(folder: Path, image: Path, filesystem: str) -> float:
-    """Each time a new mount, into an empty vault: dockd would know the recordings of a card that it has read before."""
+    """Each time a new mount, into an empty vault: dockd would know the recordings of a card that it
+    has read before.
+    """
     ground = Ground(folder / "empty").copied(folder / "dock")
     root = folder / "cards"
     ground.write_settings(mount_roots=[str(root)], filesystems=[filesystem])
@@ -88,7 +95,10 @@ def watched(recordings: Path) -> Iterator[int]:
     watch = _libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         for recording in recordings.iterdir():
-            _check(_libc.inotify_add_watch(watch, os.fsencode(recording), _IN_ACCESS), "inotify_add_watch")
+            _check(
+                _libc.inotify_add_watch(watch, os.fsencode(recording), _IN_ACCESS),
+                "inotify_add_watch",
+            )
         yield watch
     finally:
         os.close(watch)
@@ -120,7 +130,9 @@ def _accessed(watch: int) -> Iterator[str]:
 def _card_image(folder: Path, filesystem: str) -> Path:
     """A file that holds a file system with a card, and a dock that knows the camera."""
     card, image, place = folder / "card", folder / "card.img", folder / "making"
-    subprocess.run([sys.executable, "-m", "tests.bench.footage", str(card), str(CARD_MIB * MIB)], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "tests.bench.footage", str(card), str(CARD_MIB * MIB)], check=True
+    )
     made_ground(folder / "empty", (SERIAL, "--card", str(card)))
     image.write_bytes(b"")
     os.truncate(image, 2 * CARD_MIB * MIB)
@@ -139,7 +151,9 @@ def _card_image(folder: Path, filesystem: str) -> Path:
 
 @contextmanager
 def _loop_device(image: Path) -> Iterator[str]:
-    made = subprocess.run(["losetup", "--find", "--show", str(image)], check=True, capture_output=True, text=True)
+    made = subprocess.run(
+        ["losetup", "--find", "--show", str(image)], check=True, capture_output=True, text=True
+    )
     device = made.stdout.strip()
     try:
         yield device
@@ -151,12 +165,16 @@ def _loop_device(image: Path) -> Iterator[str]:
 def daemon(ground: Ground, told: Path) -> Iterator[None]:
     """`dockd run`, from its first answer on the status socket until it has stopped."""
     with told.open("wb") as sink:
-        process = subprocess.Popen((*DOCKD, "run", "--config", str(ground.settings)), stdout=sink, stderr=sink)
+        process = subprocess.Popen(
+            (*DOCKD, "run", "--config", str(ground.settings)), stdout=sink, stderr=sink
+        )
     try:
         until_s = time.monotonic() + PATIENCE_S
         while not _answers(ground):
             if process.poll() is not None or time.monotonic() > until_s:
-                raise CommandFailed(f"dockd did not start:\n{told.read_text(errors='replace')[-2000:]}")
+                raise CommandFailed(
+                    f"dockd did not start:\n{told.read_text(errors='replace')[-2000:]}"
+                )
             time.sleep(0.05)
         yield
     finally:
@@ -172,15 +190,23 @@ def _answers(ground: Ground) -> bool:
 
 
 def _mountable(filesystem: str) -> bool:
-    return any(line.split()[-1] == filesystem for line in Path("/proc/filesystems").read_text().splitlines())
+    return any(
+        line.split()[-1] == filesystem
+        for line in Path("/proc/filesystems").read_text().splitlines()
+    )
 
 
 def _mount(device: str, place: Path, filesystem: str) -> None:
-    _check(_libc.mount(device.encode(), os.fsencode(place), filesystem.encode(), 0, None), f"mounting {filesystem}")
+    _check(
+        _libc.mount(device.encode(), os.fsencode(place), filesystem.encode(), 0, None),
+        f"mounting {filesystem}",
+    )
 
 
 def _unmount(place: Path) -> None:
-    """Lazily: dockd may have a file of it open still, and lets go by itself once it sees that the mount is gone."""
+    """Lazily: dockd may have a file of it open still, and lets go by itself once it sees that the
+    mount is gone.
+    """
     detach = 2
     _check(_libc.umount2(os.fsencode(place), detach), "unmounting")
 

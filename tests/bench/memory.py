@@ -1,7 +1,8 @@
-"""`python -m tests.bench memory`: what dockd holds while it takes in one very long file, against a short one.
+"""`python -m tests.bench memory`: what dockd holds while it takes in one very long file, against a
+short one.
 
-A DCIM camera's file is read twice, sealed in many pieces and judged by its boxes; if anything of it stayed in memory, the long
-file would show it.
+A DCIM camera's file is read twice, sealed in many pieces and judged by its boxes; if anything of it
+stayed in memory, the long file would show it.
 """
 
 from pathlib import Path
@@ -30,7 +31,10 @@ def memory(console: Console, parent: Path, gib: float) -> bool:
         console.print(f"a DCIM file of {size_gib:g} GiB: {what}")
     reached = max(peaks) <= PEAK_BYTES_MAX and peaks[1] <= GROWTH_MAX * peaks[0]
     word = "[green]reached" if reached else "[bold red]missed"
-    console.print(f"{word}[/]: at most {PEAK_BYTES_MAX / MIB:g} MiB, and as much for the long file as for the short one")
+    console.print(
+        f"{word}[/]: at most {PEAK_BYTES_MAX / MIB:g} MiB, and as much for the long file as "
+        f"for the short one"
+    )
     return reached
 
 
@@ -40,6 +44,8 @@ def _taken_in(parent: Path, size_bytes: int) -> Cost:
         make_dcim_card(card, size_bytes)
         ground = made_ground(folder / "dock", (card.name, "--dcim"))
         forget_cache(folder)
-        cost = measured((*DOCKD, "once", str(card), "--config", str(ground.settings)), {}, folder / "told.log")
+        cost = measured(
+            (*DOCKD, "once", str(card), "--config", str(ground.settings)), {}, folder / "told.log"
+        )
         demand_taken(ground, size_bytes, "not_stated")
     return cost

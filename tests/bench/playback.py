@@ -1,7 +1,8 @@
-"""Playback on loopback, with the real server as a process and a real browser: first picture, seeking, memory.
+"""Playback on loopback, with the real server as a process and a real browser: first picture,
+seeking, memory.
 
-A recording of `minutes` is opened in four viewings at once. Times are medians in milliseconds; memory is the server's resident
-set in MB.
+A recording of `minutes` is opened in four viewings at once. Times are medians in milliseconds;
+memory is the server's resident set in MB.
 """
 
 import random
@@ -21,8 +22,8 @@ from rich.console import Console
 from tests.web.backoffice import BackOffice, backoffice, free_port
 from tests.web.browser import UNLOCK, People, people, until
 from tests.web.film import film
-from vault.keyholders import set_passphrase
-from vault.keys import PassphraseCost
+from vault.crypto.passphrase import PassphraseCost
+from vault.custody.keyholders import set_passphrase
 
 VIEWINGS = 4
 SEEKS = 25
@@ -31,7 +32,9 @@ VAULT = Path(sysconfig.get_path("scripts")) / "vault"
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What was measured. `opened_ms`: from sending both passphrases to the picture; `first_ms`: from both being unlocked."""
+    """What was measured. `opened_ms`: from sending both passphrases to the picture; `first_ms`:
+    from both being unlocked.
+    """
 
     minutes: float
     opened_ms: float
@@ -47,7 +50,8 @@ def server(back: BackOffice, folder: Path) -> Iterator[int]:
     here = back.office.settings
     config = folder / "vault.toml"
     config.write_text(
-        f'root = "{here.root}"\npins = "{here.pins}"\nreserve_mb = 1\n[web]\nlisten = "{here.web.listen}"\n'
+        f'root = "{here.root}"\npins = "{here.pins}"\nreserve_mb = 1\n[web]\nlisten = '
+        f'"{here.web.listen}"\n'
         f'origin = "{here.web.origin}"\npackages = "{folder / "packages"}"\n'
     )
     with (folder / "web.log").open("w") as log:
@@ -64,12 +68,20 @@ def measure(minutes: float) -> Played:
     port = free_port()
     web = {"listen": f"127.0.0.1:{port}", "origin": f"http://localhost:{port}"}
     shot = film(45.0, minutes * 60)
-    with tempfile.TemporaryDirectory() as place, backoffice(Path(place) / "office", web=web) as back:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        backoffice(Path(place) / "office", web=web) as back,
+    ):
         recordings = [back.film(shot) for _ in range(VIEWINGS)]
         viewings = [back.viewing(recording) for recording in recordings]
         for name in ("Carel", "Geert"):
             # What a real passphrase costs is part of what people wait for.
-            set_passphrase(back.office.vault, back.office.signed(name), back.office.secrets[name], PassphraseCost())
+            set_passphrase(
+                back.office.vault,
+                back.office.signed(name),
+                back.office.secrets[name],
+                PassphraseCost(),
+            )
         back.office.clock.pass_time(60)
         with server(back, Path(place)) as pid, people(back, f"http://localhost:{port}") as crowd:
             played = _measured(crowd, pid, viewings, minutes)
@@ -77,7 +89,10 @@ def measure(minutes: float) -> Played:
         # Another process served it.
         back.told_only = back.told_bytes()
         if minutes >= 30 and shown < VIEWINGS * SEEKS:
-            raise SystemExit(f"only {shown} spans were shown for {VIEWINGS * SEEKS} seeks: what was measured is no seeking")
+            raise SystemExit(
+                f"only {shown} spans were shown for {VIEWINGS * SEEKS} seeks: what was "
+                f"measured is no seeking"
+            )
         return played
 
 
@@ -103,7 +118,12 @@ def _measured(crowd: People, pid: int, viewings: list[str], minutes: float) -> P
             sought.append(page.evaluate(_SEEK, chance.uniform(1, minutes * 60)))
     resident = int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024  # type: ignore[index]
     return Played(
-        minutes, statistics.median(opened), statistics.median(first), statistics.median(sought), max(sought), round(resident, 1)
+        minutes,
+        statistics.median(opened),
+        statistics.median(first),
+        statistics.median(sought),
+        max(sought),
+        round(resident, 1),
     )
 
 
@@ -135,7 +155,8 @@ def playback(console: Console, minutes: float) -> bool:
         f"{VIEWINGS} viewings of a recording of {played.minutes:g} minutes, on loopback; medians:",
         f"  first picture {played.first_ms:.0f} ms after both have unlocked (asked: under 1000); "
         f"{played.opened_ms:.0f} ms after both passphrases were sent",
-        f"  seeking {played.seek_ms:.0f} ms (asked: under 500), the slowest {played.slowest_seek_ms:.0f} ms",
+        f"  seeking {played.seek_ms:.0f} ms (asked: under 500), the slowest "
+        f"{played.slowest_seek_ms:.0f} ms",
         f"  resident memory of the back office {played.resident_mb:.1f} MB (asked: below 150)",
     )
     for line in lines:

@@ -1,7 +1,7 @@
 """Runs whole processes and says what they cost.
 
-Each is started by a small Python of its own (this file as a program): a new process begins as a copy of the one that starts it,
-and its peak would be at least what that one holds.
+Each is started by a small Python of its own (this file as a program): a new process begins as a
+copy of the one that starts it, and its peak would be at least what that one holds.
 """
 
 import json
@@ -20,9 +20,11 @@ class CommandFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a process and all its children cost. `cpu_s` is user and system; `peak_bytes` the largest of them, resident.
+    """What a process and all its children cost. `cpu_s` is user and system; `peak_bytes` the
+    largest of them, resident.
 
-    What the kernel's own threads did for it, as in writing back the page cache, is in `wall_s` only.
+    What the kernel's own threads did for it, as in writing back the page cache, is in `wall_s`
+    only.
     """
 
     wall_s: float
@@ -30,16 +32,24 @@ class Cost:
     peak_bytes: int
 
     def __add__(self, other: "Cost") -> "Cost":
-        return Cost(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s, max(self.peak_bytes, other.peak_bytes))
+        return Cost(
+            self.wall_s + other.wall_s,
+            self.cpu_s + other.cpu_s,
+            max(self.peak_bytes, other.peak_bytes),
+        )
 
 
 NOTHING = Cost(0.0, 0.0, 0)
 
 
 def measured(command: Sequence[str], environment: Mapping[str, str], told: Path) -> Cost:
-    """Run a command to its end; what it prints goes to the file `told`. Raises CommandFailed with the last it said."""
+    """Run a command to its end; what it prints goes to the file `told`. Raises CommandFailed with
+    the last it said.
+    """
     starter = [sys.executable, "-I", "-S", __file__, str(told), *command]
-    answer = subprocess.run(starter, env={**os.environ, **environment}, stdout=subprocess.PIPE, check=True).stdout
+    answer = subprocess.run(
+        starter, env={**os.environ, **environment}, stdout=subprocess.PIPE, check=True
+    ).stdout
     code, cost = json.loads(answer)
     if code != 0:
         last = told.read_text(errors="replace")[-2000:]
@@ -53,7 +63,8 @@ def _run(told: Path, command: Sequence[str]) -> tuple[int, Cost]:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.monotonic() - began_s
-    # Popen has not seen the end that wait4 took: without this it would wait for a process that is gone.
+    # Popen has not seen the end that wait4 took: without this it would wait for a process that is
+    # gone.
     process.returncode = os.waitstatus_to_exitcode(status)
     return process.returncode, Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 

@@ -1,8 +1,9 @@
-"""A catalogue of years: 200,000 recordings and 2,000,000 entries of the log beside one of 2,000 and 20,000.
+"""A catalogue of years: 200,000 recordings and 2,000,000 entries of the log beside one of 2,000 and
+20,000.
 
-Both hold as many recordings that stand and fall due; the rest of the large one are tombstones of the years before, as it would
-be. What is asked daily is timed in both, in turn, in one run; medians and their ratio are printed, and the full check of the
-log's tree.
+Both hold as many recordings that stand and fall due; the rest of the large one are tombstones of
+the years before, as it would be. What is asked daily is timed in both, in turn, in one run; medians
+and their ratio are printed, and the full check of the log's tree.
 
     python -m tests.bench scale --recordings 200000 --entries 2000000
 """
@@ -20,13 +21,15 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.vault.office import Office, office
-from vault import catalogue, registers, retention
-from vault.audit import Entry, Tree, leaf_hash, read_tree, write_tree
-from vault.catalogue import catalogue_of
-from vault.checkpoint import Checkpoint, verify_since
+from vault.catalogue import recording_rows, tables
+from vault.catalogue.database import catalogue_of
 from vault.clock import utc_text
-from vault.jsonform import canonical
-from vault.sweep_plan import Situation, plan
+from vault.crypto.canonical_json import canonical
+from vault.custody.retention import disposition, sweep
+from vault.log.checkpoints import Checkpoint, verify_since
+from vault.log.log import Entry, read_tree, write_tree
+from vault.log.merkle import Tree, leaf_hash
+from vault.rules.sweep_plan import Situation, plan
 
 STANDING = 1500
 """Recordings that stand, a month of a municipality; the rest were destroyed."""
@@ -35,7 +38,9 @@ TARGET = 3.0
 
 
 def filled(folder: Path, recordings: int, entries: int) -> Office:
-    """An office whose catalogue has so many rows: written straight into it, with leaves of the usual size."""
+    """An office whose catalogue has so many rows: written straight into it, with leaves of the
+    usual size.
+    """
     here = office(folder).__enter__()
     now = here.clock.now()
     here.clock.pass_time(60)
@@ -45,14 +50,26 @@ def filled(folder: Path, recordings: int, entries: int) -> Office:
             standing = at >= recordings - STANDING
             age = (recordings - at) / STANDING * 28 if standing else 40 + (recordings - at) / 100
             moment = now - timedelta(days=age)
-            rows.append(_row(at, utc_text(moment), None if standing else utc_text(moment + timedelta(days=28))))
+            rows.append(
+                _row(
+                    at,
+                    utc_text(moment),
+                    None if standing else utc_text(moment + timedelta(days=28)),
+                )
+            )
             if not standing:
-                gone.append({"recording_id": rows[-1]["id"], "destroyed_utc": rows[-1]["destroyed_utc"], "because": "retention"})
-        tx.execute(sa.insert(catalogue.recording), rows)
+                gone.append(
+                    {
+                        "recording_id": rows[-1]["id"],
+                        "destroyed_utc": rows[-1]["destroyed_utc"],
+                        "because": "retention",
+                    }
+                )
+        tx.execute(sa.insert(tables.recording), rows)
         for row in gone:
             row["confirmed_utc"] = row["destroyed_utc"]
         if gone:
-            tx.execute(sa.insert(registers.destruction), gone)
+            tx.execute(sa.insert(tables.destruction), gone)
         tree = read_tree(tx)
         leaves = []
         for at in range(tree.size, entries):
@@ -60,10 +77,10 @@ def filled(folder: Path, recordings: int, entries: int) -> Office:
             tree.append(leaf_hash(leaf))
             leaves.append({"sequence": at, "leaf": leaf})
             if len(leaves) == 50_000:
-                tx.execute(sa.insert(catalogue.log), leaves)
+                tx.execute(sa.insert(tables.log), leaves)
                 leaves = []
         if leaves:
-            tx.execute(sa.insert(catalogue.log), leaves)
+            tx.execute(sa.insert(tables.log), leaves)
         write_tree(tx, tree)
     return here
 
@@ -96,7 +113,13 @@ def _row(at: int, moment: str, destroyed: str | None) -> dict[str, object]:
 
 
 def _leaf(at: int, moment: str) -> bytes:
-    details = {"camera": "BWC0042", "name": f"BWC0042-{at:06d}", "record_sha256": f"{at:064x}", "files": 12, "bytes": 90_000_000}
+    details = {
+        "camera": "BWC0042",
+        "name": f"BWC0042-{at:06d}",
+        "record_sha256": f"{at:064x}",
+        "files": 12,
+        "bytes": 90_000_000,
+    }
     return canonical(
         {
             "sequence": at,
@@ -116,22 +139,27 @@ def questions(here: Office, recordings: int) -> dict[str, Callable[[], object]]:
 
     def listed() -> object:
         with here.vault.reading() as tx:
-            return catalogue.newest_recordings(tx, 500)
+            return recording_rows.newest_recordings(tx, 500)
 
     def why() -> object:
-        return retention.fate(here.vault, here.actor("Petra"), newest)
+        return disposition.fate(here.vault, here.actor("Petra"), newest)
 
     def planned() -> object:
         now = here.clock.now()
         with here.vault.reading() as tx:
-            situation = Situation(now, 1e9, None, retention._history(tx, now), False, frozenset())
-            return plan(retention.candidates(tx, now), situation)
+            situation = Situation(now, 1e9, None, sweep._history(tx, now), False, frozenset())
+            return plan(sweep.candidates(tx, now), situation)
 
     def appended() -> object:
         with here.vault.writing() as tx:
             return here.vault.log.append(tx, Entry("test.entry", "bench", None, {}))
 
-    return {"list (newest 500)": listed, "why": why, "sweep planning": planned, "next append": appended}
+    return {
+        "list (newest 500)": listed,
+        "why": why,
+        "sweep planning": planned,
+        "next append": appended,
+    }
 
 
 def timed(ask: Callable[[], object]) -> float:
@@ -146,7 +174,8 @@ def measure(recordings: int, entries: int, rounds: int) -> bool:
     folder = Path(tempfile.mkdtemp(prefix="scale-"))
     try:
         console.print(
-            f"Filling a catalogue of {recordings:,} recordings and {entries:,} entries, and one of {SMALL[0]:,} and {SMALL[1]:,}."
+            f"Filling a catalogue of {recordings:,} recordings and {entries:,} entries, and "
+            f"one of {SMALL[0]:,} and {SMALL[1]:,}."
         )
         large = filled(folder / "large", recordings, entries)
         small = filled(folder / "small", *SMALL)
@@ -170,7 +199,8 @@ def measure(recordings: int, entries: int, rounds: int) -> bool:
         checkpoint = Checkpoint("bench", head.size, head.root, ())
         whole_s = timed(lambda: _check(large, checkpoint))
         console.print(
-            f"full check of a log of {head.size:,} entries: {whole_s:.1f} s, {'within' if whole_s < 60 else 'ABOVE'} a minute"
+            f"full check of a log of {head.size:,} entries: {whole_s:.1f} s, "
+            f"{'within' if whole_s < 60 else 'ABOVE'} a minute"
         )
         size = catalogue_of(large.settings.root).stat().st_size
         console.print(f"the large catalogue's file: {size / 1e6:.0f} MB")

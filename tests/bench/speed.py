@@ -1,10 +1,12 @@
-"""`python -m tests.bench speed`: the whole way of a recording into the vault against other ways, round by round.
+"""`python -m tests.bench speed`: the whole way of a recording into the vault against other ways,
+round by round.
 
-One round runs every contender once, on the same card, each from a cold cache; so what else this machine does falls on all of
-them. What counts are the ratios of the medians of one such run.
+One round runs every contender once, on the same card, each from a cold cache; so what else this
+machine does falls on all of them. What counts are the ratios of the medians of one such run.
 
-The check of the others is measured twice, as it stands and again from a cold cache: right after the writing it meets the copy in
-the page cache, and proves nothing of the medium; dockd always reads back from the medium. The targets hold against the faster.
+The check of the others is measured twice, as it stands and again from a cold cache: right after the
+writing it meets the copy in the page cache, and proves nothing of the medium; dockd always reads
+back from the medium. The targets hold against the faster.
 """
 
 import json
@@ -86,25 +88,36 @@ def speed(console: Console, parent: Path, gib: float, rounds: int, only: Sequenc
     with folder_on_disk(parent, 3 * size_bytes + GIB) as folder:
         card = folder / "card"
         console.print(f"Making a card with {gib:g} GiB of segments.")
-        subprocess.run([sys.executable, "-m", "tests.bench.footage", str(card), str(size_bytes)], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "tests.bench.footage", str(card), str(size_bytes)], check=True
+        )
         arena = Arena(folder, card)
-        console.print(f"{arena.files} segments, {arena.size_bytes / MIB:.0f} MiB, on {_disk(folder)}.")
+        console.print(
+            f"{arena.files} segments, {arena.size_bytes / MIB:.0f} MiB, on {_disk(folder)}."
+        )
         runs: dict[str, list[Run]] = {contender.name: [] for contender in contenders}
         for number in range(1, rounds + 1):
             for contender in contenders:
                 run = arena.run(contender)
                 runs[contender.name].append(run)
                 console.print(f"round {number}: {contender.name} {_line(run)}", soft_wrap=True)
-            console.print(f"round {number}: load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+            console.print(
+                f"round {number}: load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+            )
         if not arena.cold:
-            console.print("[yellow]Only root may drop the page cache: of the files alone it was asked to be dropped.")
+            console.print(
+                "[yellow]Only root may drop the page cache: of the files alone it was asked "
+                "to be dropped."
+            )
         medians = {name: Medians.of(found, arena.size_bytes) for name, found in runs.items()}
     _show(console, contenders, medians)
     return _judge(console, medians)
 
 
 class Arena:
-    """The card, its digests, an empty dock, and a place where each run's files stand until it is over."""
+    """The card, its digests, an empty dock, and a place where each run's files stand until it is
+    over.
+    """
 
     def __init__(self, folder: Path, card: Path) -> None:
         self._folder = folder
@@ -163,7 +176,9 @@ def _present(console: Console, only: Sequence[str]) -> Iterator[Contender]:
             continue
         missing = contender.missing()
         if missing:
-            console.print(f"[yellow]{contender.name} is left out: {', '.join(missing)} is not installed.")
+            console.print(
+                f"[yellow]{contender.name} is left out: {', '.join(missing)} is not installed."
+            )
         else:
             yield contender
 
@@ -173,7 +188,9 @@ def _write_sums(card: Path, sums: Path) -> tuple[int, int]:
     lines, size_bytes = [], 0
     for manifest in sorted(card.glob("RECORDINGS/*/recording.json")):
         for segment in json.loads(manifest.read_bytes())["segments"]:
-            lines.append(f"{segment['sha256']}  {(manifest.parent / segment['name']).relative_to(card)}\n")
+            lines.append(
+                f"{segment['sha256']}  {(manifest.parent / segment['name']).relative_to(card)}\n"
+            )
             size_bytes += segment["bytes"]
     sums.write_text("".join(lines))
     return len(lines), size_bytes
@@ -190,7 +207,11 @@ def _disk(folder: Path) -> str:
 
 def _line(run: Run) -> str:
     text = f"{run.as_typed.wall_s:.1f} s, {run.as_typed.cpu_s:.1f} CPU s"
-    return text if run.cold_check is NOTHING else f"{text}; checked from the medium {run.from_medium.wall_s:.1f} s"
+    return (
+        text
+        if run.cold_check is NOTHING
+        else f"{text}; checked from the medium {run.from_medium.wall_s:.1f} s"
+    )
 
 
 def _show(console: Console, contenders: Sequence[Contender], medians: dict[str, Medians]) -> None:
@@ -198,11 +219,24 @@ def _show(console: Console, contenders: Sequence[Contender], medians: dict[str, 
     table = Table(title=f"Medians of {next(iter(medians.values())).runs} rounds")
     for heading in ("", "what"):
         table.add_column(heading, overflow="fold")
-    for heading in ("take s", "with check s", "least", "most", "check from medium s", "CPU s/GiB", "peak MiB", "dockd is"):
+    for heading in (
+        "take s",
+        "with check s",
+        "least",
+        "most",
+        "check from medium s",
+        "CPU s/GiB",
+        "peak MiB",
+        "dockd is",
+    ):
         table.add_column(heading, justify="right", overflow="fold")
     for contender in contenders:
         found = medians[contender.name]
-        ratio = f"{ours.wall_s / found.wall_s:.2f} ({ours.wall_s / found.medium_wall_s:.2f})" if ours is not None else ""
+        ratio = (
+            f"{ours.wall_s / found.wall_s:.2f} ({ours.wall_s / found.medium_wall_s:.2f})"
+            if ours is not None
+            else ""
+        )
         table.add_row(
             contender.name,
             contender.does,

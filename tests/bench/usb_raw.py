@@ -1,7 +1,8 @@
-"""`python -m tests.bench.usb_raw PORT`: everything a camera has, by the backend's own bulk transfers and nothing around them.
+"""`python -m tests.bench.usb_raw PORT`: everything a camera has, by the backend's own bulk
+transfers and nothing around them.
 
-The least that any program over this backend costs: commands are sent, bytes land in one buffer and are forgotten. It prints how
-many bytes of objects came.
+The least that any program over this backend costs: commands are sent, bytes land in one buffer and
+are forgotten. It prints how many bytes of objects came.
 """
 
 import array
@@ -11,7 +12,7 @@ import sys
 import usb.core
 import usb.util
 
-from dockd.usbip import UsbipBackend
+from dockd.usb.usbip import UsbipBackend
 
 IN, OUT = 0x81, 0x02
 HEADER_BYTES = 12
@@ -33,7 +34,9 @@ def read_everything(port: int) -> int:
         """How many bytes of data came, and the last of them that are in the buffer."""
         nonlocal transaction
         transaction += 1
-        command = struct.pack("<IHHI", HEADER_BYTES + 4 * len(parameters), 1, operation, transaction)
+        command = struct.pack(
+            "<IHHI", HEADER_BYTES + 4 * len(parameters), 1, operation, transaction
+        )
         device.write(OUT, command + struct.pack(f"<{len(parameters)}I", *parameters))
         count = device.read(IN, buffer)
         length, kind = struct.unpack_from("<IH", buffer)
@@ -51,7 +54,9 @@ def read_everything(port: int) -> int:
 
     ask(OPEN_SESSION, 1)
     _, dataset = ask(GET_OBJECT_HANDLES, ALL, 0, 0)
-    handles = struct.unpack_from(f"<{(len(dataset) - HEADER_BYTES) // 4 - 1}I", dataset, HEADER_BYTES + 4)
+    handles = struct.unpack_from(
+        f"<{(len(dataset) - HEADER_BYTES) // 4 - 1}I", dataset, HEADER_BYTES + 4
+    )
     total = sum(ask(GET_OBJECT, handle)[0] for handle in handles)
     backend.close()
     return total

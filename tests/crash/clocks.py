@@ -1,15 +1,18 @@
 """Clock histories: a vault's months beside a wall clock that lies (faults F1, F2; I7).
 
-True time runs on one axis; the machine's wall clock, its monotonic clock, its restarts, its network time and its people are
-drawn by a seeded hand: jumps forward and back, 1970 and 2036, a dead clock at the start, a suspended machine, network time
-lost, found and lying. Every hour the rules of the sweep decide on a handful of recordings. Held against the true axis:
+True time runs on one axis; the machine's wall clock, its monotonic clock, its restarts, its network
+time and its people are drawn by a seeded hand: jumps forward and back, 1970 and 2036, a dead clock
+at the start, a suspended machine, network time lost, found and lying. Every hour the rules of the
+sweep decide on a handful of recordings. Held against the true axis:
 
 - nothing is destroyed before its true 28 days are over;
 - nothing under hold is destroyed, ever;
-- where the clock was honest throughout, everything due is destroyed within a day and an hour of running.
+- where the clock was honest throughout, everything due is destroyed within a day and an hour of
+  running.
 
-Two things are outside these histories, and nothing here is proven of them: recordings are taken in only in hours when the wall
-is right, so that their times are true; and network time never lies across a restart.
+Two things are outside these histories, and nothing here is proven of them: recordings are taken in
+only in hours when the wall is right, so that their times are true; and network time never lies
+across a restart.
 
     python -m tests.crash.clocks --count 1000
 """
@@ -21,14 +24,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from vault.clockguard import Look, Seen, confirm, judge
-from vault.due import RETENTION, Facts, Hold, due
-from vault.sweep_plan import Candidate, Mark, Situation, plan
+from vault.rules.clock_guard import Look, Seen, confirm, judge
+from vault.rules.due import RETENTION, Facts, Hold, due
+from vault.rules.sweep_plan import Candidate, Mark, Situation, plan
 
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 DAYS = 120
 HOUR = timedelta(hours=1)
-STRANGE = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2036, 2, 7, tzinfo=UTC), datetime(2099, 12, 31, tzinfo=UTC))
+STRANGE = (
+    datetime(1970, 1, 1, tzinfo=UTC),
+    datetime(2036, 2, 7, tzinfo=UTC),
+    datetime(2099, 12, 31, tzinfo=UTC),
+)
 
 
 @dataclass
@@ -60,7 +67,9 @@ class Machine:
         self.boot_s += length.total_seconds()
 
     def restart(self, off: timedelta, wrong: timedelta | None = None) -> None:
-        """Off for a while; then the wall is right, or what the dead clock says until network time comes."""
+        """Off for a while; then the wall is right, or what the dead clock says until network time
+        comes.
+        """
         self.truth += off
         self.boot += 1
         self.monotonic_s = self.boot_s = 20.0
@@ -114,7 +123,9 @@ def play(seed: int) -> History:
         seen = trust.seen
         candidates = [Candidate(one.name, one.facts, one.mark) for one in standing.values()]
         blocked = None if trust.trusted else trust.because
-        decided = plan(candidates, Situation(machine.wall, seen.running_s, blocked, (), False, frozenset()))
+        decided = plan(
+            candidates, Situation(machine.wall, seen.running_s, blocked, (), False, frozenset())
+        )
         for name in decided.unmark:
             standing[name].mark = None
         for name in decided.mark:
@@ -148,7 +159,10 @@ def _events(chance: random.Random) -> list[tuple[datetime, str]]:
         "repaired",
     )
     count = chance.choice((0, 1, 3, 8, 15))
-    return sorted((BEGIN + timedelta(hours=chance.uniform(1, DAYS * 24)), chance.choice(kinds)) for _ in range(count))
+    return sorted(
+        (BEGIN + timedelta(hours=chance.uniform(1, DAYS * 24)), chance.choice(kinds))
+        for _ in range(count)
+    )
 
 
 def _happen(kind: str, machine: Machine, chance: random.Random, seen: Seen | None) -> Seen | None:
@@ -180,7 +194,9 @@ def _happen(kind: str, machine: Machine, chance: random.Random, seen: Seen | Non
     return seen
 
 
-def _take_in(standing: dict[str, Recording], machine: Machine, chance: random.Random, history: History) -> None:
+def _take_in(
+    standing: dict[str, Recording], machine: Machine, chance: random.Random, history: History
+) -> None:
     history.taken_in += 1
     stop = machine.truth - timedelta(hours=chance.uniform(0, 9))
     name = f"r{history.taken_in}"
@@ -193,7 +209,10 @@ def _lift(recording: Recording, machine: Machine) -> None:
     """The case that holds it ends, by the true axis; the entry of it has the wall's time."""
     if recording.held_until is not None and machine.truth >= recording.held_until:
         recording.held_until = None
-        lifted = tuple(Hold(hold.kind, hold.reference, hold.since, machine.wall) for hold in recording.facts.holds)
+        lifted = tuple(
+            Hold(hold.kind, hold.reference, hold.since, machine.wall)
+            for hold in recording.facts.holds
+        )
         recording.facts = Facts(recording.facts.retention_from, recording.facts.docked, lifted)
 
 
@@ -222,7 +241,8 @@ def main() -> None:
         destroyed, taken = destroyed + history.destroyed, taken + history.taken_in
         violations += [f"seed {seed}: {violation}" for violation in history.violations]
     print(
-        f"{asked.count} histories of {DAYS} days, {taken} recordings taken in, {destroyed} destroyed, "
+        f"{asked.count} histories of {DAYS} days, {taken} recordings taken in, {destroyed} "
+        f"destroyed, "
         f"{time.monotonic() - began_s:.0f} s"
     )
     print(", ".join(f"{kind} {count}" for kind, count in sorted(met.items())))

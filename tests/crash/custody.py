@@ -1,12 +1,14 @@
-"""The whole of custody as a state machine: persons act in any order, clocks jump, processes die, older catalogues come back.
+"""The whole of custody as a state machine: persons act in any order, clocks jump, processes die,
+older catalogues come back.
 
 After each step (I4 to I7, rulings 7 and 9):
 
-- what a case holds stands, with its keys; what was not destroyed stands; what was destroyed and finished has no key left
-  anywhere;
+- what a case holds stands, with its keys; what was not destroyed stands; what was destroyed and
+  finished has no key left anywhere;
 - nothing was destroyed before its true 28 days but by two persons' hands, and never under hold;
 - the log goes on from every head that was signed, and numbers without a hole;
-- nobody saw a byte but in a session of two persons that the policy names, with an entry for each span.
+- nobody saw a byte but in a session of two persons that the policy names, with an entry for each
+  span.
 
 At the end of each run the catalogue is made anew from the register alone, and holds the same rows.
 
@@ -29,28 +31,41 @@ from typing import Any
 import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.vault.office import Office, office
-from vault import cases, registers, retention, viewing
-from vault.audit import Entry
-from vault.cases import CaseRefused, NewCase
-from vault.catalogue import Catalogue, catalogue_of
-from vault.checkpoint import parse_checkpoint, verify_since
-from vault.confirmation import confirm
+from vault.catalogue import case_rows
+from vault.catalogue.database import Catalogue, catalogue_of
+from vault.crypto.canonical_json import parse_object
+from vault.custody import cases
+from vault.custody.cases import CaseRefused, NewCase
+from vault.custody.retention import clock_confirmation, deletion, sweep
+from vault.custody.retention.confirmation import confirm
+from vault.custody.viewing import viewing_requests
+from vault.custody.viewing.viewing_session import Session, Span, ViewingOver, open_viewing
+from vault.custody.witness import log_key, sign_head
 from vault.errors import CatalogueFailed, Failure, NotAllowed
-from vault.intake import Intake
-from vault.jsonform import parse_object
-from vault.policy import CaseKind, Purpose
-from vault.rebuild import rebuild
+from vault.intake.intake import Intake
+from vault.log.checkpoints import parse_checkpoint, verify_since
+from vault.log.log import Entry
+from vault.operations.rebuild import rebuild
+from vault.rules.case_kinds import CaseKind
+from vault.rules.purposes import Purpose
 from vault.vault import Vault
-from vault.viewing import Session, Span, ViewingOver, open_viewing
-from vault.witness import log_key, sign_head
 
 PEOPLE = ("Bea", "Carel", "Petra", "Geert", "Vera", "Mo", "Nel", "Tim")
 PAIRS_FOR = {
     Purpose.COMPLAINT: {frozenset(("Carel", "Geert"))},
-    Purpose.ACCESS_REQUEST: {frozenset(("Petra", other)) for other in ("Carel", "Bea", "Geert", "Vera")},
+    Purpose.ACCESS_REQUEST: {
+        frozenset(("Petra", other)) for other in ("Carel", "Bea", "Geert", "Vera")
+    },
     Purpose.POLICE_REPORT: {frozenset((one, "Vera")) for one in ("Petra", "Carel")},
     Purpose.DEMAND: {frozenset(("Petra", "Carel"))},
 }
@@ -107,7 +122,7 @@ class Custody(RuleBasedStateMachine):
             self._office.__exit__(None, None, None)
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    # --- the dock -------------------------------------------------------------------------------------------------
+    # --- the dock ---------------------------------------------------------------------------------
 
     @initialize()
     def begin(self) -> None:
@@ -119,16 +134,19 @@ class Custody(RuleBasedStateMachine):
         """Intake goes on whatever the clock says."""
         stopped = self.here.clock.now() - timedelta(days=age, hours=1)
         recording = self.here.record(officer, (b"seen " * 9,), stopped=stopped)
-        # What the vault believes is the wall's time; the truth is without what the wall is wrong by.
+        # What the vault believes is the wall's time; the truth is without what the wall is wrong
+        # by.
         self.stops[recording] = stopped - self.wrong
 
-    # --- cases ----------------------------------------------------------------------------------------------------
+    # --- cases ------------------------------------------------------------------------------------
 
     @rule(kind=st.sampled_from(list(CaseKind)), by=st.sampled_from(PEOPLE), data=st.data())
     def hold(self, kind: CaseKind, by: str, data: st.DataObject) -> None:
         if not self.standing():
             return
-        recordings = data.draw(st.lists(st.sampled_from(self.standing()), min_size=1, max_size=3, unique=True))
+        recordings = data.draw(
+            st.lists(st.sampled_from(self.standing()), min_size=1, max_size=3, unique=True)
+        )
         new = NewCase(kind, f"Z-{len(self.cases)}", self.here.clock.now(), tuple(recordings))
         try:
             case = cases.register(self.here.vault, self.here.actor(by), new)
@@ -143,7 +161,14 @@ class Custody(RuleBasedStateMachine):
     def decide(self, data: st.DataObject, granted: bool, by: str) -> None:
         case = data.draw(st.sampled_from(list(self.cases)))
         try:
-            cases.decide(self.here.vault, self.here.actor(by), case, granted=granted, necessity="looked", reasons="because")
+            cases.decide(
+                self.here.vault,
+                self.here.actor(by),
+                case,
+                granted=granted,
+                necessity="looked",
+                reasons="because",
+            )
             cases.carry_out(self.here.vault, self.here.actor(by), case)
         except (NotAllowed, CaseRefused):
             return
@@ -154,9 +179,13 @@ class Custody(RuleBasedStateMachine):
     def object(self, data: st.DataObject, upheld: bool | None) -> None:
         case = data.draw(st.sampled_from(list(self.cases)))
         try:
-            cases.register_objection(self.here.vault, self.here.actor("Carel"), case, self.here.clock.now())
+            cases.register_objection(
+                self.here.vault, self.here.actor("Carel"), case, self.here.clock.now()
+            )
             if upheld is not None:
-                cases.decide_objection(self.here.vault, self.here.actor("Carel"), case, upheld=upheld, reference="B-1")
+                cases.decide_objection(
+                    self.here.vault, self.here.actor("Carel"), case, upheld=upheld, reference="B-1"
+                )
         except CaseRefused:
             return
 
@@ -165,7 +194,7 @@ class Custody(RuleBasedStateMachine):
     def release(self, data: st.DataObject, reference: str) -> None:
         case = data.draw(st.sampled_from(list(self.cases)))
         with self.here.vault.reading() as tx:
-            row = registers.case_of(tx, case)
+            row = case_rows.case_of(tx, case)
         try:
             cases.close(self.here.vault, self.here.actor("Petra"), case, reference=reference)
         except CaseRefused:
@@ -178,7 +207,7 @@ class Custody(RuleBasedStateMachine):
             assert reference == "agreed"
         del self.cases[case]
 
-    # --- viewing --------------------------------------------------------------------------------------------------
+    # --- viewing ----------------------------------------------------------------------------------
 
     @precondition(lambda self: self.cases)
     @rule(data=st.data(), purpose=st.sampled_from(sorted(PAIRS_FOR)), by=st.sampled_from(PEOPLE))
@@ -186,7 +215,14 @@ class Custody(RuleBasedStateMachine):
         case = data.draw(st.sampled_from(list(self.cases)))
         kind, recordings = self.cases[case]
         try:
-            wanted = viewing.request(self.here.vault, self.here.actor(by), purpose, sorted(recordings), case=case, reason="asked")
+            wanted = viewing_requests.request(
+                self.here.vault,
+                self.here.actor(by),
+                purpose,
+                sorted(recordings),
+                case=case,
+                reason="asked",
+            )
         except Failure:
             return
         assert kind.value == purpose.value
@@ -194,7 +230,12 @@ class Custody(RuleBasedStateMachine):
         self.wanted[wanted] = (purpose, case)
 
     @precondition(lambda self: self.wanted)
-    @rule(data=st.data(), one=st.sampled_from(PEOPLE), other=st.sampled_from(PEOPLE), all_said=st.booleans())
+    @rule(
+        data=st.data(),
+        one=st.sampled_from(PEOPLE),
+        other=st.sampled_from(PEOPLE),
+        all_said=st.booleans(),
+    )
     def join(self, data: st.DataObject, one: str, other: str, all_said: bool) -> None:
         wanted = data.draw(st.sampled_from(list(self.wanted)))
         purpose, case = self.wanted[wanted]
@@ -204,7 +245,9 @@ class Custody(RuleBasedStateMachine):
         self.close_session()
         said = EVERYTHING if all_said else ("location",)
         try:
-            session = open_viewing(self.here.vault, wanted, self.here.signed(one), self.here.signed(other), said)
+            session = open_viewing(
+                self.here.vault, wanted, self.here.signed(one), self.here.signed(other), said
+            )
         except Failure:
             assert not (right and all_said and case in self.cases)
             return
@@ -244,7 +287,7 @@ class Custody(RuleBasedStateMachine):
             self.session.end()
             self.session = None
 
-    # --- deletion -------------------------------------------------------------------------------------------------
+    # --- deletion ---------------------------------------------------------------------------------
 
     @precondition(lambda self: self.standing())
     @rule(data=st.data(), one=st.sampled_from(PEOPLE), other=st.sampled_from(PEOPLE))
@@ -252,7 +295,13 @@ class Custody(RuleBasedStateMachine):
         recording = data.draw(st.sampled_from(self.standing()))
         held = recording in self.held()
         try:
-            retention.delete(self.here.vault, self.here.actor(one), self.here.actor(other), recording, "made by mistake")
+            deletion.delete(
+                self.here.vault,
+                self.here.actor(one),
+                self.here.actor(other),
+                recording,
+                "made by mistake",
+            )
         except Failure:
             return
         assert {one, other} == {"Carel", "Petra"}
@@ -265,20 +314,32 @@ class Custody(RuleBasedStateMachine):
         self.here.days(days)
         for _ in range(hours if hours < 26 else 3):
             self.here.clock.pass_time(3600 if hours < 26 else 9 * 3600)
-            retention.sweep(self.here.vault, self.here.clock)
+            sweep.sweep(self.here.vault, self.here.clock)
 
-    @rule(jump=st.sampled_from([timedelta(days=40), timedelta(days=-40), timedelta(days=3650), timedelta(minutes=3), None]))
+    @rule(
+        jump=st.sampled_from(
+            [
+                timedelta(days=40),
+                timedelta(days=-40),
+                timedelta(days=3650),
+                timedelta(minutes=3),
+                None,
+            ]
+        )
+    )
     def clock_jump(self, jump: timedelta | None) -> None:
         """The wall jumps, or two persons put it right."""
         if jump is None:
             self.here.clock.moment -= self.wrong
             self.wrong = timedelta(0)
-            retention.confirm_clock(self.here.vault, self.here.clock, self.here.actor("Carel"), self.here.actor("Petra"))
+            clock_confirmation.confirm_clock(
+                self.here.vault, self.here.clock, self.here.actor("Carel"), self.here.actor("Petra")
+            )
             return
         self.here.clock.moment += jump
         self.wrong += jump
 
-    # --- machines -------------------------------------------------------------------------------------------------
+    # --- machines ---------------------------------------------------------------------------------
 
     @rule()
     def restart(self) -> None:
@@ -293,16 +354,22 @@ class Custody(RuleBasedStateMachine):
         try:
             with dying(after):
                 if doing == "sweep":
-                    retention.sweep(self.here.vault, self.here.clock)
+                    sweep.sweep(self.here.vault, self.here.clock)
                 elif doing == "dock":
                     self.dock("boa-17", 0)
                 elif doing == "delete" and standing:
                     self.by_hand.add(standing[0])
-                    retention.delete(
-                        self.here.vault, self.here.actor("Carel"), self.here.actor("Petra"), standing[0], "by mistake"
+                    deletion.delete(
+                        self.here.vault,
+                        self.here.actor("Carel"),
+                        self.here.actor("Petra"),
+                        standing[0],
+                        "by mistake",
                     )
                 elif doing == "hold" and standing:
-                    new = NewCase(CaseKind.COMPLAINT, "Z-crash", self.here.clock.now(), (standing[0],))
+                    new = NewCase(
+                        CaseKind.COMPLAINT, "Z-crash", self.here.clock.now(), (standing[0],)
+                    )
                     case = cases.register(self.here.vault, self.here.actor("Petra"), new)
                     self.cases[case] = (CaseKind.COMPLAINT, {standing[0]})
         except (Died, Failure):
@@ -316,7 +383,9 @@ class Custody(RuleBasedStateMachine):
     @precondition(lambda self: self.kept is not None)
     @rule()
     def older_catalogue(self) -> None:
-        """An older catalogue is put in the place of today's: it is refused, made anew, and confirmed by two."""
+        """An older catalogue is put in the place of today's: it is refused, made anew, and
+        confirmed by two.
+        """
         self.close_session()
         assert self.kept is not None
         catalogue_of(self.here.settings.root).write_bytes(self.kept)
@@ -339,7 +408,7 @@ class Custody(RuleBasedStateMachine):
             rebuild(here.settings, here.clock)
             self.open_again()
             confirm(here.vault, here.actor("Carel"), here.actor("Petra"))
-        retention.finish(here.vault)
+        deletion.finish(here.vault)
         self.take_note()
 
     def open_again(self) -> None:
@@ -349,7 +418,9 @@ class Custody(RuleBasedStateMachine):
         here.intake.recover()
 
     def take_note(self) -> None:
-        """What a killed process had begun stands or does not: the truth is asked of the log, once, after the crash."""
+        """What a killed process had begun stands or does not: the truth is asked of the log, once,
+        after the crash.
+        """
         logged = {entry["subject"]: entry["details"] for entry in self.told("case.registered")}
         closed = {entry["subject"] for entry in self.told("case.closed")}
         self.cases = {
@@ -360,20 +431,32 @@ class Custody(RuleBasedStateMachine):
         for entry in self.told("recording.stored", "recording.adopted"):
             self.stops.setdefault(entry["subject"], self.here.clock.now() - self.wrong)
 
-    # --- what must hold -------------------------------------------------------------------------------------------
+    # --- what must hold ---------------------------------------------------------------------------
 
     def told(self, *actions: str) -> list[dict[str, Any]]:
-        """The log as the catalogue has it: what a killed process had only written to the register is not told yet."""
-        return [found for leaf in self.here.vault.leaves() if (found := parse_object(leaf))["action"] in actions]
+        """The log as the catalogue has it: what a killed process had only written to the register
+        is not told yet.
+        """
+        return [
+            found
+            for leaf in self.here.vault.leaves()
+            if (found := parse_object(leaf))["action"] in actions
+        ]
 
     def destroyed(self) -> dict[str, dict[str, Any]]:
         return {entry["subject"]: entry for entry in self.told("recording.destroyed")}
 
     def standing(self) -> list[str]:
-        """What stands, in the order in which it was taken in: ids are random, and a run must be the same when it is played
-        again."""
+        """What stands, in the order in which it was taken in: ids are random, and a run must be the
+        same when it is played again.
+        """
         with self.here.vault.reading() as tx:
-            rows = {str(row.id) for row in tx.execute(sa.text("SELECT id FROM recording WHERE destroyed_utc IS NULL"))}
+            rows = {
+                str(row.id)
+                for row in tx.execute(
+                    sa.text("SELECT id FROM recording WHERE destroyed_utc IS NULL")
+                )
+            }
         assert rows <= set(self.stops)
         return [recording for recording in self.stops if recording in rows]
 
@@ -400,7 +483,9 @@ class Custody(RuleBasedStateMachine):
                 assert recording in self.by_hand
                 continue
             truth = self.here.clock.now() - self.wrong
-            assert truth - self.stops[recording] >= timedelta(days=28) - timedelta(minutes=6), recording
+            assert truth - self.stops[recording] >= timedelta(days=28) - timedelta(minutes=6), (
+                recording
+            )
 
     @invariant()
     def every_span_has_its_entry(self) -> None:
@@ -416,7 +501,8 @@ class Custody(RuleBasedStateMachine):
     def same_rows_from_the_register(self) -> None:
         """The registers follow from the log: made anew they hold the same rows.
 
-        One more entry first, so that a line which a killed process left in the register is told again and means nothing.
+        One more entry first, so that a line which a killed process left in the register is told
+        again and means nothing.
         """
         with self.here.vault.writing() as tx:
             self.here.vault.log.append(tx, Entry("test.end", "test", None, {}))
@@ -444,7 +530,10 @@ class Custody(RuleBasedStateMachine):
                 "paper",
             ):
                 found[name] = sorted(map(repr, tx.execute(sa.text(f"SELECT * FROM {name}")).all()))
-            query = "SELECT id, camera_serial, name, identity, state, officer_person, destroyed_utc FROM recording"
+            query = (
+                "SELECT id, camera_serial, name, identity, state, officer_person, destroyed_utc "
+                "FROM recording"
+            )
             found["recording"] = sorted(map(repr, tx.execute(sa.text(query)).all()))
         catalogue.dispose()
         return found
@@ -474,13 +563,30 @@ def main() -> None:
     began_s = time.monotonic()
     if asked.processes > 1:
         share = -(-asked.runs // asked.processes)
-        words = [sys.executable, "-m", "tests.crash.custody", "--runs", str(share), "--steps", str(asked.steps)]
-        parts = [subprocess.Popen([*words, "--seed", str(asked.seed + at)]) for at in range(asked.processes)]
+        words = [
+            sys.executable,
+            "-m",
+            "tests.crash.custody",
+            "--runs",
+            str(share),
+            "--steps",
+            str(asked.steps),
+        ]
+        parts = [
+            subprocess.Popen([*words, "--seed", str(asked.seed + at)])
+            for at in range(asked.processes)
+        ]
         failed = [part.wait() for part in parts]
-        print(f"{share * asked.processes} runs of {asked.steps} steps in {time.monotonic() - began_s:.0f} s")
+        print(
+            f"{share * asked.processes} runs of {asked.steps} steps in "
+            f"{time.monotonic() - began_s:.0f} s"
+        )
         raise SystemExit(any(failed))
     run(asked.runs, asked.steps, asked.seed, shrink=asked.shrink)
-    print(f"{asked.runs} runs of {asked.steps} steps, seed {asked.seed}: no invariant broken, {time.monotonic() - began_s:.0f} s")
+    print(
+        f"{asked.runs} runs of {asked.steps} steps, seed {asked.seed}: no invariant broken, "
+        f"{time.monotonic() - began_s:.0f} s"
+    )
 
 
 if __name__ == "__main__":

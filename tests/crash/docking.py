@@ -1,6 +1,8 @@
-"""One docking of the reference card, in this process: recovery, then the real pull with its erase, as `dockd once` does it.
+"""One docking of the reference card, in this process: recovery, then the real pull with its erase,
+as `dockd once` does it.
 
-As a program it is the recorder's worker: a world's folder a line, marks around the work, one line of answer.
+As a program it is the recorder's worker: a world's folder a line, marks around the work, one line
+of answer.
 """
 
 import logging
@@ -10,23 +12,25 @@ from pathlib import Path
 
 import structlog
 
-from dockd.bay import Bay, Board
-from dockd.halt import Halt
-from dockd.mount import MountedCard
-from dockd.outcome import PullReport
-from dockd.pull import Port, Pull, Workplace
-from dockd.quarantine import Quarantine
-from dockd.roster import Roster
+from dockd.docking.bay import Bay, Board
+from dockd.docking.halt import Halt
+from dockd.docking.outcome import PullReport
+from dockd.docking.pull import Port, Pull, Workplace
+from dockd.docking.quarantine import Quarantine
+from dockd.docking.roster import Roster
+from dockd.mounted.mounted_card import MountedCard
 from tests.crash.trace import Marker
 from vault.clock import SystemClock
 from vault.config import VaultSettings
 from vault.errors import Failure
-from vault.intake import Intake
+from vault.intake.intake import Intake
 from vault.vault import Vault
 
 
 def settings_of(folder: Path) -> VaultSettings:
-    """The world's vault, with one lane: the record is then of one thread, and its order is the program's."""
+    """The world's vault, with one lane: the record is then of one thread, and its order is the
+    program's.
+    """
     return VaultSettings(root=folder / "vault", pins=folder / "pins.json", reserve_mb=1, lanes=1)
 
 
@@ -41,8 +45,15 @@ def dock(folder: Path) -> PullReport:
     clock = SystemClock()
     with Vault.open(settings_of(folder), clock) as vault, Intake(vault) as intake:
         intake.recover()
-        workplace = Workplace(intake, clock, Roster(), Halt(clock, 0.0), 1, True, None, Quarantine(clock))
-        port = Port("card", lambda: MountedCard(folder / "card", clock), lanes=1, arrived_s=clock.monotonic_s())
+        workplace = Workplace(
+            intake, clock, Roster(), Halt(clock, 0.0), 1, True, None, Quarantine(clock)
+        )
+        port = Port(
+            "card",
+            lambda: MountedCard(folder / "card", clock),
+            lanes=1,
+            arrived_s=clock.monotonic_s(),
+        )
         return Pull(port, workplace, Bay("bay", Board(), clock), threading.Event()).run()
 
 

@@ -1,11 +1,16 @@
-"""Power cuts, tried by the thousand (faults C2, C3, E1): record a real docking, rebuild every disk that a cut may leave, recover.
+"""Power cuts, tried by the thousand (faults C2, C3, E1): record a real docking, rebuild every disk
+that a cut may leave, recover.
 
-1. The docking of the reference card is recorded by strace: dockd's pull, the vault's intake, SQLite's own writes, the erase.
-2. For each step of the record, `image.py` rebuilds what a power cut right after it may leave, of vault and card alike.
-3. Each image becomes a folder in memory. The oracle looks at it; the real recovery runs on it, and the oracle looks; the card
-   is docked again, and the oracle looks for the last time: everything stored, proven and erased.
-4. Recoveries are recorded too, and cut in the same way: the second crash. The first one is a power cut, or the death of the
-   process alone: then everything is still seen, and what nobody flushed since may be lost by the cut that comes later.
+1. The docking of the reference card is recorded by strace: dockd's pull, the vault's intake,
+   SQLite's own writes, the erase.
+2. For each step of the record, `image.py` rebuilds what a power cut right after it may leave, of
+   vault and card alike.
+3. Each image becomes a folder in memory. The oracle looks at it; the real recovery runs on it, and
+   the oracle looks; the card is docked again, and the oracle looks for the last time: everything
+   stored, proven and erased.
+4. Recoveries are recorded too, and cut in the same way: the second crash. The first one is a power
+   cut, or the death of the process alone: then everything is still seen, and what nobody flushed
+   since may be lost by the cut that comes later.
 
     python -m tests.crash.explorer --images 20000 --processes 2
 
@@ -33,7 +38,7 @@ from tests.crash.image import Disk, Image
 from tests.crash.oracle import check, check_after_recovery, check_at_the_end
 from tests.crash.trace import Recorder, Step
 from tests.crash.world import Shift, World
-from vault.jsonform import parse_object
+from vault.crypto.canonical_json import parse_object
 
 WORKER = "tests.crash.docking"
 SECOND_SHARE = 0.6
@@ -41,9 +46,13 @@ SECOND_SHARE = 0.6
 KILLED_SHARE = 0.4
 """How many of the second crashes follow on the death of the process, and not on a power cut."""
 IMAGES_A_ROOT = 30
-"""How many images are tried of one recorded recovery: many recoveries cut in few places find more than few cut in many."""
+"""How many images are tried of one recorded recovery: many recoveries cut in few places find more
+than few cut in many.
+"""
 FEWEST_A_CUT = 12
-"""So many images are made at each cut at least, before the ones that are tried are drawn from them."""
+"""So many images are made at each cut at least, before the ones that are tried are
+drawn from them.
+"""
 EXAMPLES = 20
 _NAME_CHANGES = frozenset(("mkdir", "link", "rename", "unlink", "rmdir"))
 _CHANCE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
@@ -54,8 +63,10 @@ Leaves = tuple[bytes, ...]
 
 @dataclass(frozen=True)
 class Plan:
-    """How much to try. `stop`: the first violation ends it. `keep`: where images with a violation are left. `died_at`: only
-    deaths of the process right after steps that tell so (`unlink vault/catalogue/`), and a power cut in the recovery from it."""
+    """How much to try. `stop`: the first violation ends it. `keep`: where images with a violation
+    are left. `died_at`: only deaths of the process right after steps that tell so (`unlink
+    vault/catalogue/`), and a power cut in the recovery from it.
+    """
 
     images: int
     processes: int = 1
@@ -98,7 +109,9 @@ class Report:
 
 @dataclass(frozen=True)
 class Cut:
-    """An image to try, and what was promised when the power failed: the log's entries that had been committed."""
+    """An image to try, and what was promised when the power failed: the log's entries that had been
+    committed.
+    """
 
     image: Image
     promised: Leaves
@@ -135,8 +148,10 @@ def record_reference(scratch: Path) -> Reference:
 
 
 def promised(register: bytes) -> Leaves:
-    """The entries that were committed for certain when the register read so: all below the newest, whose transaction may not
-    have ended. Nothing is appended before the transaction of the entry before it has."""
+    """The entries that were committed for certain when the register read so: all below the newest,
+    whose transaction may not have ended. Nothing is appended before the transaction of the entry
+    before it has.
+    """
     found: dict[int, bytes] = {}
     for line in register[: register.rfind(b"\n") + 1].splitlines():
         try:
@@ -146,8 +161,12 @@ def promised(register: bytes) -> Leaves:
     return tuple(found[at] for at in range(max(found, default=0)))
 
 
-def cuts(disk: Disk, steps: Sequence[Step], wanted: int, chance: random.Random, seen: set[bytes]) -> Iterator[Cut]:
-    """About so many images, drawn evenly from the cuts after each of the steps; none that was seen."""
+def cuts(
+    disk: Disk, steps: Sequence[Step], wanted: int, chance: random.Random, seen: set[bytes]
+) -> Iterator[Cut]:
+    """About so many images, drawn evenly from the cuts after each of the steps; none
+    that was seen.
+    """
     taken = 0
     for number, step in enumerate(steps, start=1):
         disk.do(step)
@@ -217,7 +236,9 @@ class Exploration:
         self._judge = Judge(reference.shift, self._scratch, plan.keep)
         self._seen: set[bytes] = set()
         self._wanted = 0
-        """How many images of second crashes are this part's: what the first ones left of the plan."""
+        """How many images of second crashes are this part's: what the first ones left
+        of the plan.
+        """
 
     def run(self) -> Report:
         """First crashes, then second ones."""
@@ -243,7 +264,9 @@ class Exploration:
         """All parts draw the same images, as they have the same seed, and each takes its own."""
         reference = self._reference
         disk = Disk(reference.start, reference.folders)
-        drawn = cuts(disk, reference.steps, self._plan.first, random.Random(self._plan.seed), self._seen)
+        drawn = cuts(
+            disk, reference.steps, self._plan.first, random.Random(self._plan.seed), self._seen
+        )
         every = list(drawn)
         self._wanted = -(-(self._plan.images - len(every)) // self._plan.processes)
         return every[self._part :: self._plan.processes]
@@ -255,10 +278,18 @@ class Exploration:
         roots = _spread(first, max(1, round(wanted * (1 - share)) // IMAGES_A_ROOT))
         killed = self._killed(max(1, round(wanted * share) // IMAGES_A_ROOT))
         with Recorder(WORKER) as recorder:
-            for disk, told in itertools.chain(killed, ((Disk.of_image(root.image), root.image.told) for root in roots)):
+            for disk, told in itertools.chain(
+                killed, ((Disk.of_image(root.image), root.image.told) for root in roots)
+            ):
                 if self._over() or self._judge.report.second >= wanted:
                     return
-                self._cut_recovery(recorder, disk, told, chance, min(IMAGES_A_ROOT, wanted - self._judge.report.second))
+                self._cut_recovery(
+                    recorder,
+                    disk,
+                    told,
+                    chance,
+                    min(IMAGES_A_ROOT, wanted - self._judge.report.second),
+                )
 
     def _killed(self, count: int) -> Iterator[tuple[Disk, str]]:
         """The disk at so many moments at which the process dies and the power stays."""
@@ -272,7 +303,9 @@ class Exploration:
             if number in moments:
                 yield copy.deepcopy(disk), f"killed after step {number + 1} ({step})"
 
-    def _cut_recovery(self, recorder: Recorder, disk: Disk, told: str, chance: random.Random, wanted: int) -> None:
+    def _cut_recovery(
+        self, recorder: Recorder, disk: Disk, told: str, chance: random.Random, wanted: int
+    ) -> None:
         folder = self._scratch / "recovered"
         disk.seen().lay_down(folder)
         try:
@@ -288,12 +321,15 @@ class Exploration:
 
 
 def _moments(steps: Sequence[Step], chance: random.Random) -> list[int]:
-    """Numbers of the steps that change a name, every kind of them in turn: such a change is seen before it lasts. (Writes
-    that are missing after a death are missing after a power cut as well.)"""
+    """Numbers of the steps that change a name, every kind of them in turn: such a change is seen
+    before it lasts. (Writes that are missing after a death are missing after a power cut as well.)
+    """
     kinds: dict[str, list[int]] = {}
     for number, step in enumerate(steps):
         if step.call in _NAME_CHANGES:
-            kinds.setdefault(f"{step.call} {_CHANCE.sub('*', step.target or step.path)}", []).append(number)
+            kinds.setdefault(
+                f"{step.call} {_CHANCE.sub('*', step.target or step.path)}", []
+            ).append(number)
     for numbers in kinds.values():
         chance.shuffle(numbers)
     turns = itertools.zip_longest(*chance.sample(list(kinds.values()), len(kinds)))
@@ -331,13 +367,21 @@ def explore(plan: Plan) -> Report:
 
 def main() -> int:
     """Explore and say what was found; 1 where something was."""
-    parser = argparse.ArgumentParser(description="Power cuts at every step of a docking, and of the recovery from it.")
-    parser.add_argument("--images", type=int, default=1000, help="how many images to try, second crashes included")
+    parser = argparse.ArgumentParser(
+        description="Power cuts at every step of a docking, and of the recovery from it."
+    )
+    parser.add_argument(
+        "--images", type=int, default=1000, help="how many images to try, second crashes included"
+    )
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stop", action="store_true", help="end at the first violation")
     parser.add_argument("--keep", type=Path, help="leave images with a violation in this folder")
-    parser.add_argument("--died-at", default="", help="try only deaths right after such steps, each with a cut in its recovery")
+    parser.add_argument(
+        "--died-at",
+        default="",
+        help="try only deaths right after such steps, each with a cut in its recovery",
+    )
     plan = Plan(**vars(parser.parse_args()))
     began = time.monotonic()
     report = explore(plan)
@@ -345,9 +389,17 @@ def main() -> int:
     tried = report.first + report.second
     for example in report.examples:
         print(example)
-    print(f"{tried} images: {report.first} of a first crash, {report.second} of a second one in {report.recoveries} recoveries.")
-    print(f"{seconds:.0f} s, {1000 * seconds * plan.processes / max(1, tried):.1f} ms for each image and process.")
-    found = ", ".join(f"{invariant}: {count}" for invariant, count in sorted(report.violations.items()))
+    print(
+        f"{tried} images: {report.first} of a first crash, {report.second} of a second one in "
+        f"{report.recoveries} recoveries."
+    )
+    print(
+        f"{seconds:.0f} s, {1000 * seconds * plan.processes / max(1, tried):.1f} ms for each "
+        f"image and process."
+    )
+    found = ", ".join(
+        f"{invariant}: {count}" for invariant, count in sorted(report.violations.items())
+    )
     print(f"Images with violations: {found or 'none'}.")
     return 1 if report.violations else 0
 

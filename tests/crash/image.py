@@ -2,12 +2,13 @@
 
 As POSIX promises, and no more:
 
-- `sync` of a file makes its bytes and its size durable; of a folder, its entries. Neither does it for the other.
-- What a file got since its last sync may be lost, kept or torn, each file for itself: any of its writes, cut at a sector,
-  another sector of it missing, a size without its bytes (zeros). A write past the page cache (O_DIRECT) is no exception:
-  it may stand in the drive's memory.
-- An entry that a folder got or lost since its last sync may be there or not, each name for itself. A renaming within a
-  folder is one change.
+- `sync` of a file makes its bytes and its size durable; of a folder, its entries. Neither does it
+  for the other.
+- What a file got since its last sync may be lost, kept or torn, each file for itself: any of its
+  writes, cut at a sector, another sector of it missing, a size without its bytes (zeros). A write
+  past the page cache (O_DIRECT) is no exception: it may stand in the drive's memory.
+- An entry that a folder got or lost since its last sync may be there or not, each name for itself.
+  A renaming within a folder is one change.
 - A sector of 512 bytes is old or new, never a mixture: SQLite asks for no less.
 """
 
@@ -43,7 +44,9 @@ class Content:
 
 @dataclass(frozen=True)
 class Image:
-    """One state of the disk: files and folders by path. `told` is which choice at which cut made it."""
+    """One state of the disk: files and folders by path. `told` is which choice at which cut made
+    it.
+    """
 
     files: dict[str, Content]
     folders: frozenset[str]
@@ -78,7 +81,9 @@ class _Change:
 
 @dataclass
 class _File:
-    """An inode of a file. `durable` is what the last sync made sure; `now` what the program sees."""
+    """An inode of a file. `durable` is what the last sync made sure; `now` what
+    the program sees.
+    """
 
     durable: Content
     now: bytearray
@@ -115,10 +120,16 @@ class _File:
             yield f"all but write {at}", [*changes[:at], *changes[at + 1 :], size]
             for cut in _cuts(change):
                 yield f"write {at} cut at {cut}", [*changes[:at], _cut(change, cut)]
-                yield f"write {at} zero from {cut}", [*changes[:at], _cut(change, cut), *changes[at + 1 :], size]
+                yield (
+                    f"write {at} zero from {cut}",
+                    [*changes[:at], _cut(change, cut), *changes[at + 1 :], size],
+                )
         sectors = [piece for change in changes for piece in _sectors(change)]
         for number in range(SCATTERED if len(sectors) > 1 else 0):
-            yield f"scattered sectors {number}", [*(piece for piece in sectors if chance.random() < 0.5), size]
+            yield (
+                f"scattered sectors {number}",
+                [*(piece for piece in sectors if chance.random() < 0.5), size],
+            )
 
 
 def _apply(content: bytearray, change: _Change) -> None:
@@ -143,12 +154,22 @@ def _cut(change: _Change, size_bytes: int) -> _Change:
 
 
 def _cuts(change: _Change) -> list[int]:
-    """Where a write may tear: the first and the last sector, a sector and a page in its middle. In bytes from its start."""
+    """Where a write may tear: the first and the last sector, a sector and a page in its middle. In
+    bytes from its start.
+    """
     length = len(change.data or b"")
     edges = {
         edge - change.offset
-        for unit, near in ((SECTOR_BYTES, 0), (SECTOR_BYTES, length), (SECTOR_BYTES, length // 2), (PAGE_BYTES, length // 2))
-        for edge in [(change.offset + near) // unit * unit, (change.offset + near) // unit * unit + unit]
+        for unit, near in (
+            (SECTOR_BYTES, 0),
+            (SECTOR_BYTES, length),
+            (SECTOR_BYTES, length // 2),
+            (PAGE_BYTES, length // 2),
+        )
+        for edge in [
+            (change.offset + near) // unit * unit,
+            (change.offset + near) // unit * unit + unit,
+        ]
     }
     return sorted(edge for edge in edges if 0 < edge < length)
 
@@ -165,7 +186,9 @@ def _sectors(change: _Change) -> Iterator[_Change]:
 
 @dataclass
 class _Folder:
-    """An inode of a folder. `unsure` has, in order, what was done to its entries since its last sync."""
+    """An inode of a folder. `unsure` has, in order, what was done to its entries since its last
+    sync.
+    """
 
     durable: dict[str, int] = field(default_factory=dict)
     now: dict[str, int] = field(default_factory=dict)
@@ -180,14 +203,22 @@ class _Folder:
         self.unsure = []
 
     def outcomes(self) -> list[list[tuple[str, dict[str, int | None]]]]:
-        """For each group of names that belong together: what may have become of them, lost first, kept second."""
+        """For each group of names that belong together: what may have become of them, lost first,
+        kept second.
+        """
         groups: list[list[dict[str, int | None]]] = []
         for change in self.unsure:
-            joined = [group for group in groups if any(change.keys() & other.keys() for other in group)]
-            groups = [group for group in groups if group not in joined] + [[*itertools.chain(*joined), change]]
+            joined = [
+                group for group in groups if any(change.keys() & other.keys() for other in group)
+            ]
+            groups = [group for group in groups if group not in joined] + [
+                [*itertools.chain(*joined), change]
+            ]
         return [self._of_group(group) for group in groups]
 
-    def _of_group(self, changes: list[dict[str, int | None]]) -> list[tuple[str, dict[str, int | None]]]:
+    def _of_group(
+        self, changes: list[dict[str, int | None]]
+    ) -> list[tuple[str, dict[str, int | None]]]:
         names = sorted({name for change in changes for name in change})
         start = {name: self.durable.get(name) for name in names}
         choices = [(), tuple(range(len(changes))), *((at,) for at in range(len(changes)))]
@@ -235,17 +266,25 @@ class Disk:
     def of_folder(cls, folder: Path) -> "Disk":
         """The disk as a folder shows it."""
         paths = sorted(folder.rglob("*"))
-        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if path.is_file()}
+        files = {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in paths
+            if path.is_file()
+        }
         return cls(files, [path.relative_to(folder).as_posix() for path in paths if path.is_dir()])
 
     @classmethod
     def of_image(cls, image: Image) -> "Disk":
         """The disk after a power cut that left this image: what is there is durable."""
-        return cls({path: content.data for path, content in image.files.items()}, sorted(image.folders))
+        return cls(
+            {path: content.data for path, content in image.files.items()}, sorted(image.folders)
+        )
 
     def seen(self) -> Image:
         """What every program sees at this moment, and still sees after one of them was killed."""
-        files, folders = self._walk(lambda _, file: Content(bytes(file.now)), lambda _, folder: folder.now)
+        files, folders = self._walk(
+            lambda _, file: Content(bytes(file.now)), lambda _, folder: folder.now
+        )
         return Image(files, folders, f"after step {self._steps}")
 
     def read(self, path: str) -> bytes:
@@ -255,10 +294,12 @@ class Disk:
         file = None if inode is None else self._inodes[inode]
         return bytes(file.now) if isinstance(file, _File) else b""
 
-    # --- steps --------------------------------------------------------------------------------------------------------
+    # --- steps ------------------------------------------------------------------------------------
 
     def do(self, step: Step) -> None:
-        """Raises NotUnderstood where the step can't have succeeded on this disk: the record is not of it."""
+        """Raises NotUnderstood where the step can't have succeeded on this disk: the record is not
+        of it.
+        """
         self._steps += 1
         offset = 0 if step.offset is None else step.offset
         match step.call:
@@ -325,11 +366,13 @@ class Disk:
             raise NotUnderstood(f"{path} is no file")
         return file
 
-    # --- a cut --------------------------------------------------------------------------------------------------------
+    # --- a cut ------------------------------------------------------------------------------------
 
     def images(self, chance: random.Random, at_most: int) -> Iterator[Image]:
-        """What a power cut at this moment may leave: everything lost, everything kept, and then, up to `at_most`, all
-        combinations where they are few; else every single deviation from both, and random mixtures."""
+        """What a power cut at this moment may leave: everything lost, everything kept, and then, up
+        to `at_most`, all combinations where they are few; else every single deviation from both,
+        and random mixtures.
+        """
         unsure = list(self._unsure(chance))
         seen: set[bytes] = set()
         for choice in _choices([len(one.outcomes) for one in unsure], chance, at_most):
@@ -345,7 +388,9 @@ class Disk:
                 if len(outcomes) > 1:
                     yield _Unsure(number, f"file {number}", outcomes)
             else:
-                yield from (_Unsure(number, "", group) for group in inode.outcomes() if len(group) > 1)
+                yield from (
+                    _Unsure(number, "", group) for group in inode.outcomes() if len(group) > 1
+                )
 
     def _image(self, unsure: Sequence[_Unsure], choice: Sequence[int]) -> Image:
         contents: dict[int, Content] = {}
@@ -364,10 +409,14 @@ class Disk:
             lambda number, file: contents.get(number, file.durable),
             lambda number, folder: entries.get(number, folder.durable),
         )
-        return Image(files, folders, f"after step {self._steps}: " + ("; ".join(told) or "all flushed"))
+        return Image(
+            files, folders, f"after step {self._steps}: " + ("; ".join(told) or "all flushed")
+        )
 
     def _walk(
-        self, content_of: Callable[[int, _File], Content], entries_of: Callable[[int, _Folder], dict[str, int]]
+        self,
+        content_of: Callable[[int, _File], Content],
+        entries_of: Callable[[int, _Folder], dict[str, int]],
     ) -> tuple[dict[str, Content], frozenset[str]]:
         files: dict[str, Content] = {}
         folders: list[str] = []
@@ -386,7 +435,9 @@ class Disk:
         return files, frozenset(folders)
 
 
-def _choices(counts: Sequence[int], chance: random.Random, at_most: int) -> Iterator[tuple[int, ...]]:
+def _choices(
+    counts: Sequence[int], chance: random.Random, at_most: int
+) -> Iterator[tuple[int, ...]]:
     """Which outcome each unsure thing gets. Outcome 0 is lost, 1 kept."""
     combinations = 1
     for count in counts:
@@ -405,7 +456,9 @@ def _choices(counts: Sequence[int], chance: random.Random, at_most: int) -> Iter
         if outcome != base[at]
     ]
     chance.shuffle(singles)
-    mixtures = [tuple(chance.randrange(count) for count in counts) for _ in range(max(4, at_most // 4))]
+    mixtures = [
+        tuple(chance.randrange(count) for count in counts) for _ in range(max(4, at_most // 4))
+    ]
     room = max(0, at_most - 2)
     yield from singles[: max(room - len(mixtures), room // 2)]
     yield from mixtures[: room // 2]

@@ -1,9 +1,11 @@
-"""Kill `vault.migration.upgrade` at every call by which SQLite or the vault changes a file (what an upgrade must survive).
+"""Kill `vault.catalogue.migration.upgrade` at every call by which SQLite or the vault changes a
+file (what an upgrade must survive).
 
     python -m tests.crash.migration --points all
 
-The process dies at the entry of the call. What stands then is the old schema with every row, or the new one with every row, and a
-copy that bears its name is whole. The upgrade then runs again to its end.
+The process dies at the entry of the call. What stands then is the old schema with every row, or the
+new one with every row, and a copy that bears its name is whole. The upgrade then runs again to its
+end.
 """
 
 import argparse
@@ -20,8 +22,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from vault.catalogue import SCHEMA_VERSION, catalogue_of
-from vault.migration import migrate
+from vault.catalogue.database import SCHEMA_VERSION, catalogue_of
+from vault.catalogue.migration import migrate
 
 OLD = "0001"
 ROWS = 4000
@@ -33,8 +35,23 @@ NAMES = (
     f".catalogue-{OLD}.db.part",
     f".catalogue-{OLD}.db.part-journal",
 )
-CALLS = ("pwrite64", "write", "ftruncate", "fsync", "fdatasync", "unlink", "rename", "link", "linkat", "renameat", "openat")
-PROGRAM = "import sys; from pathlib import Path; from vault.migration import upgrade; upgrade(Path(sys.argv[1]))"
+CALLS = (
+    "pwrite64",
+    "write",
+    "ftruncate",
+    "fsync",
+    "fdatasync",
+    "unlink",
+    "rename",
+    "link",
+    "linkat",
+    "renameat",
+    "openat",
+)
+PROGRAM = (
+    "import sys; from pathlib import Path; from vault.catalogue.migration import upgrade; "
+    "upgrade(Path(sys.argv[1]))"
+)
 KILLED = (-9, 137)
 
 _CALL = re.compile(r"^(?:\d+ +)?(\w+)\(")
@@ -49,7 +66,9 @@ class Point:
 
 
 def make_old(root: Path) -> None:
-    """A vault's folder with a catalogue as an older program left it; large enough that SQLite writes before it commits."""
+    """A vault's folder with a catalogue as an older program left it; large enough that SQLite
+    writes before it commits.
+    """
     root.mkdir()
     path = catalogue_of(root)
     path.parent.mkdir()
@@ -57,9 +76,14 @@ def make_old(root: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(
             "INSERT INTO docking VALUES (?, ?, ?, ?, ?)",
-            ((at, f"BWC{at % 50:04d}", "2026-11-23T21:50:19.123Z", at % 7, "x" * 500) for at in range(ROWS)),
+            (
+                (at, f"BWC{at % 50:04d}", "2026-11-23T21:50:19.123Z", at % 7, "x" * 500)
+                for at in range(ROWS)
+            ),
         )
-        connection.executemany("INSERT INTO meta VALUES (?, ?)", ((f"key {at}", str(at)) for at in range(ROWS)))
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)", ((f"key {at}", str(at)) for at in range(ROWS))
+        )
 
 
 def upgraded(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -110,7 +134,9 @@ def killed_at(folder: Path, old: Path, point: Point) -> str:
         done = upgraded(root, "-e", f"trace={','.join(CALLS)}", "-e", injected)
         assert done.returncode in KILLED, f"{point} was not met: {done.returncode} {done.stderr}"
         stood = demand_whole(root, {OLD, SCHEMA_VERSION})
-        again = subprocess.run([sys.executable, "-c", PROGRAM, str(root)], capture_output=True, text=True, check=False)
+        again = subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(root)], capture_output=True, text=True, check=False
+        )
         assert again.returncode == 0, f"after {point}: {again.stderr}"
         demand_whole(root, {SCHEMA_VERSION})
         left = sorted(path.name for path in (root / "catalogue").iterdir())
@@ -122,10 +148,14 @@ def killed_at(folder: Path, old: Path, point: Point) -> str:
 
 
 def demand_whole(root: Path, schemas: set[str]) -> str:
-    """Every row in one of these schemas, and a copy that has its name is whole. Returns the schema."""
+    """Every row in one of these schemas, and a copy that has its name is whole.
+    Returns the schema.
+    """
     kept = root / "catalogue" / f"catalogue-{OLD}.db"
     if kept.exists():
-        assert not kept.with_name(f"{kept.name}-journal").exists(), "the copy that has its name is not finished"
+        assert not kept.with_name(f"{kept.name}-journal").exists(), (
+            "the copy that has its name is not finished"
+        )
         assert looked_at(kept) == OLD
     found = looked_at(catalogue_of(root))
     assert found in schemas, found
@@ -133,14 +163,24 @@ def demand_whole(root: Path, schemas: set[str]) -> str:
 
 
 def looked_at(path: Path) -> str:
-    """The schema of a catalogue that is sound and has all rows; opened as SQLite's own readers do, a journal played back."""
+    """The schema of a catalogue that is sound and has all rows; opened as SQLite's own readers do,
+    a journal played back.
+    """
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)], path
         (schema,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         for table in ("docking", "meta"):
-            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (ROWS,), (path, table)
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert ("case_file" in tables) is (schema != OLD), f"{path} has schema {schema} and not its tables"
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (ROWS,), (
+                path,
+                table,
+            )
+        tables = {
+            name
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
+    assert ("case_file" in tables) is (schema != OLD), (
+        f"{path} has schema {schema} and not its tables"
+    )
     return str(schema)
 
 
@@ -153,7 +193,9 @@ def chosen(found: Sequence[Point], count: int) -> list[Point]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.migration", description=__doc__)
-    parser.add_argument("--points", default="all", help="how many kills, spread over all calls (default: all)")
+    parser.add_argument(
+        "--points", default="all", help="how many kills, spread over all calls (default: all)"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="migration-") as made:
         folder = Path(made)
@@ -161,9 +203,12 @@ def main() -> int:
         found = points(folder, folder / "old")
         wanted = found if options.points == "all" else chosen(found, int(options.points))
         with ThreadPoolExecutor(2) as pool:
-            stood = Counter(pool.map(lambda point: killed_at(folder, folder / "old", point), wanted))
+            stood = Counter(
+                pool.map(lambda point: killed_at(folder, folder / "old", point), wanted)
+            )
     print(
-        f"{len(wanted)} kills of {len(found)} calls: the old schema stood {stood[OLD]} times, the new one {stood[SCHEMA_VERSION]}"
+        f"{len(wanted)} kills of {len(found)} calls: the old schema stood {stood[OLD]} times, "
+        f"the new one {stood[SCHEMA_VERSION]}"
     )
     return 0
 

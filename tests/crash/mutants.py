@@ -2,8 +2,8 @@
 
     python -m tests.crash.mutants [--only NAME ...] [--list]
 
-What a test never saw fail proves nothing. Each mutant is a mistake that somebody could make here, most of them one line. The
-copy without any must pass the same commands.
+What a test never saw fail proves nothing. Each mutant is a mistake that somebody could make here,
+most of them one line. The copy without any must pass the same commands.
 """
 
 import argparse
@@ -73,23 +73,27 @@ class Verdict:
 
 
 def durable(old: str, new: str) -> Edit:
-    return Edit("vault/durable.py", old, new)
+    return Edit("vault/storage/durable.py", old, new)
 
 
 def store(old: str, new: str) -> Edit:
-    return Edit("vault/store.py", old, new)
+    return Edit("vault/storage/store.py", old, new)
 
 
 def intake(old: str, new: str) -> Edit:
-    return Edit("vault/intake.py", old, new)
+    return Edit("vault/intake/intake.py", old, new)
+
+
+def attempt(old: str, new: str) -> Edit:
+    return Edit("vault/intake/attempt.py", old, new)
 
 
 def catalogue(old: str, new: str) -> Edit:
-    return Edit("vault/catalogue.py", old, new)
+    return Edit("vault/catalogue/database.py", old, new)
 
 
 def erase(old: str, new: str) -> Edit:
-    return Edit("dockd/erase.py", old, new)
+    return Edit("dockd/docking/erase.py", old, new)
 
 
 MUTANTS = (
@@ -98,11 +102,22 @@ MUTANTS = (
     Mutant(
         "folder not flushed after a new name",
         EXPLORER,
-        (durable('    flush_folder(final.parent)\n    with storage_errors(f"removing', '    with storage_errors(f"removing'),),
+        (
+            durable(
+                '    flush_folder(final.parent)\n    with storage_errors(f"removing',
+                '    with storage_errors(f"removing',
+            ),
+        ),
     ),
-    Mutant("parent of a new folder not flushed", EXPLORER, (durable("in folder.parents if missing else ():", "in ():"),)),
     Mutant(
-        "parent of a new month not flushed", EXPLORER, (durable("        if parent == top:\n            break", "        break"),)
+        "parent of a new folder not flushed",
+        EXPLORER,
+        (durable("in folder.parents if missing else ():", "in ():"),),
+    ),
+    Mutant(
+        "parent of a new month not flushed",
+        EXPLORER,
+        (durable("        if parent == top:\n            break", "        break"),),
     ),
     Mutant(
         "folder that a killed process made not flushed",
@@ -115,15 +130,22 @@ MUTANTS = (
     Mutant(
         "record.json not flushed",
         EXPLORER,
-        (durable("            os.fsync(fd)\n        except OSError:", "            os.fstat(fd)\n        except OSError:"),),
+        (
+            durable(
+                "            os.fsync(fd)\n        except OSError:",
+                "            os.fstat(fd)\n        except OSError:",
+            ),
+        ),
     ),
     Mutant(
         "line of the log not flushed",
         EXPLORER,
         (
             durable(
-                "            os.fsync(fd)\n        finally:\n            os.close(fd)\n\n\ndef remove_file",
-                "            os.fstat(fd)\n        finally:\n            os.close(fd)\n\n\ndef remove_file",
+                "            os.fsync(fd)\n        finally:\n            "
+                "os.close(fd)\n\n\ndef remove_file",
+                "            os.fstat(fd)\n        finally:\n            "
+                "os.close(fd)\n\n\ndef remove_file",
             ),
         ),
     ),
@@ -132,7 +154,11 @@ MUTANTS = (
         EXPLORER,
         (intake("            flush_folder(place)\n            if place", "            if place"),),
     ),
-    Mutant("removal of a journal not flushed at the start", CATALOGUE, (catalogue("        flush_folder(path.parent)\n", ""),)),
+    Mutant(
+        "removal of a journal not flushed at the start",
+        CATALOGUE,
+        (catalogue("        flush_folder(path.parent)\n", ""),),
+    ),
     Mutant(
         "removal of a journal not flushed before a transaction",
         CATALOGUE,
@@ -142,8 +168,16 @@ MUTANTS = (
         "deletion on the card not flushed",
         EXPLORER,
         (
-            Edit("dockd/mount.py", "dir_fd=folder)\n                os.fsync(folder)", "dir_fd=folder)"),
-            Edit("dockd/mount.py", "outlives it.\n                os.fsync(folder)\n", "outlives it.\n"),
+            Edit(
+                "dockd/mounted/mounted_card.py",
+                "dir_fd=folder)\n                os.fsync(folder)",
+                "dir_fd=folder)",
+            ),
+            Edit(
+                "dockd/mounted/mounted_card.py",
+                "outlives it.\n                os.fsync(folder)\n",
+                "outlives it.\n",
+            ),
         ),
     ),
     Mutant(
@@ -151,7 +185,7 @@ MUTANTS = (
         MOUNT,
         (
             Edit(
-                "dockd/mount.py",
+                "dockd/mounted/mounted_card.py",
                 "as folder, _held(self._open_listed(file, folder)):\n",
                 "as folder:\n                os.close(self._open_listed(file, folder))\n",
             ),
@@ -160,18 +194,30 @@ MUTANTS = (
     Mutant(
         "reader kept for a card that went",
         VISIT,
-        (Edit("dockd/visit.py", "            self._port.keeper.leave()\n\n    def", "\n    def"),),
+        (
+            Edit(
+                "dockd/docking/visit.py",
+                "            self._port.keeper.leave()\n\n    def",
+                "\n    def",
+            ),
+        ),
     ),
     # --- the catalogue (faults D1, I4) ---
     Mutant(
         "catalogue with synchronous=OFF",
         EXPLORER,
-        (catalogue('"synchronous=EXTRA"', '"synchronous=OFF"'), catalogue("_SYNCHRONOUS_EXTRA = 3", "_SYNCHRONOUS_EXTRA = 0")),
+        (
+            catalogue('"synchronous=EXTRA"', '"synchronous=OFF"'),
+            catalogue("_SYNCHRONOUS_EXTRA = 3", "_SYNCHRONOUS_EXTRA = 0"),
+        ),
     ),
     Mutant(
         "catalogue with synchronous=FULL",
         EXPLORER,
-        (catalogue('"synchronous=EXTRA"', '"synchronous=FULL"'), catalogue("_SYNCHRONOUS_EXTRA = 3", "_SYNCHRONOUS_EXTRA = 2")),
+        (
+            catalogue('"synchronous=EXTRA"', '"synchronous=FULL"'),
+            catalogue("_SYNCHRONOUS_EXTRA = 3", "_SYNCHRONOUS_EXTRA = 2"),
+        ),
     ),
     Mutant(
         "catalogue with a write-ahead log and synchronous=NORMAL",
@@ -187,7 +233,7 @@ MUTANTS = (
         "entry of the log in a transaction of its own",
         EXPLORER,
         (
-            intake(
+            attempt(
                 "                told = Entry(",
                 "            with vault.writing() as tx:\n                told = Entry(",
             ),
@@ -196,7 +242,12 @@ MUTANTS = (
     Mutant(
         "torn line of the log not ended",
         EXPLORER,
-        (durable('torn = size_bytes > 0 and os.pread(fd, 1, size_bytes - 1) != b"\\n"', "torn = False and size_bytes > 0"),),
+        (
+            durable(
+                'torn = size_bytes > 0 and os.pread(fd, 1, size_bytes - 1) != b"\\n"',
+                "torn = False and size_bytes > 0",
+            ),
+        ),
     ),
     # --- order (faults C1 to C3, E1) ---
     Mutant(
@@ -205,7 +256,8 @@ MUTANTS = (
         (
             store(
                 "        self._part_numbers = itertools.count()\n",
-                "        self._part_numbers = itertools.count()\n        self.late: list[tuple[Path, Path]] = []\n",
+                "        self._part_numbers = itertools.count()\n        self.late: "
+                "list[tuple[Path, Path]] = []\n",
             ),
             store(
                 "            publish(part_path, target.folder / target.sealed_name)",
@@ -214,7 +266,8 @@ MUTANTS = (
             store(
                 "        write_new(self._new_part(RECORD_NAME), folder / RECORD_NAME, content)\n",
                 "        write_new(self._new_part(RECORD_NAME), folder / RECORD_NAME, content)\n"
-                "        for late in self.late:\n            publish(*late)\n        self.late.clear()\n",
+                "        for late in self.late:\n            publish(*late)\n        "
+                "self.late.clear()\n",
             ),
         ),
     ),
@@ -222,7 +275,7 @@ MUTANTS = (
         "row before record.json, and the row trusted",
         EXPLORER,
         (
-            intake(
+            attempt(
                 "            digest = self._vault.store.write_record(self._folder, content)\n"
                 "            receipt = self._commit_row(record, digest)\n",
                 "            digest = self._vault.store.digest_of(content)\n"
@@ -246,10 +299,11 @@ MUTANTS = (
         EXPLORER,
         (
             Edit(
-                "dockd/pull.py",
+                "dockd/docking/pull.py",
                 "            receipt = attempt.commit(verdict)\n",
                 "            for file in recording.files:\n                if file is not None:\n"
-                "                    lanes._card.delete(file)\n            receipt = attempt.commit(verdict)\n",
+                "                    lanes._card.delete(file)\n            receipt = "
+                "attempt.commit(verdict)\n",
             ),
         ),
     ),
@@ -259,11 +313,13 @@ MUTANTS = (
         (
             erase(
                 "        receipt = self._intake.intend_erase(receipt)\n",
-                "        self._delete(recording, self._identify_all(expected, recording.folder or ()))\n"
+                "        self._delete(recording, self._identify_all(expected, "
+                "recording.folder or ()))\n"
                 "        receipt = self._intake.intend_erase(receipt)\n",
             ),
             erase(
-                "        try:\n            self._delete(recording, self._identify_all(expected, recording.folder or ()))\n",
+                "        try:\n            self._delete(recording, "
+                "self._identify_all(expected, recording.folder or ()))\n",
                 "        try:\n",
             ),
         ),
@@ -282,13 +338,16 @@ MUTANTS = (
     Mutant(
         "id from the camera's name",
         EXPLORER,
-        (intake("self.recording_id = str(uuid.uuid4())", "self.recording_id = claim.name"),),
+        (attempt("self.recording_id = str(uuid.uuid4())", "self.recording_id = claim.name"),),
     ),
     Mutant(
         "unproven twin trusted for the erase",
         EXPLORER,
         (
-            intake("if row.proven and row.identity == claim.identity:", "if row.identity == claim.identity:"),
+            intake(
+                "if row.proven and row.identity == claim.identity:",
+                "if row.identity == claim.identity:",
+            ),
             intake(
                 "            if not row.proven:\n                raise EraseRefused",
                 "            if not row:\n                raise EraseRefused",
@@ -309,15 +368,21 @@ MUTANTS = (
     Mutant(
         "what was read back not compared",
         INTAKE,
-        (store("if target.sha256 is not None and proof.plain_sha256 != target.sha256:", "if proof.plain_bytes < 0:"),),
+        (
+            store(
+                "if target.sha256 is not None and proof.plain_sha256 != target.sha256:",
+                "if proof.plain_bytes < 0:",
+            ),
+        ),
     ),
     Mutant(
         "adopted without its digests",
         INTAKE,
         (
             intake(
-                "if vault.store.file_digest(folder / part.sealed_name) != (part.sealed_bytes, part.sealed_sha256):",
-                "if vault.store.file_digest(folder / part.sealed_name)[0] != part.sealed_bytes:",
+                "(folder / part.sealed_name) != (\n                    part.sealed_bytes,\n"
+                "                    part.sealed_sha256,\n                ):",
+                "(folder / part.sealed_name)[0] != part.sealed_bytes:",
             ),
         ),
     ),
@@ -342,8 +407,8 @@ MUTANTS = (
         RETENTION,
         (
             Edit(
-                "vault/retention.py",
-                "is not None or registers.is_held(tx, recording_id):\n            return False",
+                "vault/custody/retention/deletion.py",
+                "is not None or case_rows.is_held(tx, recording_id):\n            return False",
                 "is not None:\n            return False",
             ),
         ),
@@ -351,67 +416,128 @@ MUTANTS = (
     Mutant(
         "sealed files destroyed before their keys",
         BACKUP,
-        (store("            overwrite_and_remove(path)\n        remove_folder(folder)", "            pass\n"),),
+        (
+            store(
+                "            overwrite_and_remove(path)\n        remove_folder(folder)",
+                "            pass\n",
+            ),
+        ),
     ),
     Mutant(
         "destroyed without the day of running after the mark",
         CLOCKS,
         (
             Edit(
-                "vault/sweep_plan.py",
+                "vault/rules/sweep_plan.py",
                 "return situation.running_s - one.marked.running_s >= RUNNING.total_seconds()",
                 "return True",
             ),
-            Edit("vault/clockguard.py", "    if abs(away) > TOLERANCE:", "    if abs(away) > 999 * TOLERANCE:"),
+            Edit(
+                "vault/rules/clock_guard.py",
+                "    if abs(away) > TOLERANCE:",
+                "    if abs(away) > 999 * TOLERANCE:",
+            ),
         ),
     ),
     Mutant(
         "a jumped clock believed on network time's word",
         CLOCKS,
-        (Edit("vault/clockguard.py", "    if abs(away) > TOLERANCE:", "    if abs(away) > TOLERANCE and not look.synced:"),),
+        (
+            Edit(
+                "vault/rules/clock_guard.py",
+                "    if abs(away) > TOLERANCE:",
+                "    if abs(away) > TOLERANCE and not look.synced:",
+            ),
+        ),
     ),
     Mutant(
         "what came in under a doubted clock keeps its own time",
         RETENTION,
-        (Edit("vault/retention.py", "    if row.unsure_until_utc is not None:", "    if False:"),),
+        (
+            Edit(
+                "vault/custody/retention/sweep.py",
+                "    if row.unsure_until_utc is not None:",
+                "    if False:",
+            ),
+        ),
     ),
     Mutant(
         "a picture before the head is with the witness",
         VIEWING,
-        (Edit("vault/viewing.py", "row.purpose)\n        sign_head(vault)\n", "row.purpose)\n"),),
+        (
+            Edit(
+                "vault/custody/viewing/viewing_session.py",
+                "            )\n        sign_head(vault)\n",
+                "            )\n",
+            ),
+        ),
     ),
-    Mutant("a span shown without its entry", VIEWING, (Edit("vault/viewing.py", "        self._log(span, part)\n", ""),)),
+    Mutant(
+        "a span shown without its entry",
+        VIEWING,
+        (Edit("vault/custody/viewing/viewing_session.py", "        self._log(span, part)\n", ""),),
+    ),
     Mutant(
         "a viewing that goes on when one has left",
         VIEWING,
-        (Edit("vault/viewing.py", '            self.end(f"{person} left")', "            pass"),),
+        (
+            Edit(
+                "vault/custody/viewing/viewing_session.py",
+                '            self.end(f"{person} left")',
+                "            pass",
+            ),
+        ),
     ),
     Mutant(
         "a second seat sealed whole",
         CEREMONY,
-        (Edit("vault/ceremony.py", "if form.first_seat == function and not standing:", "if not standing:"),),
+        (
+            Edit(
+                "vault/keyring/seats.py",
+                "if form.first_seat == function and not standing:",
+                "if not standing:",
+            ),
+        ),
     ),
     Mutant(
         "the other half sealed to a function of one's own",
         CEREMONY,
-        (Edit("vault/ceremony.py", " if name != form.first_seat and person not in plan[name].everybody", ""),),
+        (
+            Edit(
+                "vault/keyring/seats.py",
+                " if name != form.first_seat and person not in plan[name].everybody",
+                "",
+            ),
+        ),
     ),
     Mutant(
         "a refusal final before the term of objection",
         CASES,
-        (Edit("vault/cases.py", "now < utc_moment(case.objection_until_utc):", "now < now:"),),
+        (
+            Edit(
+                "vault/custody/cases.py",
+                "now < utc_moment(case.objection_until_utc):",
+                "now < now:",
+            ),
+        ),
     ),
     Mutant(
         "a backup that keeps what the vault destroyed",
         BACKUP,
-        (Edit("vault/backup.py", "        if folder.name in gone or not", "        if not"),),
+        (
+            Edit(
+                "vault/operations/backup.py",
+                "        if folder.name in gone or not",
+                "        if not",
+            ),
+        ),
     ),
     Mutant(
         "a backup that destroys what nothing tells of",
         BACKUP,
         (
             Edit(
-                "vault/backup.py",
+                "vault/operations/backup.py",
                 "        if folder.name in gone or not may_be((folder / RECORD_NAME).exists):",
                 "        if folder.name not in standing:",
             ),
@@ -420,29 +546,39 @@ MUTANTS = (
     Mutant(
         "a newer backup cut back to an older vault",
         BACKUP,
-        (Edit("vault/backup.py", "    _demand_same_log(vault, target)\n", ""),),
+        (Edit("vault/operations/backup.py", "    _demand_same_log(vault, target)\n", ""),),
     ),
     Mutant(
         "a restore that goes on destroys what it brought",
         BACKUP,
-        (Edit("vault/backup.py", "            if not (place / RECORD_NAME).exists():", "            if True:"),),
+        (
+            Edit(
+                "vault/operations/backup.py",
+                "            if not (place / RECORD_NAME).exists():",
+                "            if True:",
+            ),
+        ),
     ),
     Mutant(
         "a backup counts as made where something is left out",
         BACKUP,
-        (Edit("vault/backup.py", "    if done.whole:\n", "    if True:\n"),),
+        (Edit("vault/operations/backup.py", "    if done.whole:\n", "    if True:\n"),),
     ),
 )
 
 
 def mutated(mutant: Mutant, tree: Path) -> dict[Path, str]:
-    """The files of `tree` with the mutant's edits. Raises ValueError where a text doesn't stand there once."""
+    """The files of `tree` with the mutant's edits. Raises ValueError where a text doesn't stand
+    there once.
+    """
     texts: dict[Path, str] = {}
     for edit in mutant.edits:
         path = tree / edit.file
         text = texts.get(path) or path.read_text()
         if text.count(edit.old) != 1:
-            raise ValueError(f"{mutant.name}: {edit.file} has {text.count(edit.old)} times {edit.old!r}")
+            raise ValueError(
+                f"{mutant.name}: {edit.file} has {text.count(edit.old)} times {edit.old!r}"
+            )
         texts[path] = text.replace(edit.old, edit.new)
     return texts
 
@@ -469,13 +605,23 @@ def run(command: Command, mutant: Mutant | None) -> Verdict:
         environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
         began = time.monotonic()
         done = subprocess.run(
-            [sys.executable, *command], cwd=tree, env=environment, capture_output=True, text=True, timeout=LONGEST_S, check=False
+            [sys.executable, *command],
+            cwd=tree,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_S,
+            check=False,
         )
-        return Verdict(done.returncode != 0, time.monotonic() - began, _essence(done.stdout + done.stderr))
+        return Verdict(
+            done.returncode != 0, time.monotonic() - began, _essence(done.stdout + done.stderr)
+        )
 
 
 def _essence(output: str) -> str:
-    """What a person wants to know of a failure: the failed tests, the invariants that were broken, or how it broke off."""
+    """What a person wants to know of a failure: the failed tests, the invariants that were broken,
+    or how it broke off.
+    """
     failed = re.findall(r"^FAILED \S+::(\w+)", output, re.MULTILINE)
     broken = re.findall(r"^Images with violations: (.*)\.$", output, re.MULTILINE)
     lines = [line for line in output.strip().splitlines() if line.strip()]
@@ -502,14 +648,21 @@ def main() -> int:
         print("\n".join(f"{mutant.name:55} {_named(mutant.caught_by)}" for mutant in MUTANTS))
         return 0 if options.list else 2
     wrong = 0
-    for name, command, mutant in [*_baselines(chosen), *((mutant.name, mutant.caught_by, mutant) for mutant in chosen)]:
+    for name, command, mutant in [
+        *_baselines(chosen),
+        *((mutant.name, mutant.caught_by, mutant) for mutant in chosen),
+    ]:
         verdict = run(command, mutant)
         good = verdict.failed == (mutant is not None)
         outcome = "caught" if verdict.failed else "SURVIVED"
         if mutant is None:
             outcome = "passes" if good else "FAILS"
         wrong += not good
-        print(f"{name:55} {outcome:8} {_named(command):28} {verdict.seconds:4.0f} s  {verdict.said[:110]}", flush=True)
+        print(
+            f"{name:55} {outcome:8} {_named(command):28} {verdict.seconds:4.0f} s  "
+            f"{verdict.said[:110]}",
+            flush=True,
+        )
     print(f"{len(chosen)} mutants, {wrong} wrong.")
     return 1 if wrong else 0
 

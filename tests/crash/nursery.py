@@ -1,7 +1,8 @@
 """`dockd` processes that start in a moment: a parent that has imported it once, and forks.
 
-What runs in the child is dockd's own `main`, with its own arguments, threads and exit code; only the half second of importing
-is not paid again each time. The child waits until strace has attached to it, so that nothing of dockd runs unseen.
+What runs in the child is dockd's own `main`, with its own arguments, threads and exit code; only
+the half second of importing is not paid again each time. The child waits until strace has attached
+to it, so that nothing of dockd runs unseen.
 
     python -m tests.crash.nursery      reads one JSON object a line: {"arguments", "temporary", "output"}, answers the child's
                                        number, reads an empty line (go), answers the child's exit code
@@ -26,7 +27,9 @@ import sqlalchemy.dialects.sqlite.pysqlite  # noqa: F401 - what the first transa
 from dockd.__main__ import main as dockd_main
 
 LONGEST_RUN_S = 60
-"""A child that runs for longer hangs, and is killed: the caller sees an exit code that it did not ask for."""
+"""A child that runs for longer hangs, and is killed: the caller sees an exit code that it did not
+ask for.
+"""
 
 _PR_SET_PTRACER = 0x59616D61
 _PR_SET_PTRACER_ANY = -1
@@ -37,13 +40,18 @@ class Nursery:
 
     def __init__(self) -> None:
         self._parent = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.nursery"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "tests.crash.nursery"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self._child = 0
 
     def prepare(self, arguments: list[str], temporary: Path, output: Path) -> int:
         """A child that waits before its first step; its process number."""
-        request = json.dumps({"arguments": arguments, "temporary": str(temporary), "output": str(output)})
+        request = json.dumps(
+            {"arguments": arguments, "temporary": str(temporary), "output": str(output)}
+        )
         self._child = int(self._ask(request))
         return self._child
 
@@ -75,7 +83,12 @@ class Nursery:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
 
@@ -96,7 +109,9 @@ def serve() -> None:
 
 
 def _be_born(request: dict[str, Any], go: int) -> NoReturn:
-    """The child: wait to be let go, then be a `dockd` process, and never return into the parent's code."""
+    """The child: wait to be let go, then be a `dockd` process, and never return into the parent's
+    code.
+    """
     code = 1
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_long(_PR_SET_PTRACER_ANY), 0, 0, 0)

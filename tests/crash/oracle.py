@@ -1,8 +1,9 @@
 """The invariants I1 to I5, read off the folders after a crash and after the recovery from it.
 
-The oracle shares no code with the vault where it judges what is stored: sealed files and wrapped keys are opened by the second
-reader of `vault/FORMAT.md`, the log is folded anew, and the catalogue is looked at through a copy, so that looking at a crash
-changes nothing of it (a hot journal is played back in the copy).
+The oracle shares no code with the vault where it judges what is stored: sealed files and wrapped
+keys are opened by the second reader of `vault/FORMAT.md`, the log is folded anew, and the catalogue
+is looked at through a copy, so that looking at a crash changes nothing of it (a hot journal is
+played back in the copy).
 
     check(world)                 violations right after a crash, and after any recovery
     check_after_recovery(world)  the same, and that the recovery has cleared away
@@ -26,8 +27,8 @@ from typing import Any
 from tests.crash.world import PASSPHRASES, ReferenceRecording, Shift, World
 from tests.vault import second_reader as reader
 from vault.clock import SystemClock
+from vault.operations.verify import verify
 from vault.vault import Vault
-from vault.verify import verify
 
 __all__ = ["Shift", "World", "check", "check_after_recovery", "check_at_the_end", "committed"]
 
@@ -39,7 +40,9 @@ _STATE_ACTIONS = {"erase.intended": "erasing", "erase.failed": "erasing", "erase
 
 @dataclass(frozen=True)
 class Row:
-    """A recording as the catalogue has it, with its files: (sealed name, sealed bytes, sealed digest, plaintext digest)."""
+    """A recording as the catalogue has it, with its files: (sealed name, sealed bytes, sealed
+    digest, plaintext digest).
+    """
 
     id: str
     folder: str
@@ -78,24 +81,39 @@ def check(world: World, card_root: Path | None = None, before: tuple[bytes, ...]
     ]
 
 
-def check_after_recovery(world: World, card_root: Path | None = None, before: tuple[bytes, ...] = ()) -> list[str]:
-    """`check`, and: no part, and no folder that nothing accounts for, has outlived a recovery (I3)."""
+def check_after_recovery(
+    world: World, card_root: Path | None = None, before: tuple[bytes, ...] = ()
+) -> list[str]:
+    """`check`, and: no part, and no folder that nothing accounts for, has outlived
+    a recovery (I3).
+    """
     found = check(world, card_root, before)
     if not any(line.startswith("I4 catalogue or log") for line in found):
         rows = {row.folder for row in read_catalogue(world.vault).rows}
-        found += [f"I3 {path.name} is still in incoming/" for path in sorted((world.vault / "incoming").iterdir())]
-        found += [f"I3 {folder} outlived the recovery" for folder in _folders(world.vault) if folder not in rows]
+        found += [
+            f"I3 {path.name} is still in incoming/"
+            for path in sorted((world.vault / "incoming").iterdir())
+        ]
+        found += [
+            f"I3 {folder} outlived the recovery"
+            for folder in _folders(world.vault)
+            if folder not in rows
+        ]
     return found
 
 
 def check_at_the_end(world: World, before: tuple[bytes, ...] = ()) -> list[str]:
-    """`check_after_recovery`, and: the vault verifies clean, has every recording proven and erased, the card is empty of them.
+    """`check_after_recovery`, and: the vault verifies clean, has every recording proven and erased,
+    the card is empty of them.
 
-    Twins that a crash between record.json and its row left are adopted as unproven, and allowed (ruling 8).
+    Twins that a crash between record.json and its row left are adopted as unproven, and allowed
+    (ruling 8).
     """
     found = check_after_recovery(world, before=before)
     for recording in world.shift.recordings:
-        rows = [row for row in read_catalogue(world.vault).rows if row.identity == recording.identity]
+        rows = [
+            row for row in read_catalogue(world.vault).rows if row.identity == recording.identity
+        ]
         states = [row.state for row in rows if row.proven]
         if states != ["erased"]:
             found.append(f"end: {recording.name} has proven rows {states}, not one that is erased")
@@ -103,7 +121,9 @@ def check_at_the_end(world: World, before: tuple[bytes, ...] = ()) -> list[str]:
     found += [f"end: {name} is still on the card" for name in left]
     with Vault.open(world.settings, SystemClock()) as vault:
         verdict = verify(vault, lambda _: None)
-    return found + [f"end: vault verify: {finding.code} {finding.sentence}" for finding in verdict.findings]
+    return found + [
+        f"end: vault verify: {finding.code} {finding.sentence}" for finding in verdict.findings
+    ]
 
 
 def committed(world: World) -> tuple[bytes, ...]:
@@ -111,11 +131,13 @@ def committed(world: World) -> tuple[bytes, ...]:
     return read_catalogue(world.vault).leaves
 
 
-# --- the catalogue, through a copy ------------------------------------------------------------------------------------
+# --- the catalogue, through a copy ----------------------------------------------------------------
 
 
 def read_catalogue(vault: Path) -> Catalogue:
-    """The committed state. A journal that a crash left beside the database is played back in the copy."""
+    """The committed state. A journal that a crash left beside the database is played back in the
+    copy.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         for name in ("catalogue.db", "catalogue.db-journal"):
             if (vault / "catalogue" / name).exists():
@@ -130,10 +152,13 @@ def read_catalogue(vault: Path) -> Catalogue:
 def _tables(database: sqlite3.Connection) -> Catalogue:
     files: dict[str, list[tuple[str, int, str, str]]] = {}
     for recording, *file in database.execute(
-        "SELECT recording_id, sealed_name, sealed_bytes, sealed_sha256, sha256 FROM sealed_file ORDER BY recording_id, position"
+        "SELECT recording_id, sealed_name, sealed_bytes, sealed_sha256, sha256 FROM "
+        "sealed_file ORDER BY recording_id, position"
     ):
         files.setdefault(recording, []).append((file[0], file[1], file[2], file[3]))
-    query = "SELECT id, folder, name, identity, state, proven, record_sha256 FROM recording ORDER BY id"
+    query = (
+        "SELECT id, folder, name, identity, state, proven, record_sha256 FROM recording ORDER BY id"
+    )
     rows = tuple(
         Row(id_, folder, name, identity, state, bool(proven), digest, tuple(files.get(id_, ())))
         for id_, folder, name, identity, state, proven, digest in database.execute(query)
@@ -148,17 +173,30 @@ def _tables(database: sqlite3.Connection) -> Catalogue:
     )
 
 
-# --- I1 and I2: a recording is on the card, or the vault has it whole ---------------------------------------------------
+# --- I1 and I2: a recording is on the card, or the vault has it whole -----------------------------
 
 
-def _check_recordings(world: World, card_root: Path, catalogue: Catalogue, held: dict[str, list[str]]) -> Iterator[str]:
+def _check_recordings(
+    world: World, card_root: Path, catalogue: Catalogue, held: dict[str, list[str]]
+) -> Iterator[str]:
     for recording in world.shift.recordings:
         rows = [row for row in catalogue.rows if row.identity == recording.identity]
-        owned = [row for row in rows if row.proven and not held[row.id] and not _opens_as(world, row, recording)]
+        owned = [
+            row
+            for row in rows
+            if row.proven and not held[row.id] and not _opens_as(world, row, recording)
+        ]
         changed = _gone_from(card_root / "RECORDINGS" / recording.name, recording)
         if changed and not owned:
-            why = [fault for row in rows for fault in (*held[row.id], *_opens_as(world, row, recording))]
-            yield f"I1 {recording.name} is neither intact on the card ({changed[0]}) nor in the vault ({why or 'no row'})"
+            why = [
+                fault
+                for row in rows
+                for fault in (*held[row.id], *_opens_as(world, row, recording))
+            ]
+            yield (
+                f"I1 {recording.name} is neither intact on the card ({changed[0]}) nor in the "
+                f"vault ({why or 'no row'})"
+            )
         if changed and not any(row.state in ("erasing", "erased") for row in owned):
             yield f"I2 {recording.name} is erased in part ({changed[0]}) and no row of it says so"
         if any(row.state == "erased" for row in owned) and len(changed) < len(recording.files):
@@ -166,7 +204,11 @@ def _check_recordings(world: World, card_root: Path, catalogue: Catalogue, held:
         if len([row for row in rows if row.proven]) > 1:
             yield f"I1 {recording.name} was stored and proven twice"
     known = {recording.identity for recording in world.shift.recordings}
-    yield from (f"I1 row {row.id} is of no recording of the card" for row in catalogue.rows if row.identity not in known)
+    yield from (
+        f"I1 row {row.id} is of no recording of the card"
+        for row in catalogue.rows
+        if row.identity not in known
+    )
     if (card_root / "DEVICE" / "device.json").read_bytes() != world.shift.device:
         yield "I2 the card's device.json was changed"
 
@@ -181,18 +223,26 @@ def _gone_from(folder: Path, recording: ReferenceRecording) -> list[str]:
 
 
 def _opens_as(world: World, row: Row, recording: ReferenceRecording) -> list[str]:
-    """What is wrong with the plaintext of a row: every pair's wrapped key must give the one key, and it the camera's bytes."""
+    """What is wrong with the plaintext of a row: every pair's wrapped key must give the one key,
+    and it the camera's bytes.
+    """
     folder = world.vault / row.folder
     try:
         record, _ = reader.read_record(folder, reader.read_vault_id(world.vault), row.id)
         files = reader.open_files(folder, record, _key_of(world, (folder / RECORD).read_bytes()))
-        manifests = [reader.split_manifest(f.read(), world.shift.camera_key) for f in files if f.name == "manifest"]
+        manifests = [
+            reader.split_manifest(f.read(), world.shift.camera_key)
+            for f in files
+            if f.name == "manifest"
+        ]
     except (reader.Refused, OSError) as error:
         return [f"does not open: {error}"]
     digests = {file.name: file.sha256 for file in files if file.name != "manifest"}
     if digests != recording.digests:
         return ["opens to other plaintext than the camera's"]
-    if [(one.statement, one.signature) for one in manifests] != [(recording.manifest, recording.signature)]:
+    if [(one.statement, one.signature) for one in manifests] != [
+        (recording.manifest, recording.signature)
+    ]:
         return ["has another manifest than the camera's"]
     return []
 
@@ -206,7 +256,10 @@ def _joined_key(record_json: bytes, keyring_json: bytes) -> bytes:
     """The key that the halves of every pair join to. Refused where two pairs give two keys."""
     record = json.loads(record_json)
     privates = _privates(keyring_json)
-    keys = {reader.join_key(record, {to: privates[to] for to in entry["pair"]}) for entry in record["keys"]}
+    keys = {
+        reader.join_key(record, {to: privates[to] for to in entry["pair"]})
+        for entry in record["keys"]
+    }
     if len(keys) != 1:
         raise reader.Refused("the pairs' halves join to different keys")
     return keys.pop()
@@ -215,10 +268,13 @@ def _joined_key(record_json: bytes, keyring_json: bytes) -> bytes:
 @functools.lru_cache(maxsize=8)
 def _privates(keyring_json: bytes) -> dict[str, bytes]:
     keyring = reader.verify_keyring(keyring_json)
-    return {receiver: reader.unlock_receiver(keyring, receiver, text) for receiver, text in PASSPHRASES.items()}
+    return {
+        receiver: reader.unlock_receiver(keyring, receiver, text)
+        for receiver, text in PASSPHRASES.items()
+    }
 
 
-# --- I3: every file is accounted for ------------------------------------------------------------------------------------
+# --- I3: every file is accounted for --------------------------------------------------------------
 
 
 def _faults_of_row(world: World, row: Row) -> list[str]:
@@ -237,7 +293,10 @@ def _faults_of_row(world: World, row: Row) -> list[str]:
     if stated != row.files:
         return ["has other files in its row than in record.json"]
     found = {path.name for path in folder.iterdir()}
-    faults = [f"has a stray file {name}" for name in sorted(found - {RECORD, *(name for name, *_ in stated)})]
+    faults = [
+        f"has a stray file {name}"
+        for name in sorted(found - {RECORD, *(name for name, *_ in stated)})
+    ]
     return faults + _faults_of_files(folder, json.loads(content))
 
 
@@ -247,19 +306,31 @@ def _faults_of_files(folder: Path, record: dict[str, Any]) -> list[str]:
         path = folder / part["sealed_name"]
         if not path.is_file():
             faults.append(f"lacks {path.name}")
-        elif (path.stat().st_size, _sha256(path.read_bytes())) != (part["sealed_bytes"], part["sealed_sha256"]):
+        elif (path.stat().st_size, _sha256(path.read_bytes())) != (
+            part["sealed_bytes"],
+            part["sealed_sha256"],
+        ):
             faults.append(f"has {path.name} in another form than it was sealed")
     return faults
 
 
 def _check_files(world: World, catalogue: Catalogue, held: dict[str, list[str]]) -> Iterator[str]:
-    yield from (f"I3 row {row.id} ({row.name}) {fault}" for row in catalogue.rows for fault in held[row.id])
+    yield from (
+        f"I3 row {row.id} ({row.name}) {fault}" for row in catalogue.rows for fault in held[row.id]
+    )
     rows = {row.folder: row.id for row in catalogue.rows}
-    yield from (f"I3 row {id_} lies in the folder {folder}" for folder, id_ in rows.items() if Path(folder).name != id_)
+    yield from (
+        f"I3 row {id_} lies in the folder {folder}"
+        for folder, id_ in rows.items()
+        if Path(folder).name != id_
+    )
     for folder in _folders(world.vault):
         path = world.vault / folder
         if folder not in rows and (path / RECORD).exists():
-            yield from (f"I3 {folder} can't be adopted: it {fault}" for fault in _faults_of_orphan(world, path))
+            yield from (
+                f"I3 {folder} can't be adopted: it {fault}"
+                for fault in _faults_of_orphan(world, path)
+            )
     for path in _files(world.vault):
         if not _has_a_place(path.relative_to(world.vault)):
             yield f"I3 {path.relative_to(world.vault)} belongs nowhere"
@@ -287,14 +358,18 @@ def _has_a_place(path: Path) -> bool:
 
 
 def _folders(vault: Path) -> list[str]:
-    return sorted(path.relative_to(vault).as_posix() for path in (vault / "footage").glob("*/*/*") if path.is_dir())
+    return sorted(
+        path.relative_to(vault).as_posix()
+        for path in (vault / "footage").glob("*/*/*")
+        if path.is_dir()
+    )
 
 
 def _files(folder: Path) -> Iterable[Path]:
     return (path for path in sorted(folder.rglob("*")) if not path.is_dir())
 
 
-# --- I4: what was done and its entry stand together ---------------------------------------------------------------------
+# --- I4: what was done and its entry stand together -----------------------------------------------
 
 
 def _check_log(catalogue: Catalogue, log: reader.Log, before: tuple[bytes, ...]) -> Iterator[str]:
@@ -318,13 +393,23 @@ def _check_entries(catalogue: Catalogue, entries: list[dict[str, Any]]) -> Itera
     told: dict[str, list[dict[str, Any]]] = {}
     for entry in entries:
         told.setdefault(entry["action"], []).append(entry)
-    for action, count in (("camera.added", catalogue.cameras), ("camera.docked", catalogue.dockings)):
+    for action, count in (
+        ("camera.added", catalogue.cameras),
+        ("camera.docked", catalogue.dockings),
+    ):
         if len(told.get(action, ())) != count:
             yield f"I4 {len(told.get(action, ()))} entries {action}, and {count} rows"
     for action, proven in (("recording.stored", True), ("recording.adopted", False)):
-        logged = sorted((entry["subject"], entry["details"]["record_sha256"]) for entry in told.get(action, ()))
-        if logged != sorted((row.id, row.record_sha256) for row in catalogue.rows if row.proven == proven):
-            yield f"I4 the rows that are {'' if proven else 'un'}proven are not those of the entries {action}"
+        logged = sorted(
+            (entry["subject"], entry["details"]["record_sha256"]) for entry in told.get(action, ())
+        )
+        if logged != sorted(
+            (row.id, row.record_sha256) for row in catalogue.rows if row.proven == proven
+        ):
+            yield (
+                f"I4 the rows that are {'' if proven else 'un'}proven are not those of the "
+                f"entries {action}"
+            )
     states = {row.id: "stored" for row in catalogue.rows}
     for entry in entries:
         if entry["action"] in _STATE_ACTIONS:
@@ -346,7 +431,7 @@ def _peaks(leaves: tuple[bytes, ...]) -> Iterator[bytes]:
             at += 1 << bit
 
 
-# --- I5: no plaintext ---------------------------------------------------------------------------------------------------
+# --- I5: no plaintext -----------------------------------------------------------------------------
 
 
 def _check_plaintext(world: World) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """A dock that is used for years: `python -m tests.crash.soak --cycles 2000`.
 
-Each cycle a camera with one new recording is plugged in, taken in, erased and pulled out; every seventh is pulled out somewhere
-in the middle of its stay first, at another transfer each time. File descriptors and threads of the process must be the same after
-every tenth cycle, and its memory must not grow with the number of cycles.
+Each cycle a camera with one new recording is plugged in, taken in, erased and pulled out; every
+seventh is pulled out somewhere in the middle of its stay first, at another transfer each time. File
+descriptors and threads of the process must be the same after every tenth cycle, and its memory must
+not grow with the number of cycles.
 
 Dock, watcher, backend, vault and camera are one process: what any of them kept would show.
 """
@@ -24,13 +25,13 @@ import structlog
 from rich.console import Console
 from rich.progress import track
 
-from device_sim.faults import Fault, Kind
-from dockd.bay import Phase
-from dockd.dock import Dock, Docked, plugged
-from dockd.visit import pause
+from device_sim.usb.faults import Fault, Kind
+from dockd.docking.bay import Phase
+from dockd.docking.dock import Dock, Docked, plugged
+from dockd.docking.visit import pause
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.usb_quay import UsbQuay, contents_of
-from vault import catalogue
+from vault.catalogue import recording_rows
 from vault.recording import State
 
 BAY = "usb 1-1"
@@ -42,14 +43,18 @@ LOOK_S = 0.002
 SETTLE_LOOKS = 10
 WARM_CYCLES = 100
 GROWTH_BYTES_MAX = 8 << 20
-"""How much the process may hold more after any number of cycles than after the first ones: what allocators move about."""
+"""How much the process may hold more after any number of cycles than after the first ones: what
+allocators move about.
+"""
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _libc = ctypes.CDLL(None)
 
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What the process holds now; what was freed and only waits in its allocator is given back first."""
+    """What the process holds now; what was freed and only waits in its allocator is given back
+    first.
+    """
 
     descriptors: int
     threads: int
@@ -60,12 +65,16 @@ class Holdings:
         gc.collect()
         _libc.malloc_trim(0)
         resident_pages = int(Path("/proc/self/statm").read_text().split()[1])
-        descriptors, threads = (len(list(Path(f"/proc/self/{each}").iterdir())) for each in ("fd", "task"))
+        descriptors, threads = (
+            len(list(Path(f"/proc/self/{each}").iterdir())) for each in ("fd", "task")
+        )
         return cls(descriptors, threads, resident_pages * PAGE_BYTES)
 
     @classmethod
     def settled(cls) -> "Holdings":
-        """What is held once the threads that are on their way out have ended: the fewest of many looks."""
+        """What is held once the threads that are on their way out have ended: the fewest of many
+        looks.
+        """
         looks = []
         for _ in range(SETTLE_LOOKS):
             looks.append(cls.now())
@@ -82,7 +91,13 @@ class Berth:
         self._card.write_device()
         self.quay.quay.register(self._card)
         self._stirred = threading.Semaphore(0)
-        self._dock = Dock(self._standing, self.quay.quay.workplace(), self.quay.quay.board, pause, self._stirred.release)
+        self._dock = Dock(
+            self._standing,
+            self.quay.quay.workplace(),
+            self.quay.quay.board,
+            pause,
+            self._stirred.release,
+        )
         self._previous: str | None = None
         self._counter = 0
         self.interrupted = 0
@@ -93,9 +108,13 @@ class Berth:
         self.quay.close()
 
     def cycle(self, number: int) -> None:
-        """Record, dock, be emptied, be taken out. Raises AssertionError where the camera is not emptied."""
+        """Record, dock, be emptied, be taken out. Raises AssertionError where the camera is not
+        emptied.
+        """
         self._counter += 1
-        made = self._card.make(self._counter, previous=self._previous, seconds=4, preroll_ms=2000, segment_s=2)
+        made = self._card.make(
+            self._counter, previous=self._previous, seconds=4, preroll_ms=2000, segment_s=2
+        )
         self._card.write(made)
         self._previous = made.sha256()
         if number % INTERRUPTED_EVERY == 0:
@@ -106,10 +125,12 @@ class Berth:
 
     def stored(self) -> int:
         with self.quay.quay.vault.reading() as tx:
-            return sum(1 for row in catalogue.all_recordings(tx) if row.state == State.ERASED)
+            return sum(1 for row in recording_rows.all_recordings(tx) if row.state == State.ERASED)
 
     def _stay(self, fault: Fault | None) -> None:
-        device = self.quay.plug(self._card.root, "SOAK01", () if fault is None else (fault,), port=1)
+        device = self.quay.plug(
+            self._card.root, "SOAK01", () if fault is None else (fault,), port=1
+        )
         self._dock.turn()
         if fault is None:
             self._until(lambda: self._phase() is Phase.SAFE)
@@ -124,7 +145,9 @@ class Berth:
         return [plugged(device) for device in self.quay.devices()]
 
     def _phase(self) -> Phase | None:
-        return next((state.phase for state in self.quay.quay.board.states() if state.bay == BAY), None)
+        return next(
+            (state.phase for state in self.quay.quay.board.states() if state.bay == BAY), None
+        )
 
     def _until(self, reached: Callable[[], bool]) -> None:
         for _ in range(round(ENOUGH_S / LOOK_S)):
@@ -136,9 +159,14 @@ class Berth:
 
 
 def campaign(
-    folder: Path, cycles: int, shown: Callable[[range], Iterable[int]] = lambda cycles: cycles, warm: int = WARM_CYCLES
+    folder: Path,
+    cycles: int,
+    shown: Callable[[range], Iterable[int]] = lambda cycles: cycles,
+    warm: int = WARM_CYCLES,
 ) -> tuple[Holdings, Holdings]:
-    """What the process held after the first cycles, and at the end. Raises AssertionError for whatever is not flat."""
+    """What the process held after the first cycles, and at the end. Raises AssertionError for
+    whatever is not flat.
+    """
     first = last = Holdings.now()
     with closing(Berth(folder)) as berth:
         for number in shown(range(1, cycles + 1)):
@@ -147,7 +175,9 @@ def campaign(
                 first = Holdings.settled()
             elif number > warm and number % 10 == 0:
                 last = Holdings.settled()
-                assert (last.descriptors, last.threads) == (first.descriptors, first.threads), f"cycle {number}: {first}, {last}"
+                assert (last.descriptors, last.threads) == (first.descriptors, first.threads), (
+                    f"cycle {number}: {first}, {last}"
+                )
         last = Holdings.settled()
         assert berth.stored() == cycles, f"{berth.stored()} of {cycles} recordings stand"
         assert berth.quay.quay.findings() == ()
@@ -163,12 +193,18 @@ def main(cycles: int) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory() as folder:
-        first, last = campaign(Path(folder), cycles, lambda numbers: track(numbers, "docking", console=console))
+        first, last = campaign(
+            Path(folder), cycles, lambda numbers: track(numbers, "docking", console=console)
+        )
     for name, holdings in ((f"after {WARM_CYCLES} cycles", first), (f"after {cycles:,}", last)):
         mib = holdings.resident_bytes / (1 << 20)
-        console.print(f"{name}: {holdings.descriptors} descriptors, {holdings.threads} threads, {mib:.1f} MiB resident")
+        console.print(
+            f"{name}: {holdings.descriptors} descriptors, {holdings.threads} threads, "
+            f"{mib:.1f} MiB resident"
+        )
     console.print(
-        f"{cycles:,} recordings taken in, {cycles // INTERRUPTED_EVERY:,} of them after the camera was pulled out half-way."
+        f"{cycles:,} recordings taken in, {cycles // INTERRUPTED_EVERY:,} of them after the "
+        f"camera was pulled out half-way."
     )
 
 

@@ -1,8 +1,9 @@
 """One `dockd once` under strace: what it called, and what was made to happen at one of its calls.
 
-strace counts `when=` for each system call by its number **and for each thread**. So every point is taken from a reference trace,
-with the number that strace itself will count up to: among all calls of that thread and that number, or, for the calls that an
-interpreter makes in masses (open, write), among those on watched paths. The trace of the run then proves which call was met.
+strace counts `when=` for each system call by its number **and for each thread**. So every point is
+taken from a reference trace, with the number that strace itself will count up to: among all calls
+of that thread and that number, or, for the calls that an interpreter makes in masses (open, write),
+among those on watched paths. The trace of the run then proves which call was met.
 """
 
 import re
@@ -54,7 +55,9 @@ _FAILED = re.compile(r"\) += -1 (?P<code>E[A-Z]+)")
 _FD_PATH = re.compile(r"^\d+<([^>]*)>")
 _AT_PATH = re.compile(r'^(?:AT_FDCWD|\d+)(?:<([^>]*)>)?, "([^"]*)"')
 _PATH = re.compile(r'^"([^"]*)"')
-_CHANCE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=/)\d+(?=-\d+-[^/]*\.part)|\d{4}/\d{2}(?=/|$)")
+_CHANCE = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=/)\d+(?=-\d+-[^/]*\.part)|\d{4}/\d{2}(?=/|$)"
+)
 
 
 class Watch(Enum):
@@ -76,14 +79,24 @@ class Watch(Enum):
                 return ()
             case Watch.STANDING:
                 return (vault / "catalogue" / "catalogue.db", vault / "intake.lock")
-        parts = [vault / "incoming" / f"{process}-{at}-{name}.part" for at in range(_PARTS_A_RUN) for name in _PART_NAMES]
-        return (*parts, vault / "catalogue" / "catalogue.db-journal", vault / "register" / "log" / "000000.jsonl")
+        parts = [
+            vault / "incoming" / f"{process}-{at}-{name}.part"
+            for at in range(_PARTS_A_RUN)
+            for name in _PART_NAMES
+        ]
+        return (
+            *parts,
+            vault / "catalogue" / "catalogue.db-journal",
+            vault / "register" / "log" / "000000.jsonl",
+        )
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call as it was traced. `place` is its path in the world with chance (numbers of processes, UUIDs, dates) taken out;
-    `failed` the error it returned, `injected` whether strace made it do so."""
+    """A call as it was traced. `place` is its path in the world with chance (numbers of processes,
+    UUIDs, dates) taken out; `failed` the error it returned, `injected` whether strace made it do
+    so.
+    """
 
     thread: int
     name: str
@@ -95,13 +108,17 @@ class Call:
 
     @property
     def durable(self) -> bool:
-        """Whether it concerns the world and can change what stands there. An open that can't create anything can't."""
+        """Whether it concerns the world and can change what stands there. An open that can't create
+        anything can't.
+        """
         return bool(self.place) and (self.creates or self.name not in _OPENS)
 
 
 @dataclass(frozen=True)
 class Point:
-    """The `nth` call of this name that a thread makes under this watch, and where the reference run made it."""
+    """The `nth` call of this name that a thread makes under this watch, and where the reference run
+    made it.
+    """
 
     watch: Watch
     name: str
@@ -114,7 +131,9 @@ class Point:
 
 @dataclass(frozen=True)
 class Injection:
-    """What happens at a point: the process is killed, or the call is not made and returns an error, once or from then on."""
+    """What happens at a point: the process is killed, or the call is not made and returns an error,
+    once or from then on.
+    """
 
     point: Point
     error: str | None = None
@@ -123,10 +142,15 @@ class Injection:
     @property
     def expression(self) -> str:
         what = f"error={self.error}" if self.error else "signal=KILL"
-        return f"inject={self.point.name}:{what}:when={self.point.nth}{'+' if self.for_ever else ''}"
+        return (
+            f"inject={self.point.name}:{what}:when={self.point.nth}{'+' if self.for_ever else ''}"
+        )
 
     def __str__(self) -> str:
-        return f"{'kill' if not self.error else self.error + (' for ever' if self.for_ever else '')} at {self.point}"
+        return (
+            f"{'kill' if not self.error else self.error + (' for ever' if self.for_ever else '')} "
+            f"at {self.point}"
+        )
 
 
 @dataclass(frozen=True)
@@ -142,11 +166,15 @@ class Run:
         if injection.point not in points(self.calls, injection.point.watch):
             return False
         if injection.error is None:
-            # Whatever is on the card is touched by its reader: that process is struck, and the dock says so and ends in order.
+            # Whatever is on the card is touched by its reader: that process is struck, and the dock
+            # says so and ends in order.
             on_card = injection.point.place.startswith("card/")
             return self.code == (Reaction.TRY_AGAIN.value if on_card else KILLED)
         first = next((call for call in self.calls if call.injected), None)
-        return first is not None and (first.name, first.place) == (injection.point.name, injection.point.place)
+        return first is not None and (first.name, first.place) == (
+            injection.point.name,
+            injection.point.place,
+        )
 
 
 def once(nursery: Nursery, world: World) -> Run:
@@ -160,7 +188,16 @@ def traced(nursery: Nursery, world: World, watch: Watch, injection: Injection | 
     """`dockd once` under strace, from its first step on."""
     process = _prepare(nursery, world)
     trace = world.folder / "trace"
-    command = ["strace", "-f", "-y", "-p", str(process), "-o", str(trace), *_filters(world, watch, process)]
+    command = [
+        "strace",
+        "-f",
+        "-y",
+        "-p",
+        str(process),
+        "-o",
+        str(trace),
+        *_filters(world, watch, process),
+    ]
     if injection:
         command += ["-e", injection.expression]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
@@ -191,8 +228,8 @@ def read_trace(trace: Path, folder: Path) -> tuple[Call, ...]:
 def points(calls: Sequence[Call], watch: Watch) -> list[Point]:
     """The points of a reference trace that an injection can meet.
 
-    Where another thread reaches the same number earlier the injection would meet that call instead: there is one point for
-    each name and number, at the call that comes first.
+    Where another thread reaches the same number earlier the injection would meet that call instead:
+    there is one point for each name and number, at the call that comes first.
     """
     counts: Counter[tuple[int, str]] = Counter()
     met: set[tuple[str, int]] = set()
@@ -225,11 +262,21 @@ def _calls(lines: Sequence[str], folder: Path) -> Iterator[Call]:
         inside = path.startswith(f"{folder}/")
         place = _CHANCE.sub("*", path[len(str(folder)) + 1 :]) if inside else ""
         creates = "O_CREAT" in rest or name == "creat"
-        yield Call(thread, name, path, place, creates, failed["code"] if failed else None, "(INJECTED)" in rest)
+        yield Call(
+            thread,
+            name,
+            path,
+            place,
+            creates,
+            failed["code"] if failed else None,
+            "(INJECTED)" in rest,
+        )
 
 
 def _path_of(name: str, rest: str) -> str:
-    """The path that a call is about: the file of a descriptor, a name, or a name in the folder of a descriptor."""
+    """The path that a call is about: the file of a descriptor, a name, or a name in the folder of a
+    descriptor.
+    """
     if (found := _AT_PATH.match(rest)) and name not in _ON_DESCRIPTORS:
         folder, path = found[1] or "", found[2]
         return path if path.startswith("/") else f"{folder}/{path}"

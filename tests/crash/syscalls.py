@@ -2,10 +2,11 @@
 
     python -m tests.crash.syscalls --kills all --pairs 500 --errors all
 
-A kill: the process dies at the entry of the call; the oracle looks; `dockd once` runs again to its end; the oracle looks. A pair:
-the process dies, and the one that mends it dies too, at a call of its own reference trace. An error: the call is not made and
-returns EIO or ENOSPC, once, or EIO at each flush from then on; the process must say what is wrong and lose nothing, and run
-through when the disk is well again.
+A kill: the process dies at the entry of the call; the oracle looks; `dockd once` runs again to its
+end; the oracle looks. A pair: the process dies, and the one that mends it dies too, at a call of
+its own reference trace. An error: the call is not made and returns EIO or ENOSPC, once, or EIO at
+each flush from then on; the process must say what is wrong and lose nothing, and run through when
+the disk is well again.
 """
 
 import argparse
@@ -34,7 +35,9 @@ T = TypeVar("T")
 
 WORKERS = 2
 PAIRS_A_CRASH = 4
-"""How many second kills are tried in the recovery from one first kill, as its reference traces cost two runs."""
+"""How many second kills are tried in the recovery from one first kill, as its reference traces cost
+two runs.
+"""
 
 CLEAR_CODES = frozenset((0, 65, 70, 75))
 """The exit codes that dockd promises (vault/errors.py)."""
@@ -43,7 +46,9 @@ FLUSHES = frozenset(("fsync", "fdatasync"))
 
 @dataclass
 class Outcome:
-    """What a set of runs came to. `met` counts by kind and system call; `missed` are injections that met no call or another."""
+    """What a set of runs came to. `met` counts by kind and system call; `missed` are injections
+    that met no call or another.
+    """
 
     met: Counter[tuple[str, str]] = field(default_factory=Counter)
     missed: list[str] = field(default_factory=list)
@@ -74,10 +79,15 @@ class Campaign:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
-    # --- the points ---------------------------------------------------------------------------------------------------
+    # --- the points -------------------------------------------------------------------------------
 
     def reference(self) -> tuple[list[Point], int]:
         """Every point of an undisturbed run, and how many durable calls no injection can meet."""
@@ -91,7 +101,7 @@ class Campaign:
                 lost += sum(call.durable for call in calls) - len(here)
         return found, lost
 
-    # --- sets of runs -------------------------------------------------------------------------------------------------
+    # --- sets of runs -----------------------------------------------------------------------------
 
     def kills(self, chosen: Iterable[Point]) -> Outcome:
         """Fault C1. One kill each."""
@@ -99,10 +109,17 @@ class Campaign:
 
     def pairs(self, firsts: Iterable[tuple[Point, int]], seed: int) -> Outcome:
         """Fault C2. For each first kill so many second ones in the recovery from it."""
-        return self._each(lambda task: self._pairs(Injection(task[0]), task[1], random.Random(f"{seed} {task[0]}")), list(firsts))
+        return self._each(
+            lambda task: self._pairs(
+                Injection(task[0]), task[1], random.Random(f"{seed} {task[0]}")
+            ),
+            list(firsts),
+        )
 
     def errors(self, chosen: Iterable[Injection]) -> Outcome:
-        """Faults C4 and C5. One refusal of the disk each, or one disk that refuses every flush from then on."""
+        """Faults C4 and C5. One refusal of the disk each, or one disk that refuses every flush from
+        then on.
+        """
         return self._each(self._error, list(chosen))
 
     def _each(self, run: Callable[[T], Outcome], tasks: Sequence[T]) -> Outcome:
@@ -112,7 +129,7 @@ class Campaign:
                 whole.add(outcome)
         return whole
 
-    # --- one run ------------------------------------------------------------------------------------------------------
+    # --- one run ----------------------------------------------------------------------------------
 
     def _kill(self, injection: Injection) -> Outcome:
         with self._nursery() as nursery, self._world(None) as world:
@@ -133,7 +150,9 @@ class Campaign:
             for second in chance.sample(seconds, min(count, len(seconds))):
                 with self._world(world) as again:
                     injection = Injection(second)
-                    outcome = _struck(nursery, again, injection, "kill in recovery", f"{first}, then ")
+                    outcome = _struck(
+                        nursery, again, injection, "kill in recovery", f"{first}, then "
+                    )
                     if not outcome.missed:
                         outcome.violations += _mended(nursery, again, f"{first}, then {injection}")
                     whole.add(outcome)
@@ -148,9 +167,16 @@ class Campaign:
                 return outcome
             kind = f"{injection.error}{' for ever' if injection.for_ever else ''}"
             outcome.met[kind, injection.point.name] += 1
-            wrong = _unclear(run.code, run.said) + check(world) + trusted_after_failure(world, run.calls)
+            wrong = (
+                _unclear(run.code, run.said)
+                + check(world)
+                + trusted_after_failure(world, run.calls)
+            )
             if injection.point.name != "unlink":
-                wrong += [f"{path.name} was left in incoming/" for path in (world.vault / "incoming").iterdir()]
+                wrong += [
+                    f"{path.name} was left in incoming/"
+                    for path in (world.vault / "incoming").iterdir()
+                ]
             if run.code == 0:
                 wrong += check_at_the_end(world)
             outcome.violations += [f"{injection} (exit code {run.code}): {line}" for line in wrong]
@@ -175,7 +201,9 @@ class Campaign:
             shutil.rmtree(folder)
 
 
-def _struck(nursery: Nursery, world: World, injection: Injection, kind: str, after: str = "") -> Outcome:
+def _struck(
+    nursery: Nursery, world: World, injection: Injection, kind: str, after: str = ""
+) -> Outcome:
     """Kill a run in this world and look at what it left."""
     outcome = Outcome()
     before = committed(world)
@@ -199,7 +227,9 @@ def _mended(nursery: Nursery, world: World, after: str) -> list[str]:
 
 
 def _unclear(code: int, said: str) -> list[str]:
-    """A process that meets a failing disk ends with a code of its own choosing and a sentence for people."""
+    """A process that meets a failing disk ends with a code of its own choosing and a sentence for
+    people.
+    """
     if code not in CLEAR_CODES:
         return [f"no clear exit code: {said.strip()[-300:]}"]
     if "Traceback" in said:
@@ -208,19 +238,31 @@ def _unclear(code: int, said: str) -> list[str]:
 
 
 def trusted_after_failure(world: World, calls: Sequence[Call]) -> list[str]:
-    """Fault C4. A part whose flush failed is never flushed again nor published, and is gone; its recording is not owned."""
+    """Fault C4. A part whose flush failed is never flushed again nor published, and is gone; its
+    recording is not owned.
+    """
     wrong = []
     for at, failure in enumerate(calls):
         if failure.name not in FLUSHES or not failure.failed:
             continue
-        later = [call.name for call in calls[at + 1 :] if call.path == failure.path and not call.failed]
+        later = [
+            call.name for call in calls[at + 1 :] if call.path == failure.path and not call.failed
+        ]
         if failure.place.startswith("vault/incoming/"):
-            wrong += [f"{name} on {failure.place} after its flush failed" for name in later if name in (*FLUSHES, "linkat")]
+            wrong += [
+                f"{name} on {failure.place} after its flush failed"
+                for name in later
+                if name in (*FLUSHES, "linkat")
+            ]
             if Path(failure.path).exists():
                 wrong.append(f"{failure.place} is still there after its flush failed")
         if failure.place.startswith("vault/footage/"):
             stored = f'"subject":"{Path(failure.path).name}"'.encode()
-            wrong += [f"{failure.place} was trusted after its flush failed" for leaf in committed(world) if stored in leaf]
+            wrong += [
+                f"{failure.place} was trusted after its flush failed"
+                for leaf in committed(world)
+                if stored in leaf
+            ]
     return wrong
 
 
@@ -238,11 +280,21 @@ def every(step: int, found: Sequence[Point], seed: int) -> list[Point]:
     return list(found[seed % step :: step]) if step > 1 else list(found)
 
 
-def first_kills(found: Sequence[Point], pairs: int, seed: int, each: int = PAIRS_A_CRASH) -> list[tuple[Point, int]]:
+def first_kills(
+    found: Sequence[Point], pairs: int, seed: int, each: int = PAIRS_A_CRASH
+) -> list[tuple[Point, int]]:
     """First kills, spread over the run, and how many second ones each is given."""
     count = -(-pairs // each)
-    chosen = sorted(random.Random(seed).choices(range(len(found)), k=count)) if count > len(found) else None
-    spread = chosen if chosen is not None else [(seed + at * len(found) // count) % len(found) for at in range(count)]
+    chosen = (
+        sorted(random.Random(seed).choices(range(len(found)), k=count))
+        if count > len(found)
+        else None
+    )
+    spread = (
+        chosen
+        if chosen is not None
+        else [(seed + at * len(found) // count) % len(found) for at in range(count)]
+    )
     return [(found[at], min(each, pairs - done * each)) for done, at in enumerate(spread)]
 
 
@@ -251,7 +303,10 @@ def _report(outcome: Outcome) -> None:
     for (kind, name), count in sorted(outcome.met.items()):
         kinds.setdefault(kind, Counter())[name] = count
     for kind, names in kinds.items():
-        print(f"{kind}: {names.total()} met ({', '.join(f'{name} {count}' for name, count in names.most_common())})")
+        print(
+            f"{kind}: {names.total()} met "
+            f"({', '.join(f'{name} {count}' for name, count in names.most_common())})"
+        )
     for line in outcome.missed:
         print(f"MISSED {line}")
     for line in outcome.violations:
@@ -270,21 +325,47 @@ def _some(found: Sequence[Point], count: int | None, seed: int) -> list[Point]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=_count, default=0, help="how many points are killed at, or `all`")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--kills", type=_count, default=0, help="how many points are killed at, or `all`"
+    )
     parser.add_argument("--pairs", type=int, default=0, help="how many kills in recovery")
-    parser.add_argument("--errors", type=_count, default=0, help="how many points fail, each with every error, or `all`")
+    parser.add_argument(
+        "--errors",
+        type=_count,
+        default=0,
+        help="how many points fail, each with every error, or `all`",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=WORKERS)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, Campaign(Path(folder), options.workers) as campaign:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Campaign(Path(folder), options.workers) as campaign,
+    ):
         found, lost = campaign.reference()
         names = Counter(point.name for point in found)
-        print(f"{len(found)} points ({', '.join(f'{name} {count}' for name, count in names.most_common())}); {lost} out of reach")
+        print(
+            f"{len(found)} points "
+            f"({', '.join(f'{name} {count}' for name, count in names.most_common())}); {lost} "
+            f"out of reach"
+        )
         tasks: list[tuple[str, Callable[[], Outcome]]] = [
             ("kills", lambda: campaign.kills(_some(found, options.kills, options.seed))),
-            ("pairs", lambda: campaign.pairs(first_kills(found, options.pairs, options.seed), options.seed)),
-            ("errors", lambda: campaign.errors(error_injections(_some(found, options.errors, options.seed)))),
+            (
+                "pairs",
+                lambda: campaign.pairs(
+                    first_kills(found, options.pairs, options.seed), options.seed
+                ),
+            ),
+            (
+                "errors",
+                lambda: campaign.errors(
+                    error_injections(_some(found, options.errors, options.seed))
+                ),
+            ),
         ]
         whole = Outcome()
         for what, run in tasks:

@@ -17,7 +17,9 @@ def test_no_clock_history_destroys_early_or_under_hold() -> None:
     assert sum(history.destroyed for history in histories) > 300
 
 
-def test_without_the_guard_the_campaign_finds_early_destruction(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_guard_the_campaign_finds_early_destruction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The check can fail: with a guard that believes everything, recordings go early."""
     judge = clocks.judge
 
@@ -29,8 +31,12 @@ def test_without_the_guard_the_campaign_finds_early_destruction(monkeypatch: pyt
     assert any("early" in violation for seed in range(1, 61) for violation in play(seed).violations)
 
 
-def test_without_the_running_time_the_campaign_finds_nothing_to_save_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A day between mark and destruction is what a lying network time within a restart's month meets: it is waited for."""
-    monkeypatch.setattr("vault.sweep_plan.RUNNING", clocks.timedelta(0))
-    monkeypatch.setattr("vault.clockguard.TOLERANCE", clocks.timedelta(days=3650))
+def test_without_the_running_time_the_campaign_finds_nothing_to_save_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A day between mark and destruction is what a lying network time within a restart's month
+    meets: it is waited for.
+    """
+    monkeypatch.setattr("vault.rules.sweep_plan.RUNNING", clocks.timedelta(0))
+    monkeypatch.setattr("vault.rules.clock_guard.TOLERANCE", clocks.timedelta(days=3650))
     assert any("early" in violation for seed in range(1, 61) for violation in play(seed).violations)

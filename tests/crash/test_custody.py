@@ -3,7 +3,7 @@
 import pytest
 
 from tests.crash import custody
-from vault import registers
+from vault.catalogue import case_rows
 
 
 def test_custody_holds_whatever_order_persons_clocks_and_crashes_come_in() -> None:
@@ -11,9 +11,14 @@ def test_custody_holds_whatever_order_persons_clocks_and_crashes_come_in() -> No
     custody.run(24, 30, 1)
 
 
-def test_the_campaign_finds_a_hold_that_is_not_asked_in_the_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fault F5: with the question left out of the deleting transaction and the plan, a held recording goes, and is missed."""
-    monkeypatch.setattr(registers, "is_held", lambda *_: False)
-    monkeypatch.setattr(registers, "holds_on", lambda *_: [])
-    with pytest.raises(BaseException):  # noqa: B017 (an assertion of the machine, or a group of them)
+def test_the_campaign_finds_a_hold_that_is_not_asked_in_the_transaction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fault F5: with the question left out of the deleting transaction and the plan, a held
+    recording goes, and is missed.
+    """
+    monkeypatch.setattr(case_rows, "is_held", lambda *_: False)
+    monkeypatch.setattr(case_rows, "holds_on", lambda *_: [])
+    # an assertion of the machine, or a group of them
+    with pytest.raises(BaseException):  # noqa: B017
         custody.run(40, 30, 3)

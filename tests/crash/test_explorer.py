@@ -26,7 +26,9 @@ def contents(disk: Disk, path: str) -> set[bytes | None]:
     return {image.files[path].data if path in image.files else None for image in images(disk)}
 
 
-def done(*steps: Step, files: dict[str, bytes] | None = None, folders: tuple[str, ...] = ("in", "out")) -> Disk:
+def done(
+    *steps: Step, files: dict[str, bytes] | None = None, folders: tuple[str, ...] = ("in", "out")
+) -> Disk:
     disk = Disk(files or {}, folders)
     for step in steps:
         disk.do(step)
@@ -37,14 +39,16 @@ def written(path: str, data: bytes) -> tuple[Step, ...]:
     return Step("create", path), Step("write", path, data)
 
 
-# --- the model of the disk ----------------------------------------------------------------------------------------------
+# --- the model of the disk ------------------------------------------------------------------------
 
 
 def test_what_was_not_flushed_may_be_lost_kept_or_torn() -> None:
     """Fault C3. The name stands; the bytes are gone, there, cut at a sector, or zeros."""
     new = b"n" * 1536
     disk = done(*written("in/a", new), Step("sync", "in"))
-    assert {b"", new, new[:512], new[:1024], bytes(1536), new[:512] + bytes(1024)} <= contents(disk, "in/a")
+    assert {b"", new, new[:512], new[:1024], bytes(1536), new[:512] + bytes(1024)} <= contents(
+        disk, "in/a"
+    )
     assert None not in contents(disk, "in/a")
 
 
@@ -61,7 +65,12 @@ def test_both_flushed_stands() -> None:
 
 def test_a_folder_whose_parent_was_not_flushed_takes_its_files_with_it() -> None:
     """Fault C3. The new month's folder."""
-    made = (Step("mkdir", "out/month"), *written("out/month/a", b"new"), Step("sync", "out/month/a"), Step("sync", "out/month"))
+    made = (
+        Step("mkdir", "out/month"),
+        *written("out/month/a", b"new"),
+        Step("sync", "out/month/a"),
+        Step("sync", "out/month"),
+    )
     assert contents(done(*made), "out/month/a") == {None, b"new"}
     assert contents(done(*made, Step("sync", "out")), "out/month/a") == {b"new"}
 
@@ -71,17 +80,32 @@ def test_names_are_lost_each_on_its_own() -> None:
     disk = done(*written("in/a", b"new"), Step("sync", "in/a"), Step("sync", "in"))
     disk.do(Step("link", "in/a", target="out/b"))
     disk.do(Step("unlink", "in/a"))
-    assert {tuple(sorted(image.files)) for image in images(disk)} == {(), ("in/a",), ("in/a", "out/b"), ("out/b",)}
+    assert {tuple(sorted(image.files)) for image in images(disk)} == {
+        (),
+        ("in/a",),
+        ("in/a", "out/b"),
+        ("out/b",),
+    }
 
 
 def test_a_renaming_is_one_change() -> None:
-    disk = done(Step("rename", "in/new", target="in/old"), files={"in/new": b"new", "in/old": b"old"})
-    found = {tuple((path, content.data) for path, content in sorted(image.files.items())) for image in images(disk)}
+    disk = done(
+        Step("rename", "in/new", target="in/old"), files={"in/new": b"new", "in/old": b"old"}
+    )
+    found = {
+        tuple((path, content.data) for path, content in sorted(image.files.items()))
+        for image in images(disk)
+    }
     assert found == {(("in/new", b"new"), ("in/old", b"old")), (("in/old", b"new"),)}
 
 
 def test_room_that_was_reserved_is_zeros() -> None:
-    disk = done(Step("create", "in/a"), Step("sync", "in"), Step("allocate", "in/a", offset=1024), Step("sync", "in/a"))
+    disk = done(
+        Step("create", "in/a"),
+        Step("sync", "in"),
+        Step("allocate", "in/a", offset=1024),
+        Step("sync", "in/a"),
+    )
     disk.do(Step("write", "in/a", b"n" * 1024))
     assert {bytes(1024), b"n" * 1024, b"n" * 512 + bytes(512)} <= contents(disk, "in/a")
 
@@ -105,7 +129,7 @@ def test_a_step_that_this_disk_can_not_take_is_refused() -> None:
         done(Step("unlink", "in/none"))
 
 
-# --- the record ---------------------------------------------------------------------------------------------------------
+# --- the record -----------------------------------------------------------------------------------
 
 
 def steps_of(*lines: str) -> list[Step]:
@@ -145,7 +169,11 @@ def test_a_record_is_read_call_by_call() -> None:
 
 def test_a_call_that_another_thread_interrupted_counts_when_it_ends() -> None:
     path = hexed("/w/a")
-    assert steps_of(f"7 fsync(5<{path}> <unfinished ...>", f"8 fsync(6<{path}>) = 0", "7 <... fsync resumed>) = 0") == [
+    assert steps_of(
+        f"7 fsync(5<{path}> <unfinished ...>",
+        f"8 fsync(6<{path}>) = 0",
+        "7 <... fsync resumed>) = 0",
+    ) == [
         Step("sync", "a"),
         Step("sync", "a"),
     ]
@@ -171,18 +199,28 @@ def test_a_change_that_the_model_does_not_know_stops_the_reading(line: str) -> N
 
 
 def test_promised_is_all_but_the_newest_entry() -> None:
-    """The transaction of the newest may not have ended; of one number the last whole line counts."""
+    """The transaction of the newest may not have ended; of one number the last
+    whole line counts.
+    """
     assert promised(b"") == ()
-    lines = (b'{"sequence":0}', b'{"sequence":1,"first":1}', b'{"seq', b'{"sequence":1}', b'{"sequence":2}')
+    lines = (
+        b'{"sequence":0}',
+        b'{"sequence":1,"first":1}',
+        b'{"seq',
+        b'{"sequence":1}',
+        b'{"sequence":2}',
+    )
     assert promised(b"\n".join(lines) + b'\n{"sequence":3') == (lines[0], lines[3])
 
 
-# --- the slice ----------------------------------------------------------------------------------------------------------
+# --- the slice ------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace records the docking")
 def test_no_power_cut_loses_a_recording() -> None:
-    """Faults C2, C3, E1: I1 to I5 hold in each image and after its recovery, and the same docking again finishes it."""
+    """Faults C2, C3, E1: I1 to I5 hold in each image and after its recovery, and the same docking
+    again finishes it.
+    """
     report = explore(SLICE)
     assert not report.violations, "\n".join(report.examples)
     assert report.first == SLICE.first
@@ -191,8 +229,10 @@ def test_no_power_cut_loses_a_recording() -> None:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace records the docking")
 def test_what_is_done_after_a_commit_does_not_outlive_it() -> None:
-    """A process dies between SQLite's removal of its journal and the flush of the folder: the commit is seen by all, and a
-    power cut would take it back, from under what the next process did since."""
+    """A process dies between SQLite's removal of its journal and the flush of the folder: the
+    commit is seen by all, and a power cut would take it back, from under what the next process did
+    since.
+    """
     report = explore(Plan(images=120, died_at="unlink vault/catalogue/catalogue.db-journal"))
     assert not report.violations, "\n".join(report.examples)
     assert report.recoveries >= 3

@@ -15,7 +15,9 @@ def test_a_killed_upgrade_leaves_the_old_schema_or_the_new_one_whole(tmp_path: P
     make_old(tmp_path / "old")
     found = points(tmp_path, tmp_path / "old")
     with ThreadPoolExecutor(2) as pool:
-        stood = list(pool.map(lambda point: killed_at(tmp_path, tmp_path / "old", point), chosen(found, 8)))
+        stood = list(
+            pool.map(lambda point: killed_at(tmp_path, tmp_path / "old", point), chosen(found, 8))
+        )
     assert OLD in stood
 
 
@@ -25,6 +27,10 @@ def test_all_migrations_are_one_transaction(tmp_path: Path) -> None:
     make_old(root)
     done = upgraded(root, "-e", "trace=unlink")
     assert done.returncode == 0, done.stderr
-    removed = [line.split('"')[1] for line in root.with_suffix(".trace").read_text().splitlines() if line.endswith(" = 0")]
+    removed = [
+        line.split('"')[1]
+        for line in root.with_suffix(".trace").read_text().splitlines()
+        if line.endswith(" = 0")
+    ]
     commits = [path.rpartition("/")[2] for path in removed if path.endswith("-journal")]
     assert commits == [f".catalogue-{OLD}.db.part-journal", "catalogue.db-journal"]

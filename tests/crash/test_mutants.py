@@ -1,4 +1,6 @@
-"""The mutants still fit today's source; `python -m tests.crash.mutants` is whether each is caught."""
+"""The mutants still fit today's source; `python -m tests.crash.mutants` is whether
+each is caught.
+"""
 
 import ast
 

@@ -1,4 +1,6 @@
-"""The oracle sees what it is there to see: each invariant, broken by hand in a world that was whole."""
+"""The oracle sees what it is there to see: each invariant, broken by hand in a world that was
+whole.
+"""
 
 import shutil
 import sqlite3
@@ -12,7 +14,7 @@ from tests.crash.nursery import Nursery
 from tests.crash.oracle import check, check_after_recovery, check_at_the_end, committed
 from tests.crash.strace import once
 from tests.crash.world import Shift, World
-from vault.catalogue import catalogue_of
+from vault.catalogue.database import catalogue_of
 
 Harm = Callable[[World], None]
 
@@ -78,22 +80,68 @@ def test_an_untouched_world_is_sound_and_not_at_its_end(finished: World, tmp_pat
     [
         pytest.param("I1", lambda world: flip(sealed(world)), id="a sealed byte is another"),
         pytest.param("I1", lambda world: sealed(world).unlink(), id="a sealed file is gone"),
-        pytest.param("I1", lambda world: sealed(world, "record.json").unlink(), id="the keys are gone"),
-        pytest.param("I1", lambda world: flip(sealed(world, "manifest.sealed")), id="the manifest is another"),
-        pytest.param("I1", lambda world: in_catalogue(world, "UPDATE recording SET proven = 0"), id="nothing is proven"),
+        pytest.param(
+            "I1", lambda world: sealed(world, "record.json").unlink(), id="the keys are gone"
+        ),
+        pytest.param(
+            "I1", lambda world: flip(sealed(world, "manifest.sealed")), id="the manifest is another"
+        ),
+        pytest.param(
+            "I1",
+            lambda world: in_catalogue(world, "UPDATE recording SET proven = 0"),
+            id="nothing is proven",
+        ),
         pytest.param("I1", lambda world: in_catalogue(world, "DELETE FROM recording"), id="no row"),
-        pytest.param("I2", lambda world: in_catalogue(world, "UPDATE recording SET state = 'stored'"), id="no row says erased"),
+        pytest.param(
+            "I2",
+            lambda world: in_catalogue(world, "UPDATE recording SET state = 'stored'"),
+            id="no row says erased",
+        ),
         pytest.param("I2", restore_card, id="erased and still there"),
-        pytest.param("I2", lambda world: flip(world.card / "DEVICE" / "device.json"), id="something else was written"),
-        pytest.param("I3", lambda world: (world.vault / "core").touch(), id="a file that belongs nowhere"),
-        pytest.param("I3", lambda world: sealed(world).with_name("0009.sealed").touch(), id="a stray beside a recording"),
-        pytest.param("I4", lambda world: in_catalogue(world, "DELETE FROM log WHERE sequence = 8"), id="an entry is missing"),
-        pytest.param("I4", lambda world: in_catalogue(world, "UPDATE log_head SET size = size - 1"), id="another head"),
-        pytest.param("I4", lambda world: in_catalogue(world, "DELETE FROM docking"), id="an entry without its row"),
-        pytest.param("I4", lambda world: register(world).write_bytes(b""), id="the register is empty"),
-        pytest.param("I5", lambda world: _leak(world, world.vault / "incoming" / "x.part"), id="plaintext in a part"),
-        pytest.param("I5", lambda world: _leak(world, world.temporary / "spool"), id="plaintext in a temporary file"),
-        pytest.param("I5", lambda world: _leak(world, world.output), id="plaintext in what was printed"),
+        pytest.param(
+            "I2",
+            lambda world: flip(world.card / "DEVICE" / "device.json"),
+            id="something else was written",
+        ),
+        pytest.param(
+            "I3", lambda world: (world.vault / "core").touch(), id="a file that belongs nowhere"
+        ),
+        pytest.param(
+            "I3",
+            lambda world: sealed(world).with_name("0009.sealed").touch(),
+            id="a stray beside a recording",
+        ),
+        pytest.param(
+            "I4",
+            lambda world: in_catalogue(world, "DELETE FROM log WHERE sequence = 8"),
+            id="an entry is missing",
+        ),
+        pytest.param(
+            "I4",
+            lambda world: in_catalogue(world, "UPDATE log_head SET size = size - 1"),
+            id="another head",
+        ),
+        pytest.param(
+            "I4",
+            lambda world: in_catalogue(world, "DELETE FROM docking"),
+            id="an entry without its row",
+        ),
+        pytest.param(
+            "I4", lambda world: register(world).write_bytes(b""), id="the register is empty"
+        ),
+        pytest.param(
+            "I5",
+            lambda world: _leak(world, world.vault / "incoming" / "x.part"),
+            id="plaintext in a part",
+        ),
+        pytest.param(
+            "I5",
+            lambda world: _leak(world, world.temporary / "spool"),
+            id="plaintext in a temporary file",
+        ),
+        pytest.param(
+            "I5", lambda world: _leak(world, world.output), id="plaintext in what was printed"
+        ),
     ],
 )
 def test_a_broken_invariant_is_seen(world: World, invariant: str, harm: Harm) -> None:
@@ -107,7 +155,9 @@ def _leak(world: World, path: Path) -> None:
 
 
 def test_any_byte_gone_from_the_card_too_early_is_seen(finished: World, tmp_path: Path) -> None:
-    """Fault E1. Nothing is stored yet, and one byte of one recording is no longer what the camera wrote."""
+    """Fault E1. Nothing is stored yet, and one byte of one recording is no longer what the camera
+    wrote.
+    """
     untouched = finished.shift.copy(tmp_path / "untouched")
     flip(untouched.card / "RECORDINGS" / untouched.shift.recordings[0].name / "0001.mp4")
     assert {line[:2] for line in check(untouched)} == {"I1", "I2"}
@@ -121,7 +171,9 @@ def test_what_a_recovery_must_clear_away_is_seen(world: World) -> None:
 
 
 def test_a_log_that_was_rolled_back_is_seen(world: World) -> None:
-    """Fault I1. The catalogue alone is sound: only what it said before tells that something is missing."""
+    """Fault I1. The catalogue alone is sound: only what it said before tells that something is
+    missing.
+    """
     before = committed(world)
     shutil.copyfile(catalogue_of(world.shift.template / "vault"), catalogue_of(world.vault))
     assert any("does not go on" in line for line in check(world, before=before))

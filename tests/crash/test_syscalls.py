@@ -1,7 +1,8 @@
 """A slice of the strace campaign; `python -m tests.crash.syscalls` is the whole of it.
 
-Each call is killed each time it is made, but for opening what stands there already, which changes nothing, and for the pages that
-SQLite writes: of these every sixteenth, others with another CRASH_SEED.
+Each call is killed each time it is made, but for opening what stands there already, which changes
+nothing, and for the pages that SQLite writes: of these every sixteenth, others with another
+CRASH_SEED.
 """
 
 import os
@@ -16,7 +17,14 @@ import pytest
 from tests.crash import strace
 from tests.crash.nursery import Nursery
 from tests.crash.strace import Call, Point, Watch, traced
-from tests.crash.syscalls import Campaign, Outcome, error_injections, every, first_kills, trusted_after_failure
+from tests.crash.syscalls import (
+    Campaign,
+    Outcome,
+    error_injections,
+    every,
+    first_kills,
+    trusted_after_failure,
+)
 from tests.crash.world import Shift
 
 SEED = int(os.environ.get("CRASH_SEED", "1"))
@@ -46,12 +54,33 @@ def nothing_wrong(outcome: Outcome) -> bool:
 
 
 def test_the_forked_process_makes_the_calls_of_a_started_one(tmp_path: Path) -> None:
-    """What the campaign kills is `python -m dockd once` call for call, and not something that resembles it."""
+    """What the campaign kills is `python -m dockd once` call for call, and not something that
+    resembles it.
+    """
     shift = Shift.make(tmp_path / "template")
     started, forked = shift.copy(tmp_path / "started"), shift.copy(tmp_path / "forked")
     trace = tmp_path / "trace"
-    command = ["strace", "-f", "-y", "-o", str(trace), "-e", "trace=" + ",".join(Watch.ANYWHERE.calls), "-e", "signal=none"]
-    dockd = [sys.executable, "-B", "-m", "dockd", "once", str(started.card), "--config", str(started.config)]
+    command = [
+        "strace",
+        "-f",
+        "-y",
+        "-o",
+        str(trace),
+        "-e",
+        "trace=" + ",".join(Watch.ANYWHERE.calls),
+        "-e",
+        "signal=none",
+    ]
+    dockd = [
+        sys.executable,
+        "-B",
+        "-m",
+        "dockd",
+        "once",
+        str(started.card),
+        "--config",
+        str(started.config),
+    ]
     subprocess.run([*command, *dockd], check=True, capture_output=True)
     with Nursery() as nursery:
         run = traced(nursery, forked, Watch.ANYWHERE)
@@ -65,7 +94,9 @@ def test_a_kill_at_any_durable_call_is_mended(campaign: Campaign, found: list[Po
     """Faults C1 and E1."""
     changing = [point for point in found if point.watch is not Watch.STANDING]
     pages = [point for point in changing if point.name == "pwrite64"]
-    chosen = [point for point in changing if point.name != "pwrite64"] + every(PAGES_STEP, pages, SEED)
+    chosen = [point for point in changing if point.name != "pwrite64"] + every(
+        PAGES_STEP, pages, SEED
+    )
     outcome = campaign.kills(chosen)
     assert nothing_wrong(outcome)
     assert outcome.met.total() == len(chosen) > 150
@@ -75,15 +106,22 @@ def test_a_kill_in_the_recovery_is_mended(campaign: Campaign, found: list[Point]
     """Fault C2."""
     outcome = campaign.pairs(first_kills(found, PAIRS, SEED, each=2), SEED)
     assert nothing_wrong(outcome)
-    assert sum(count for (kind, _), count in outcome.met.items() if kind == "kill in recovery") == PAIRS
+    assert (
+        sum(count for (kind, _), count in outcome.met.items() if kind == "kill in recovery")
+        == PAIRS
+    )
 
 
-def test_a_failing_disk_is_survived_and_nothing_is_lost(campaign: Campaign, found: list[Point]) -> None:
+def test_a_failing_disk_is_survived_and_nothing_is_lost(
+    campaign: Campaign, found: list[Point]
+) -> None:
     """Faults C4 and C5. One of each kind of call at least; a flush fails once, and for ever."""
     kinds = sorted({point.name for point in found})
     of_kind = {name: [point for point in found if point.name == name] for name in kinds}
     chosen = [points[SEED * 5 % len(points)] for points in of_kind.values()]
-    chosen += every(len(found) // max(1, ERROR_POINTS - len(chosen)), found, SEED)[: ERROR_POINTS - len(chosen)]
+    chosen += every(len(found) // max(1, ERROR_POINTS - len(chosen)), found, SEED)[
+        : ERROR_POINTS - len(chosen)
+    ]
     outcome = campaign.errors(error_injections(chosen))
     assert nothing_wrong(outcome)
     assert {kind for kind, _ in outcome.met} == {"EIO", "EIO for ever", "ENOSPC"}
@@ -91,7 +129,9 @@ def test_a_failing_disk_is_survived_and_nothing_is_lost(campaign: Campaign, foun
 
 @pytest.mark.parametrize("again", ["fsync", "linkat"])
 def test_a_flush_that_is_tried_again_is_seen(tmp_path: Path, again: str) -> None:
-    """Fault C4. The campaign would notice a part that is flushed anew, or published, after its flush has failed."""
+    """Fault C4. The campaign would notice a part that is flushed anew, or published, after its
+    flush has failed.
+    """
     world = Shift.make(tmp_path / "template").copy(tmp_path / "world")
     place = "vault/incoming/*-0-0000.sealed.part"
     path = str(world.vault / "incoming" / "7-0-0000.sealed.part")

@@ -1,4 +1,6 @@
-"""A slice of the campaign, every tenth moment; others with another CRASH_SEED. All of them: `python -m tests.crash.unplug`."""
+"""A slice of the campaign, every tenth moment; others with another CRASH_SEED. All of them: `python
+-m tests.crash.unplug`.
+"""
 
 from pathlib import Path
 

@@ -1,7 +1,9 @@
-"""What a process did to a disk, written down by strace from outside: no hook in the program, and SQLite's own I/O included.
+"""What a process did to a disk, written down by strace from outside: no hook in the program, and
+SQLite's own I/O included.
 
-A line of strace becomes a `Step`: one change below the world's folder, or one flush. Nothing that changes a file may be passed
-over, as an image rebuilt from such a record would be of another disk: a call that is not understood stops the reading.
+A line of strace becomes a `Step`: one change below the world's folder, or one flush. Nothing that
+changes a file may be passed over, as an image rebuilt from such a record would be of another disk:
+a call that is not understood stops the reading.
 """
 
 import os
@@ -49,7 +51,9 @@ class NotUnderstood(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change, or one flush, of one path below the world's folder. `offset` None: at the end of the file."""
+    """One change, or one flush, of one path below the world's folder. `offset` None: at the end of
+    the file.
+    """
 
     call: str
     path: str
@@ -59,7 +63,13 @@ class Step:
 
     def __str__(self) -> str:
         place = f" {self.path}" + (f" -> {self.target}" if self.target else "")
-        size = f" {len(self.data)} at {self.offset}" if self.call == "write" else f" {self.offset}" if self.offset else ""
+        size = (
+            f" {len(self.data)} at {self.offset}"
+            if self.call == "write"
+            else f" {self.offset}"
+            if self.offset
+            else ""
+        )
         return self.call + place + size
 
 
@@ -73,7 +83,9 @@ class _Open:
 
 
 class Reader:
-    """Turns the lines of one process into steps. Keeps what is open, for the calls that name no offset."""
+    """Turns the lines of one process into steps. Keeps what is open, for the calls that name no
+    offset.
+    """
 
     def __init__(self) -> None:
         self._folder = ""
@@ -86,7 +98,9 @@ class Reader:
         self._open.clear()
 
     def whole(self, line: str) -> str | None:
-        """The line, joined where another thread's came between; None where its rest is still to come."""
+        """The line, joined where another thread's came between; None where its rest is still to
+        come.
+        """
         if found := _UNFINISHED.fullmatch(line):
             self._unfinished[found[1]] = found[2]
             return None
@@ -125,7 +139,7 @@ class Reader:
             case _:
                 yield from self._named(name, arguments)
 
-    # --- open files ---------------------------------------------------------------------------------------------------
+    # --- open files -------------------------------------------------------------------------------
 
     def _opened(self, name: str, arguments: list[str], result: str) -> Iterator[Step]:
         fd = _FD.match(result)
@@ -151,7 +165,9 @@ class Reader:
             file.position += count
         if inside is not None and "(deleted)" not in arguments[0]:
             if arguments[1].endswith("..."):
-                raise NotUnderstood(f"a write of {count} bytes to {inside} was cut short in the record")
+                raise NotUnderstood(
+                    f"a write of {count} bytes to {inside} was cut short in the record"
+                )
             yield Step("write", inside, _bytes(arguments[1])[:count], offset)
 
     def _allocated(self, arguments: list[str]) -> Iterator[Step]:
@@ -166,7 +182,9 @@ class Reader:
             yield Step(call, inside, offset=size)
 
     def _open_of(self, descriptor: str) -> _Open:
-        """By number: what strace shows behind it is the same, or what the program was started with."""
+        """By number: what strace shows behind it is the same, or what the program
+        was started with.
+        """
         found = _FD.match(descriptor)
         if found is None:
             raise NotUnderstood(f"a descriptor {descriptor}")
@@ -176,7 +194,7 @@ class Reader:
             held = self._open[int(found[1])] = _Open(path, append=False)
         return held
 
-    # --- names --------------------------------------------------------------------------------------------------------
+    # --- names ------------------------------------------------------------------------------------
 
     def _named(self, name: str, arguments: list[str]) -> Iterator[Step]:
         call = _NAME_CALLS.get(name)
@@ -188,7 +206,9 @@ class Reader:
                 yield Step("rmdir" if arguments[-1] == "AT_REMOVEDIR" else "unlink", path)
             case ("rmdir" | "mkdir", [str() as path]):
                 yield Step(call, path)
-            case ("link" | "rename", [str() as path, str() as target]) if "RENAME_EXCHANGE" not in arguments[-1]:
+            case ("link" | "rename", [str() as path, str() as target]) if (
+                "RENAME_EXCHANGE" not in arguments[-1]
+            ):
                 yield Step(call, path, target=target)
             case _:
                 raise NotUnderstood(f"{name} of {paths}")
@@ -226,14 +246,25 @@ def _text(argument: str) -> str:
 
 
 class Recorder:
-    """A long-lived worker under strace that works on one world after another, and the record of each.
+    """A long-lived worker under strace that works on one world after another, and the record of
+    each.
 
-    The worker reads a folder a line, writes a marker, works, writes a marker, and answers with one line.
+    The worker reads a folder a line, writes a marker, works, writes a marker, and answers with one
+    line.
     """
 
     def __init__(self, module: str) -> None:
         trace_end, strace_end = os.pipe()
-        command = ["strace", "-f", "--seccomp-bpf", "-qq", "-y", "-xx", "-s", str(LONGEST_WRITE_BYTES)]
+        command = [
+            "strace",
+            "-f",
+            "--seccomp-bpf",
+            "-qq",
+            "-y",
+            "-xx",
+            "-s",
+            str(LONGEST_WRITE_BYTES),
+        ]
         command += ["-e", f"trace={CALLS}", "-e", "signal=none", "-o", f"/dev/fd/{strace_end}"]
         self._process = subprocess.Popen(
             [*command, sys.executable, "-m", module],
@@ -287,7 +318,12 @@ class Recorder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
 

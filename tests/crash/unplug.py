@@ -1,8 +1,9 @@
-"""Fault A1: the camera is pulled out at every moment there is. `python -m tests.crash.unplug --points all`.
+"""Fault A1: the camera is pulled out at every moment there is. `python -m tests.crash.unplug
+--points all`.
 
-Nothing half-done becomes final, the other bay is not disturbed, and the next docking finishes what was begun. Every moment is
-each transfer that a whole pull makes, and within the data of each read the bytes at which something begins or ends: the header's,
-the packet's, the last ones.
+Nothing half-done becomes final, the other bay is not disturbed, and the next docking finishes what
+was begun. Every moment is each transfer that a whole pull makes, and within the data of each read
+the bytes at which something begins or ends: the header's, the packet's, the last ones.
 """
 
 import logging
@@ -19,14 +20,16 @@ import structlog
 from rich.console import Console
 from rich.progress import track
 
-from device_sim.faults import Fault, Kind
-from dockd.bay import Phase
-from dockd.card import CardGone
-from dockd.usb import UsbDevice
+from device_sim.usb.faults import Fault, Kind
+from dockd.card.contract import CardGone
+from dockd.docking.bay import Phase
+from dockd.usb.bus import UsbDevice
 from tests.dockd.usb_quay import UsbQuay, contents_of, lost
 
 IN_OBJECT, IN_DATASET = (0, 1, 11, 12, 511, 512, 513, -1, -2), (0, 1, 11, 12, -1, -2)
-READS = {0x95C1: IN_OBJECT, 0x101B: IN_OBJECT} | dict.fromkeys((0x1008, 0x1007, 0x1005, 0x1004, 0x1001), IN_DATASET)
+READS = {0x95C1: IN_OBJECT, 0x101B: IN_OBJECT} | dict.fromkeys(
+    (0x1008, 0x1007, 0x1005, 0x1004, 0x1001), IN_DATASET
+)
 """Operations with a data phase; the datasets are shorter than a packet."""
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 """Which moments a part of them is."""
@@ -45,7 +48,9 @@ def whole_pull(dock: UsbQuay, serial: str, faults: tuple[Fault, ...] = ()) -> tu
 
 
 def pulled_out_at(dock: UsbQuay, serial: str, fault: Fault, *, with_neighbour: bool) -> bool:
-    """Dock, be pulled out, dock again; if wanted, while another camera is taken in. False if the moment never came."""
+    """Dock, be pulled out, dock again; if wanted, while another camera is taken in. False if the
+    moment never came.
+    """
     maker = dock.camera(serial)
     before = contents_of(maker.root)
     device = dock.plug(maker.root, serial, (fault,), port=1)
@@ -83,7 +88,9 @@ class _Neighbour:
         self._phases: list[Phase] = []
 
     def start(self, device: UsbDevice) -> None:
-        self._thread = threading.Thread(target=lambda: self._phases.append(self._dock.run_on(device).phase))
+        self._thread = threading.Thread(
+            target=lambda: self._phases.append(self._dock.run_on(device).phase)
+        )
         self._thread.start()
 
     def phase(self) -> Phase | None:
@@ -106,21 +113,29 @@ def moments(dock: UsbQuay) -> list[Fault]:
 
 
 def chosen(faults: Sequence[Fault], count: int | None) -> list[Fault]:
-    """`count` of them, spread evenly over the transfers and over the moments within data; None: all."""
+    """`count` of them, spread evenly over the transfers and over the moments within data; None:
+    all.
+    """
     if count is None or count >= len(faults):
         return list(faults)
     first = random.Random(SEED).random()
     return [faults[int((number + first) * len(faults) / count)] for number in range(count)]
 
 
-def campaign(folder: Path, count: int | None, shown: Callable[[Sequence[Fault]], Iterable[Fault]] = lambda faults: faults) -> int:
+def campaign(
+    folder: Path,
+    count: int | None,
+    shown: Callable[[Sequence[Fault]], Iterable[Fault]] = lambda faults: faults,
+) -> int:
     """How many moments came; an AssertionError at the first violation."""
     dock = UsbQuay(folder)
     try:
         faults = chosen(moments(dock), count)
         came = 0
         for number, fault in enumerate(shown(faults), 1):
-            came += pulled_out_at(dock, f"A{number:05d}", fault, with_neighbour=number % NEIGHBOUR_EVERY == 0)
+            came += pulled_out_at(
+                dock, f"A{number:05d}", fault, with_neighbour=number % NEIGHBOUR_EVERY == 0
+            )
         assert dock.quay.findings() == ()
         return came
     finally:
@@ -135,8 +150,13 @@ def main(points: str) -> None:
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         count = None if points == "all" else int(points)
-        came = campaign(Path(folder), count, lambda faults: track(faults, "pulling out", console=console))
-    console.print(f"{came} times pulled out: nothing lost, nothing half-done kept, every camera finished at its next docking.")
+        came = campaign(
+            Path(folder), count, lambda faults: track(faults, "pulling out", console=console)
+        )
+    console.print(
+        f"{came} times pulled out: nothing lost, nothing half-done kept, every camera "
+        f"finished at its next docking."
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""A reference world to break: a founded vault, a registered camera, and its card with two small signed recordings.
+"""A reference world to break: a founded vault, a registered camera, and its card with two small
+signed recordings.
 
-The card is laid down from dockd/CAMERA.md with struct and bare primitives. A world is one folder, so that a run gets a copy of
-its own and what a crash leaves of it can be looked over whole:
+The card is laid down from dockd/CAMERA.md with struct and bare primitives. A world is one folder,
+so that a run gets a copy of its own and what a crash leaves of it can be looked over whole:
 
     vault/  pins.json  vault.toml  dockd.toml      the vault and its settings
     card/                                          the camera's card
@@ -20,17 +21,19 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from vault.cameras import register
-from vault.ceremony import Founders
 from vault.clock import SystemClock
 from vault.config import VaultSettings
-from vault.founding import found
-from vault.keys import PassphraseCost
-from vault.policy import ESCROW_HOLDERS, Function
+from vault.crypto.passphrase import PassphraseCost
+from vault.custody.cameras import register
+from vault.keyring.first import Founders
+from vault.operations.founding import found
+from vault.rules.roles import ESCROW_HOLDERS, Function
 from vault.vault import Vault
 
 SERIAL = "BWC0042"
-PASSPHRASES = {str(receiver): f"correct horse of {receiver}" for receiver in (*Function, *ESCROW_HOLDERS)}
+PASSPHRASES = {
+    str(receiver): f"correct horse of {receiver}" for receiver in (*Function, *ESCROW_HOLDERS)
+}
 CHEAP = PassphraseCost(memory_kib=64, iterations=1, lanes=1)
 MARKER_EVERY_BYTES = 1024
 """How often a segment's marker stands in it: any two kilobytes of plaintext hold it whole."""
@@ -57,7 +60,9 @@ class ReferenceRecording:
     @cached_property
     def digests(self) -> dict[str, str]:
         """SHA-256 of each segment."""
-        return {name: hashlib.sha256(content).hexdigest() for name, content in self.segments.items()}
+        return {
+            name: hashlib.sha256(content).hexdigest() for name, content in self.segments.items()
+        }
 
     @cached_property
     def identity(self) -> str:
@@ -97,16 +102,22 @@ class World:
         return VaultSettings(root=self.vault, pins=self.folder / "pins.json", reserve_mb=1, lanes=1)
 
     def copy(self, folder: Path) -> "World":
-        """This world as it stands, in `folder`, which must not exist. dockd's settings name absolute paths: they are anew."""
+        """This world as it stands, in `folder`, which must not exist. dockd's settings name
+        absolute paths: they are anew.
+        """
         shutil.copytree(self.folder, folder)
         world = World(self.shift, folder)
-        world.config.write_text(f'vault = "{folder / "vault.toml"}"\nstatus_socket = "{folder / "status.sock"}"\n')
+        world.config.write_text(
+            f'vault = "{folder / "vault.toml"}"\nstatus_socket = "{folder / "status.sock"}"\n'
+        )
         return world
 
 
 @dataclass(frozen=True)
 class Shift:
-    """A camera's shift: the reference world in a folder of its own, and the recordings that stood on the card."""
+    """A camera's shift: the reference world in a folder of its own, and the recordings that stood
+    on the card.
+    """
 
     template: Path
     camera_key: bytes
@@ -114,13 +125,23 @@ class Shift:
     device: bytes
 
     @classmethod
-    def make(cls, template: Path, sizes: tuple[tuple[int, ...], ...] = ((23_000, 66_000), (70_000, 31_000))) -> "Shift":
-        """Found the vault, register the camera and write its card. `sizes` are the picture bytes of each segment."""
+    def make(
+        cls,
+        template: Path,
+        sizes: tuple[tuple[int, ...], ...] = ((23_000, 66_000), (70_000, 31_000)),
+    ) -> "Shift":
+        """Found the vault, register the camera and write its card. `sizes` are the picture bytes of
+        each segment.
+        """
         private = Ed25519PrivateKey.generate()
         public = private.public_key().public_bytes_raw()
         recordings: list[ReferenceRecording] = []
         for counter, of_recording in enumerate(sizes, start=1):
-            recordings.append(_recording(private, counter, of_recording, recordings[-1].identity if recordings else None))
+            recordings.append(
+                _recording(
+                    private, counter, of_recording, recordings[-1].identity if recordings else None
+                )
+            )
         shift = cls(template, public, tuple(recordings), _device(public))
         shift._found(World(shift, template))
         shift._write_card(World(shift, template))
@@ -137,7 +158,9 @@ class Shift:
 
     def _found(self, world: World) -> None:
         world.temporary.mkdir(parents=True)
-        (world.folder / "vault.toml").write_text('root = "vault"\npins = "pins.json"\nreserve_mb = 1\nlanes = 1\n')
+        (world.folder / "vault.toml").write_text(
+            'root = "vault"\npins = "pins.json"\nreserve_mb = 1\nlanes = 1\n'
+        )
         found(world.settings, SystemClock(), Founders.by_function(PASSPHRASES), CHEAP)
         with Vault.open(world.settings, SystemClock()) as vault, vault.writing() as tx:
             key_text = base64.b64encode(self.camera_key).decode()
@@ -197,10 +220,14 @@ def _recording(
         )
         start_ms += duration_ms
     manifest = _manifest(counter, parts, start_ms, previous_sha256)
-    return ReferenceRecording(f"{SERIAL}-{counter:06d}", segments, tuple(markers), manifest, private.sign(manifest))
+    return ReferenceRecording(
+        f"{SERIAL}-{counter:06d}", segments, tuple(markers), manifest, private.sign(manifest)
+    )
 
 
-def _manifest(counter: int, segments: list[dict[str, object]], length_ms: int, previous_sha256: str | None) -> bytes:
+def _manifest(
+    counter: int, segments: list[dict[str, object]], length_ms: int, previous_sha256: str | None
+) -> bytes:
     return _document(
         {
             "format": "bodycam-card/recording/1",
@@ -216,8 +243,19 @@ def _manifest(counter: int, segments: list[dict[str, object]], length_ms: int, p
             "triggered_mono_ms": counter * 1_000_000 + 30_000,
             "stopped_mono_ms": counter * 1_000_000 + length_ms,
             "stop_reason": "button",
-            "preroll": {"requested_ms": 30_000, "delivered_ms": 30_000, "short_because": None, "audio": False},
-            "video": {"codec": "avc1.42E01E", "width": 320, "height": 240, "fps": 1, "timescale": _TIMESCALE},
+            "preroll": {
+                "requested_ms": 30_000,
+                "delivered_ms": 30_000,
+                "short_because": None,
+                "audio": False,
+            },
+            "video": {
+                "codec": "avc1.42E01E",
+                "width": 320,
+                "height": 240,
+                "fps": 1,
+                "timescale": _TIMESCALE,
+            },
             "audio": None,
             "segments": segments,
             "overlaps": None,
@@ -226,7 +264,9 @@ def _manifest(counter: int, segments: list[dict[str, object]], length_ms: int, p
 
 
 def _picture(marker: bytes, size_bytes: int) -> bytes:
-    """Random bytes with the marker at the start of each stretch and, so that a torn tail holds it too, at the end."""
+    """Random bytes with the marker at the start of each stretch and, so that a torn tail holds it
+    too, at the end.
+    """
     content = bytearray(os.urandom(size_bytes))
     for at in range(0, size_bytes - len(marker), MARKER_EVERY_BYTES):
         content[at : at + len(marker)] = marker
@@ -234,7 +274,7 @@ def _picture(marker: bytes, size_bytes: int) -> bytes:
     return bytes(content)
 
 
-# --- fragmented MP4, as little as makes a timeline (ISO/IEC 14496-12) -------------------------------------------------
+# --- fragmented MP4, as little as makes a timeline (ISO/IEC 14496-12) -----------------------------
 
 
 def _box(kind: bytes, *content: bytes) -> bytes:
@@ -244,13 +284,17 @@ def _box(kind: bytes, *content: bytes) -> bytes:
 
 def _init() -> bytes:
     entry = _box(b"avc1", struct.pack(">6xH16xHH", 1, 320, 240), bytes(50))
-    tables = [_box(kind, bytes(8)) for kind in (b"stts", b"stsc", b"stco")] + [_box(b"stsz", bytes(12))]
+    tables = [_box(kind, bytes(8)) for kind in (b"stts", b"stsc", b"stco")] + [
+        _box(b"stsz", bytes(12))
+    ]
     media = (
         _box(b"mdhd", struct.pack(">IIIII4x", 0, 0, 0, _TIMESCALE, 0)),
         _box(b"hdlr", struct.pack(">II4s12x", 0, 0, b"vide"), b"\0"),
         _box(b"minf", _box(b"stbl", _box(b"stsd", struct.pack(">II", 0, 1), entry), *tables)),
     )
-    track = _box(b"trak", _box(b"tkhd", struct.pack(">IIII", 3, 0, 0, 1), bytes(68)), _box(b"mdia", *media))
+    track = _box(
+        b"trak", _box(b"tkhd", struct.pack(">IIII", 3, 0, 0, 1), bytes(68)), _box(b"mdia", *media)
+    )
     moov = (
         _box(b"mvhd", struct.pack(">IIIII", 0, 0, 0, _TIMESCALE, 0), bytes(80)),
         track,
@@ -261,10 +305,16 @@ def _init() -> bytes:
 
 def _segment(start_ms: int, duration_ms: int, picture: bytes) -> bytes:
     """One group of pictures with one sample, a keyframe, that lasts for the whole of it."""
-    run = struct.pack(">IIIII", 0x000305, 1, 0, 0x0200_0000, duration_ms) + struct.pack(">I", len(picture))
+    run = struct.pack(">IIIII", 0x000305, 1, 0, 0x0200_0000, duration_ms) + struct.pack(
+        ">I", len(picture)
+    )
     fragment = (
         _box(b"tfhd", struct.pack(">II", 0x020000, 1)),
         _box(b"tfdt", struct.pack(">IQ", 0x0100_0000, start_ms)),
         _box(b"trun", run),
     )
-    return _init() + _box(b"moof", _box(b"mfhd", bytes(8)), _box(b"traf", *fragment)) + _box(b"mdat", picture)
+    return (
+        _init()
+        + _box(b"moof", _box(b"mfhd", bytes(8)), _box(b"traf", *fragment))
+        + _box(b"mdat", picture)
+    )

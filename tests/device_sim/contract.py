@@ -1,6 +1,8 @@
-"""A second, strict reading of the camera contract: what a card must look like, written from its text alone.
+"""A second, strict reading of the camera contract: what a card must look like, written from its
+text alone.
 
-Everything is an assertion. Nothing of the camera's own code is used, neither for JSON nor for MP4 nor for signatures.
+Everything is an assertion. Nothing of the camera's own code is used, neither for JSON nor for MP4
+nor for signatures.
 """
 
 import hashlib
@@ -45,20 +47,25 @@ class Recording:
     @property
     def film(self) -> bytes:
         """The plain concatenation of its segments."""
-        return b"".join((self.folder / segment["name"]).read_bytes() for segment in self.manifest["segments"])
+        return b"".join(
+            (self.folder / segment["name"]).read_bytes() for segment in self.manifest["segments"]
+        )
 
 
 @dataclass(frozen=True)
 class Fragment:
-    """One moof: for each track its decode time, the duration of a sample, the number of samples, and whether the first is
-    a sync sample."""
+    """One moof: for each track its decode time, the duration of a sample, the number of samples,
+    and whether the first is a sync sample.
+    """
 
     sequence: int
     tracks: dict[int, tuple[int, int, int, bool]]
 
 
 def read_card(root: Path, public_key: str) -> list[Recording]:
-    """All recordings of a card, each complete and each rule kept, and nothing else on the card that would matter."""
+    """All recordings of a card, each complete and each rule kept, and nothing else on the card that
+    would matter.
+    """
     recordings = []
     names = sorted(path.name for path in (root / "RECORDINGS").iterdir())
     for name in names:
@@ -110,7 +117,9 @@ def parse(raw: bytes, bytes_max: int) -> dict[str, Any]:
     def refuse(number: str) -> None:
         raise AssertionError(number)
 
-    document = json.loads(raw.decode("utf-8"), object_pairs_hook=no_twins, parse_constant=refuse, parse_float=refuse)
+    document = json.loads(
+        raw.decode("utf-8"), object_pairs_hook=no_twins, parse_constant=refuse, parse_float=refuse
+    )
     assert isinstance(document, dict)
     return document
 
@@ -123,7 +132,10 @@ def check_manifest(manifest: dict[str, Any]) -> None:
     assert manifest["stop_reason"] in ("button", "docked", "battery", "full", "recovered")
     assert type(manifest["stopped_mono_ms"]) is int
     recovered = manifest["stop_reason"] == "recovered"
-    assert manifest["stopped_mono_ms"] >= manifest["started_mono_ms" if recovered else "triggered_mono_ms"]
+    assert (
+        manifest["stopped_mono_ms"]
+        >= manifest["started_mono_ms" if recovered else "triggered_mono_ms"]
+    )
     assert manifest["segments"] or recovered
     end_ms = 0
     for number, segment in enumerate(manifest["segments"]):
@@ -179,7 +191,9 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def read_segment(data: bytes) -> tuple[bytes, list[Fragment]]:
-    """The init's bytes and the fragments of one segment: `ftyp`, `moov`, then pairs of `moof` and `mdat`."""
+    """The init's bytes and the fragments of one segment: `ftyp`, `moov`, then pairs of `moof` and
+    `mdat`.
+    """
     found = list(boxes(data))
     kinds = [kind for kind, _ in found]
     assert kinds[:2] == [b"ftyp", b"moov"]
@@ -206,8 +220,13 @@ def read_moof(body: bytes) -> Fragment:
 
 
 def check_film(recording: Recording) -> list[Fragment]:
-    """Byte-identical inits, fragments without gap or repeat from 0 on, each with every track and from a keyframe."""
-    read = [read_segment((recording.folder / entry["name"]).read_bytes()) for entry in recording.manifest["segments"]]
+    """Byte-identical inits, fragments without gap or repeat from 0 on, each with every track and
+    from a keyframe.
+    """
+    read = [
+        read_segment((recording.folder / entry["name"]).read_bytes())
+        for entry in recording.manifest["segments"]
+    ]
     assert len({init for init, _ in read}) == 1
     fragments = [fragment for _, of_segment in read for fragment in of_segment]
     tracks = {1} if recording.manifest["audio"] is None else {1, 2}
@@ -228,7 +247,8 @@ def check_film(recording: Recording) -> list[Fragment]:
 
 
 def frame_numbers(recording: Recording) -> list[int]:
-    """The frame counters as they stand in the decoded pixels of the concatenated segments, in the order shown.
+    """The frame counters as they stand in the decoded pixels of the concatenated segments, in the
+    order shown.
 
     Each picture is shown one frame's time after the one before it, from 0 on.
     """
@@ -242,7 +262,9 @@ def frame_numbers(recording: Recording) -> list[int]:
 
 
 def counter_in(luma: np.ndarray) -> int:
-    """The 32 bits of the two upper rows of blocks, a twentieth of the width each; the eight of the CRC stand behind."""
+    """The 32 bits of the two upper rows of blocks, a twentieth of the width each; the eight of the
+    CRC stand behind.
+    """
     block = luma.shape[1] // 20
     centres = luma[block // 2 : 2 * block : block, block // 2 : 20 * block : block]
     return int("".join("1" if bright > 125 else "0" for bright in centres.ravel()[:32]), 2)

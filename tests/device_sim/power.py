@@ -1,8 +1,10 @@
-"""Power cuts: a medium that notes every step, and every state of the disk that a cut after each of them may leave.
+"""Power cuts: a medium that notes every step, and every state of the disk that a cut after each of
+them may leave.
 
-What was flushed is there. What was not may be there, or not, or in part, each file and each folder for itself; here all files
-that were not flushed share one fate and all folders another, and every pair of fates is tried. That is more than a
-real disk does, and on a FAT card about what it does: names without bytes, bytes without names, a rename half done.
+What was flushed is there. What was not may be there, or not, or in part, each file and each folder
+for itself; here all files that were not flushed share one fate and all folders another, and every
+pair of fates is tried. That is more than a real disk does, and on a FAT card about what it does:
+names without bytes, bytes without names, a rename half done.
 """
 
 import hashlib
@@ -10,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from device_sim.medium import Disk
+from device_sim.camera.medium import Disk
 
 BYTE_FATES = ("lost", "empty", "one", "half", "all but one", "zeros", "kept")
 NAME_FATES = ("lost", "both", "neither", "kept")
@@ -59,7 +61,9 @@ class Watched(Disk):
 
     def _note(self, verb: str, path: Path, other: Path | None = None, data: bytes = b"") -> None:
         if path.is_relative_to(self._root):
-            self.steps.append(Step(verb, self._name(path), self._name(other) if other is not None else "", data))
+            self.steps.append(
+                Step(verb, self._name(path), self._name(other) if other is not None else "", data)
+            )
 
     def _name(self, path: Path) -> str:
         return "" if path == self._root else str(path.relative_to(self._root))
@@ -173,7 +177,8 @@ def parent(path: str) -> str:
 def cuts(start: Tree, steps: list[Step]) -> Iterator[tuple[int, Tree]]:
     """Every state that a cut after 0, 1, 2 … of these steps may leave, each once.
 
-    With it the largest number of steps after which it may be left: what was promised by then has to be there.
+    With it the largest number of steps after which it may be left: what was promised by then has to
+    be there.
     """
     model = Model(start)
     found: dict[bytes, tuple[int, Tree]] = {}
@@ -200,7 +205,10 @@ def at(start: Tree, steps: list[Step]) -> Tree:
 
 def take(root: Path) -> Tree:
     """The state of a folder as it is."""
-    return {str(path.relative_to(root)): path.read_bytes() if path.is_file() else None for path in sorted(root.rglob("*"))}
+    return {
+        str(path.relative_to(root)): path.read_bytes() if path.is_file() else None
+        for path in sorted(root.rglob("*"))
+    }
 
 
 def lay_out(tree: Tree, root: Path) -> None:

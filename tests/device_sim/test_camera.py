@@ -8,11 +8,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from device_sim.camera import Camera, Mode
+from device_sim.camera.camera import Camera, Mode
+from device_sim.camera.encoder import MARKER
 from device_sim.clock import ManualClock
-from device_sim.encoder import MARKER
 from device_sim.errors import CardFull, NotACamera, ProfileError, WrongState
-from tests.device_sim.contract import Recording, check_film, frame_numbers, read_card, read_device, sound
+from tests.device_sim.contract import (
+    Recording,
+    check_film,
+    frame_numbers,
+    read_card,
+    read_device,
+    sound,
+)
 from tests.device_sim.street import Unsynced, new_camera, small
 
 GOP_MS = 1000
@@ -34,7 +41,9 @@ def recordings(camera: Camera) -> list[Recording]:
 
 
 def assert_whole(recording: Recording, power_on_mono_ms: int, fps: int = 5) -> list[int]:
-    """Proves P15 from the pixels: the pictures are those of the stated times, none missing, none doubled."""
+    """Proves P15 from the pixels: the pictures are those of the stated times, none missing, none
+    doubled.
+    """
     manifest = recording.manifest
     numbers = frame_numbers(recording)
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
@@ -44,8 +53,9 @@ def assert_whole(recording: Recording, power_on_mono_ms: int, fps: int = 5) -> l
 
 
 def test_a_plain_recording(camera: Camera) -> None:
-    """Proves P15, P13: 30 s before the button and all of what follows. Fault: every layer reports success, and the event
-    is missing."""
+    """Proves P15, P13: 30 s before the button and all of what follows. Fault: every layer reports
+    success, and the event is missing.
+    """
     camera.standby(300)
     name = camera.switch_on()
     camera.run(25)
@@ -69,7 +79,9 @@ def test_a_plain_recording(camera: Camera) -> None:
 
 
 def test_long_and_short_standby_film_the_same(tmp_path: Path) -> None:
-    """What is not filmed in a long standby is only what the ring would have dropped: the pictures are the same."""
+    """What is not filmed in a long standby is only what the ring would have dropped: the pictures
+    are the same.
+    """
     films = []
     for steps in ([300.0], [0.7] * 428 + [0.4]):
         made = new_camera(tmp_path / str(len(steps)))
@@ -104,7 +116,9 @@ def test_standby_around_thirty_seconds(camera: Camera, standby_s: float) -> None
 
 @pytest.mark.parametrize("pause_s", [0, 0.1, 1, 15, 29.9, 30, 31, 40])
 def test_a_second_switch_on_has_its_thirty_seconds(camera: Camera, pause_s: float) -> None:
-    """Proves P15, P19, ruling 16: off is standby again, the ring goes on while recording, what is repeated is stated."""
+    """Proves P15, P19, ruling 16: off is standby again, the ring goes on while recording, what is
+    repeated is stated.
+    """
     camera.standby(45)
     camera.switch_on()
     camera.run(12)
@@ -122,7 +136,9 @@ def test_a_second_switch_on_has_its_thirty_seconds(camera: Camera, pause_s: floa
 
 
 def test_button_pressed_twice_at_once(camera: Camera) -> None:
-    """A recording has its trigger in it, and a frame at least: the one that was being filmed is finished."""
+    """A recording has its trigger in it, and a frame at least: the one that was being filmed is
+    finished.
+    """
     camera.standby(3.05)
     camera.switch_on()
     camera.switch_off()
@@ -138,7 +154,9 @@ def test_button_pressed_twice_at_once(camera: Camera) -> None:
 
 
 def test_dock_while_recording(camera: Camera) -> None:
-    """Proves P8, P13: it closes the recording, empties the ring, writes device.json, and touches nothing after."""
+    """Proves P8, P13: it closes the recording, empties the ring, writes device.json, and touches
+    nothing after.
+    """
     camera.standby(40)
     camera.switch_on()
     camera.run(7)
@@ -153,10 +171,16 @@ def test_dock_while_recording(camera: Camera) -> None:
     assert device["clock_utc"] == "2026-11-23T21:51:06.123Z"
     assert device["public_key"] == camera.public_key
     assert device["free_bytes"] < device["storage_bytes"]
-    before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in camera.card_folder.rglob("*")}
+    before = {
+        path: (path.stat().st_mtime_ns, path.stat().st_ino)
+        for path in camera.card_folder.rglob("*")
+    }
     camera.run(600)
     camera.catch_up()
-    assert before == {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in camera.card_folder.rglob("*")}
+    assert before == {
+        path: (path.stat().st_mtime_ns, path.stat().st_ino)
+        for path in camera.card_folder.rglob("*")
+    }
 
 
 def test_standby_leaves_no_trace(camera: Camera) -> None:
@@ -193,7 +217,9 @@ def test_nothing_from_before_it_was_off(camera: Camera, way: str) -> None:
 
 
 def test_battery_cut(camera: Camera) -> None:
-    """Proves the contract's 2.3: whole segments stay, the recording is closed at the next start as recovered."""
+    """Proves the contract's 2.3: whole segments stay, the recording is closed at the next start as
+    recovered.
+    """
     camera.standby(60)
     camera.switch_on()
     camera.run(15)
@@ -220,7 +246,9 @@ def test_battery_cut_at_the_switch_on(camera: Camera) -> None:
 
 
 def test_the_monotonic_clock_never_shows_a_time_again(camera: Camera) -> None:
-    """The clock was last written down at the switch-on; after the cut it goes on behind what was recorded since."""
+    """The clock was last written down at the switch-on; after the cut it goes on behind what was
+    recorded since.
+    """
     camera.standby(31)
     camera.switch_on()
     camera.run(25)
@@ -236,7 +264,9 @@ def test_the_monotonic_clock_never_shows_a_time_again(camera: Camera) -> None:
 
 
 def test_battery_runs_down(tmp_path: Path) -> None:
-    """It closes what it records before the power is gone, and does not start again before it was charged."""
+    """It closes what it records before the power is gone, and does not start again before it was
+    charged.
+    """
     camera = new_camera(tmp_path / "cam", battery_percent=2)
     camera.power_on()
     camera.standby(60)
@@ -302,7 +332,9 @@ def test_a_ring_without_room_still_starts_on_a_keyframe(tmp_path: Path) -> None:
 
 
 def test_preroll_is_silent(camera: Camera) -> None:
-    """Proves P15, Q4, ruling 17: the sound track is there from the first fragment, and silent up to the button."""
+    """Proves P15, Q4, ruling 17: the sound track is there from the first fragment, and silent up to
+    the button.
+    """
     camera.standby(35)
     camera.switch_on()
     camera.run(3)
@@ -365,7 +397,9 @@ def test_wall_clock_set_while_recording(camera: Camera) -> None:
 
 
 def test_opened_again_it_goes_on(camera: Camera) -> None:
-    """Counter, chain, key and monotonic clock go on in another process, whatever its clock shows."""
+    """Counter, chain, key and monotonic clock go on in another process, whatever
+    its clock shows.
+    """
     camera.standby(10)
     camera.switch_on()
     camera.run(5)
@@ -429,18 +463,30 @@ def test_no_camera(tmp_path: Path) -> None:
 
 
 step = st.one_of(
-    st.tuples(st.just("wait"), st.sampled_from([0.0, 0.05, 0.1, 0.2, 1.0, 9.9, 10.0, 17.3, 29.9, 30.0, 30.1, 40.0, 300.0])),
+    st.tuples(
+        st.just("wait"),
+        st.sampled_from([0.0, 0.05, 0.1, 0.2, 1.0, 9.9, 10.0, 17.3, 29.9, 30.0, 30.1, 40.0, 300.0]),
+    ),
     st.tuples(st.sampled_from(["on", "off", "dock", "cut", "power"]), st.just(0.0)),
 )
 
 
 @settings(derandomize=True, deadline=None, max_examples=25)
-@given(st.lists(step, min_size=4, max_size=14), st.sampled_from([{}, {"fps": 12, "gop_frames": 7}, {"audio": False}]))
-@example([("wait", 30.0), ("on", 0), ("wait", 10.0), ("off", 0), ("wait", 0.1), ("on", 0), ("dock", 0)], {})
-@example([("wait", 40.0), ("on", 0), ("cut", 0), ("power", 0), ("on", 0), ("wait", 10.0), ("cut", 0)], {})
+@given(
+    st.lists(step, min_size=4, max_size=14),
+    st.sampled_from([{}, {"fps": 12, "gop_frames": 7}, {"audio": False}]),
+)
+@example(
+    [("wait", 30.0), ("on", 0), ("wait", 10.0), ("off", 0), ("wait", 0.1), ("on", 0), ("dock", 0)],
+    {},
+)
+@example(
+    [("wait", 40.0), ("on", 0), ("cut", 0), ("power", 0), ("on", 0), ("wait", 10.0), ("cut", 0)], {}
+)
 def test_any_shift(steps: list[tuple[str, float]], changes: dict[str, int]) -> None:
-    """Proves P15 for shifts nobody thought of: each recording on the card is whole, chained, from the stated frame on, with
-    the pre-roll that its standby allows."""
+    """Proves P15 for shifts nobody thought of: each recording on the card is whole, chained, from
+    the stated frame on, with the pre-roll that its standby allows.
+    """
     fps = changes.get("fps", 5)
     gop_ms = changes.get("gop_frames", 5) * 1000 / fps
     with TemporaryDirectory() as folder:
@@ -465,7 +511,9 @@ def test_any_shift(steps: list[tuple[str, float]], changes: dict[str, int]) -> N
             elif what == "end" and camera.mode is not Mode.DOCKED:
                 camera.dock()
         found = recordings_with_empty(camera)
-        assert [recording.manifest["counter"] for recording in found] == list(range(1, camera.counter + 1))
+        assert [recording.manifest["counter"] for recording in found] == list(
+            range(1, camera.counter + 1)
+        )
         for recording in found:
             manifest = recording.manifest
             since_ms = awake_since[manifest["counter"]]

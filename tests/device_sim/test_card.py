@@ -1,6 +1,8 @@
-"""The card after a power cut: nothing that was closed is lost, nothing unreadable stands, the chain goes on.
+"""The card after a power cut: nothing that was closed is lost, nothing unreadable stands, the chain
+goes on.
 
-The states are counted: a change that takes the steps out of the test's sight makes them few, and fails.
+The states are counted: a change that takes the steps out of the test's sight makes them few, and
+fails.
 """
 
 import hashlib
@@ -11,11 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from device_sim.camera import Camera, Mode
+from device_sim.camera.camera import Camera, Mode
+from device_sim.camera.medium import Medium
 from device_sim.clock import ManualClock
 from device_sim.errors import NotACamera
-from device_sim.medium import Medium
-from tests.device_sim.contract import check_film, check_head, frame_numbers, parse, read_card, read_device
+from tests.device_sim.contract import (
+    check_film,
+    check_head,
+    frame_numbers,
+    parse,
+    read_card,
+    read_device,
+)
 from tests.device_sim.power import Step, Tree, Watched, at, cuts, lay_out, take
 from tests.device_sim.street import START_UTC, Unsynced, new_camera, small
 
@@ -67,12 +76,18 @@ def journaled(steps: list[Step]) -> dict[str, dict[str, str]]:
 
 
 def assert_kept(root: Path, done: list[Step], before: Tree, public_key: str) -> None:
-    """What the camera promises of its card after its next start, given the steps it had done when the power failed."""
+    """What the camera promises of its card after its next start, given the steps it had done when
+    the power failed.
+    """
     recordings = read_card(root / "card", public_key)
     by_name = {recording.folder.name: recording for recording in recordings}
-    assert [recording.manifest["counter"] for recording in recordings] == list(range(1, len(recordings) + 1))
+    assert [recording.manifest["counter"] for recording in recordings] == list(
+        range(1, len(recordings) + 1)
+    )
     for name, segments in journaled(done).items():
-        held = {segment["name"]: segment["sha256"] for segment in by_name[name].manifest["segments"]}
+        held = {
+            segment["name"]: segment["sha256"] for segment in by_name[name].manifest["segments"]
+        }
         assert segments.items() <= held.items()
     for path, data in before.items():
         if path.startswith("card/RECORDINGS/") and data is not None:
@@ -101,8 +116,9 @@ def published(steps: list[Step]) -> list[str]:
 
 
 def test_power_cut_at_every_step(evening: Evening, tmp_path: Path) -> None:
-    """Proves the contract's 2.3 and 2.4. A cut after each step, with every fate of what was not flushed; then the camera
-    starts, and makes one more recording."""
+    """Proves the contract's 2.3 and 2.4. A cut after each step, with every fate of what was not
+    flushed; then the camera starts, and makes one more recording.
+    """
     tried = 0
     for done, tree in cuts(evening.start, evening.steps):
         root = tmp_path / str(tried)
@@ -113,7 +129,8 @@ def test_power_cut_at_every_step(evening: Evening, tmp_path: Path) -> None:
         # As published at the cut, so at the next start: a signed manifest is never replaced.
         for name in published(steps):
             assert (
-                tree[f"card/RECORDINGS/{name}/recording.json"] == (root / f"card/RECORDINGS/{name}/recording.json").read_bytes()
+                tree[f"card/RECORDINGS/{name}/recording.json"]
+                == (root / f"card/RECORDINGS/{name}/recording.json").read_bytes()
             )
         counter = camera.counter
         camera.switch_on()
@@ -128,7 +145,9 @@ def test_power_cut_at_every_step(evening: Evening, tmp_path: Path) -> None:
 
 
 def test_power_cut_while_it_recovers(evening: Evening, tmp_path: Path) -> None:
-    """A second cut at every step of the recovery, after first cuts all along the evening. The third start is the good one."""
+    """A second cut at every step of the recovery, after first cuts all along the evening. The third
+    start is the good one.
+    """
     tried = 0
     firsts = list(cuts(evening.start, evening.steps))
     for done, tree in firsts[:: max(1, len(firsts) // 25)]:
@@ -150,7 +169,9 @@ def test_power_cut_while_it_recovers(evening: Evening, tmp_path: Path) -> None:
 
 
 def test_power_cut_while_it_is_made(tmp_path: Path) -> None:
-    """A camera is made to the end or not at all: it opens, or can be made again in the same place."""
+    """A camera is made to the end or not at all: it opens, or can be made again in
+    the same place.
+    """
     root = tmp_path / "cam"
     medium = Watched(tmp_path)
     Camera.create(root, small(), ManualClock.at(START_UTC), medium)
@@ -170,9 +191,13 @@ def test_power_cut_while_it_is_made(tmp_path: Path) -> None:
 
 
 def test_steps_come_in_the_contracts_order(evening: Evening) -> None:
-    """Proves the contract's 2.3: each line of the journal stands behind its flushed segment; signature before manifest;
-    every new name is followed by its folder's flush before the next name is made."""
-    verbs = [(step.verb, step.path.rpartition("/")[2]) for step in evening.steps if "000002" in step.path]
+    """Proves the contract's 2.3: each line of the journal stands behind its flushed segment;
+    signature before manifest; every new name is followed by its folder's flush before the next name
+    is made.
+    """
+    verbs = [
+        (step.verb, step.path.rpartition("/")[2]) for step in evening.steps if "000002" in step.path
+    ]
     assert verbs == [
         ("mkdir", "BWC0042-000002"),
         ("write", "journal.jsonl"),
@@ -203,7 +228,9 @@ def test_steps_come_in_the_contracts_order(evening: Evening) -> None:
 
 
 def test_journal_while_it_records(tmp_path: Path) -> None:
-    """The journal's keys are those of the contract, and its lines those of the manifest that follows."""
+    """The journal's keys are those of the contract, and its lines those of the manifest that
+    follows.
+    """
     camera = new_camera(tmp_path / "cam")
     camera.power_on()
     camera.standby(31)
@@ -239,7 +266,9 @@ def cut_camera(folder: Path) -> tuple[Camera, Path]:
     return camera, camera.card_folder / "RECORDINGS" / name
 
 
-@pytest.mark.parametrize("tail", [b'{"name":"0004.mp4","by', b'{"name":"0004.mp4"}\n', b"\n\n", b"\0" * 100 + b"\n"])
+@pytest.mark.parametrize(
+    "tail", [b'{"name":"0004.mp4","by', b'{"name":"0004.mp4"}\n', b"\n\n", b"\0" * 100 + b"\n"]
+)
 def test_a_torn_line_of_the_journal(tmp_path: Path, tail: bytes) -> None:
     """A last line that does not end, or does not parse, is not there."""
     camera, folder = cut_camera(tmp_path / "cam")
@@ -277,8 +306,9 @@ def test_what_the_dock_has_begun_to_erase_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_erased_between_the_rename_and_the_next_start(tmp_path: Path) -> None:
-    """The power failed when the manifest stood and the journal did too; the dock read and erased the card meanwhile. The chain
-    goes on from the manifest that the dock holds."""
+    """The power failed when the manifest stood and the journal did too; the dock read and erased
+    the card meanwhile. The chain goes on from the manifest that the dock holds.
+    """
     root = tmp_path / "cam"
     medium = Watched(root)
     camera = Camera.create(root, small(), ManualClock.at(START_UTC), medium)
@@ -288,8 +318,12 @@ def test_erased_between_the_rename_and_the_next_start(tmp_path: Path) -> None:
     camera.switch_on()
     camera.run(1)
     camera.switch_off()
-    rename = next(place for place, step in enumerate(medium.steps) if step.other.endswith("/recording.json"))
-    for number, extent in enumerate(["segments", "journal", "manifest", "manifest, not journal", "folder"]):
+    rename = next(
+        place for place, step in enumerate(medium.steps) if step.other.endswith("/recording.json")
+    )
+    for number, extent in enumerate(
+        ["segments", "journal", "manifest", "manifest, not journal", "folder"]
+    ):
         place = tmp_path / str(number)
         lay_out(at(start, medium.steps[: rename + 2]), place)
         folder = place / "card/RECORDINGS/BWC0042-000001"
@@ -308,7 +342,9 @@ def test_erased_between_the_rename_and_the_next_start(tmp_path: Path) -> None:
         again.run(1)
         again.dock()
         assert again.mode is Mode.DOCKED
-        manifest = parse((place / "card/RECORDINGS" / name / "recording.json").read_bytes(), 1 << 20)
+        manifest = parse(
+            (place / "card/RECORDINGS" / name / "recording.json").read_bytes(), 1 << 20
+        )
         assert (manifest["counter"], manifest["previous_sha256"]) == (2, digest)
         if folder.exists():
             assert not (folder / "journal.jsonl").exists()

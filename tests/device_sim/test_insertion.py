@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from device_sim.camera import Camera, Mode
+from device_sim.camera.camera import Camera, Mode
 from device_sim.errors import DockError, WrongState
-from device_sim.insertion import insert, pull
-from device_sim.volume import insert_volume
+from device_sim.scenario.insertion import insert, pull
+from device_sim.scenario.volume import insert_volume
 from tests.device_sim.contract import read_card, read_device
 from tests.device_sim.street import Unsynced, new_camera
 
@@ -31,7 +31,9 @@ def camera(tmp_path: Path) -> Camera:
 
 
 def test_inserted_and_pulled(camera: Camera, watched: Path) -> None:
-    """Proves the contract's 2.5: it is docked before its card appears, whole, under the serial; nothing is copied."""
+    """Proves the contract's 2.5: it is docked before its card appears, whole, under the serial;
+    nothing is copied.
+    """
     inode = (camera.folder / "card").stat().st_ino
     place = insert(camera, watched)
     assert place == watched / "BWC0042"
@@ -76,8 +78,12 @@ def test_no_place_for_the_card(camera: Camera, watched: Path) -> None:
     assert camera.card_folder == camera.folder / "card"
 
 
-@pytest.mark.parametrize(("number", "sentence"), [(errno.EXDEV, "another file system"), (errno.EACCES, "cannot be put")])
-def test_the_rename_fails(camera: Camera, watched: Path, monkeypatch: pytest.MonkeyPatch, number: int, sentence: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "sentence"), [(errno.EXDEV, "another file system"), (errno.EACCES, "cannot be put")]
+)
+def test_the_rename_fails(
+    camera: Camera, watched: Path, monkeypatch: pytest.MonkeyPatch, number: int, sentence: str
+) -> None:
     """The note that the card is away is taken back."""
 
     def fail(path: Path, target: Path) -> None:

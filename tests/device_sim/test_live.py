@@ -18,7 +18,9 @@ SCREEN_BYTES_MAX = 100_000
 
 
 def test_worn_for_a_moment(tmp_path: Path) -> None:
-    """Power, record, stop, quit; each key is pressed when the screen shows what the last one did."""
+    """Power, record, stop, quit; each key is pressed when the screen shows what the
+    last one did.
+    """
     camera = new_camera(tmp_path / "cam")
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "device_sim", "live", str(tmp_path / "cam")]

@@ -31,7 +31,10 @@ def test_a_camera_from_its_making_to_the_dock_and_back(home: Path) -> None:
     (home / "shift").write_text("standby 31 s\non\n4 s\noff\n")
     played = run("play", "cam", "shift", "--start", "2026-11-23T21:50:19Z")
     assert played.exit_code == 0
-    assert "BWC0042-000001: 34.0 s, of which 30.0 s before the switch-on; stopped by: button" in played.output
+    assert (
+        "BWC0042-000001: 34.0 s, of which 30.0 s before the switch-on; stopped by: button"
+        in played.output
+    )
     assert "2026-11-23T21:50:50.000Z  line 2: on -> recording" in played.output
     assert "switched off" in played.output
     assert run("insert", "cam", "watched").output.strip() == str(home / "watched" / "BWC0042")
@@ -39,14 +42,22 @@ def test_a_camera_from_its_making_to_the_dock_and_back(home: Path) -> None:
     assert frame_numbers(recording) == list(range(5, 175))
     assert recording.manifest["officer"] == "BOA-17"
     shown = json.loads(run("show", "cam").output)
-    assert shown["public_key"] == public_key == read_device(home / "watched" / "BWC0042")["public_key"]
-    assert (shown["mode"], shown["counter"], shown["recordings"]) == ("docked", 1, ["BWC0042-000001"])
+    assert (
+        shown["public_key"] == public_key == read_device(home / "watched" / "BWC0042")["public_key"]
+    )
+    assert (shown["mode"], shown["counter"], shown["recordings"]) == (
+        "docked",
+        1,
+        ["BWC0042-000001"],
+    )
     assert run("pull", "cam").output.strip() == "off"
     assert (home / "cam" / "card").is_dir()
 
 
 def test_a_shift_ends_now(home: Path) -> None:
-    """Ruling 14: a recording that stops after its docking is not believed, so a played shift lies in the past."""
+    """Ruling 14: a recording that stops after its docking is not believed, so a played shift lies
+    in the past.
+    """
     key = run(*CREATE).output.strip()
     before_ms = SystemClock().utc_ms()
     assert run("play", "cam", "-", stdin="standby 60 s\non\n30 s\ndock").exit_code == 0
@@ -104,7 +115,9 @@ def test_wrong_start(home: Path) -> None:
         assert run("play", "cam", "-", "--start", start, stdin="standby 1 s").exit_code == 2
 
 
-def test_a_file_that_is_not_there(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_there(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     run(*CREATE)
     (home / "cam" / "internal" / "private.key").unlink()
     monkeypatch.setattr("sys.argv", ["device-sim", "show", "cam"])

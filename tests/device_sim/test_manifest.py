@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from device_sim.manifest import Entry, Stop, entry_line, head_from_journal, read_journal
+from device_sim.camera.manifest import Entry, Stop, entry_line, head_from_journal, read_journal
 from tests.device_sim.contract import check_manifest, parse
 from tests.device_sim.test_memory import HEAD
 
@@ -16,7 +16,9 @@ ENTRIES = [
 ]
 
 
-@pytest.mark.parametrize("head", [HEAD, replace(HEAD, sample_rate=16_000, officer="BOA-17", overlaps="BWC0042-000006")])
+@pytest.mark.parametrize(
+    "head", [HEAD, replace(HEAD, sample_rate=16_000, officer="BOA-17", overlaps="BWC0042-000006")]
+)
 def test_manifest_keeps_the_contract(head: type(HEAD)) -> None:
     raw = head.manifest(ENTRIES, Stop("button", head.started_utc_ms + 32_345, 37_345))
     check_manifest(parse(raw, 1 << 20))
@@ -24,7 +26,9 @@ def test_manifest_keeps_the_contract(head: type(HEAD)) -> None:
 
 
 def test_recovered_ends_with_the_last_whole_segment() -> None:
-    """Proves the contract's 2.3: also before the switch-on, and at the first frame when nothing was closed."""
+    """Proves the contract's 2.3: also before the switch-on, and at the first frame when nothing was
+    closed.
+    """
     assert HEAD.recovered(ENTRIES[:2]) == Stop("recovered", HEAD.started_utc_ms + 20_000, 25_000)
     assert HEAD.recovered([]) == Stop("recovered", HEAD.started_utc_ms, 5_000)
     check_manifest(parse(HEAD.manifest(ENTRIES[:2], HEAD.recovered(ENTRIES[:2])), 1 << 20))
@@ -44,7 +48,16 @@ def test_every_byte_of_a_journal_that_was_not_written() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"[]", b"1", b'"0003.mp4"', b'{"name":"0003.mp4"}', b'{"nam', b"\xff\xfe", b'{"name":"0003.mp4","other":1}'],
+    [
+        b"",
+        b"[]",
+        b"1",
+        b'"0003.mp4"',
+        b'{"name":"0003.mp4"}',
+        b'{"nam',
+        b"\xff\xfe",
+        b'{"name":"0003.mp4","other":1}',
+    ],
 )
 def test_nothing_behind_a_line_that_does_not_parse(line: bytes) -> None:
     data = HEAD.journal_line() + entry_line(ENTRIES[0]) + line + b"\n" + entry_line(ENTRIES[1])

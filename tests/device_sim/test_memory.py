@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from device_sim.camera.manifest import Head
+from device_sim.camera.memory import KEY_NAME, SLOT_NAMES, Memory, State
 from device_sim.errors import NotACamera
-from device_sim.manifest import Head
-from device_sim.memory import KEY_NAME, SLOT_NAMES, Memory, State
 from tests.device_sim.street import Unsynced, small
 
 HEAD = Head(
@@ -44,17 +44,22 @@ def test_what_is_saved_is_loaded(memory: Memory) -> None:
     state = State(small(officer="BOA-17")).opened(HEAD).closing("cd" * 32)
     memory.save(state)
     assert memory.load() == state
-    assert memory.load().closed("ef" * 32) == replace(state, previous_sha256="ef" * 32, open_head=None, closing_sha256=None)
+    assert memory.load().closed("ef" * 32) == replace(
+        state, previous_sha256="ef" * 32, open_head=None, closing_sha256=None
+    )
 
 
 def test_every_byte_of_a_slot_that_was_not_written(memory: Memory, tmp_path: Path) -> None:
-    """Proves the contract's 2.4 for the power cut inside the memory itself: the state before, or the state after, never
-    another and never none."""
+    """Proves the contract's 2.4 for the power cut inside the memory itself: the state before, or
+    the state after, never another and never none.
+    """
     before, after = State(small(), counter=6), State(small(), counter=6).opened(HEAD)
     memory.save(before)
     old = {name: (tmp_path / "internal" / name).read_bytes() for name in SLOT_NAMES}
     memory.save(after)
-    (changed,) = [name for name in SLOT_NAMES if (tmp_path / "internal" / name).read_bytes() != old[name]]
+    (changed,) = [
+        name for name in SLOT_NAMES if (tmp_path / "internal" / name).read_bytes() != old[name]
+    ]
     slot = tmp_path / "internal" / changed
     whole = slot.read_bytes()
     for length in range(len(whole)):

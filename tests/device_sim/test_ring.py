@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device_sim.ring import EncodedFrame, Preroll, Ring
+from device_sim.camera.ring import EncodedFrame, Preroll, Ring
 
 FPS, GOP = 10, 10
 FRAME_90K = 90_000 // FPS
@@ -48,8 +48,9 @@ def test_thirty_seconds_after_a_long_standby() -> None:
 
 @pytest.mark.parametrize("late", range(GOP))
 def test_starts_on_a_keyframe_wherever_the_trigger_falls(late: int) -> None:
-    """Proves P15. Faults: the clip is blank until the first keyframe; its first second is broken where the last keyframe has
-    left the ring."""
+    """Proves P15. Faults: the clip is blank until the first keyframe; its first second is broken
+    where the last keyframe has left the ring.
+    """
     ring = filled(3000 + late)
     triggered_90k = (3000 + late) * FRAME_90K
     preroll = ring.preroll(triggered_90k)
@@ -81,7 +82,9 @@ def test_nothing_pushed() -> None:
 
 
 def test_a_stream_that_starts_without_a_keyframe() -> None:
-    """Fault: blank until the first keyframe. What cannot be shown is not kept, and is not called just switched on."""
+    """Fault: blank until the first keyframe. What cannot be shown is not kept, and is not called
+    just switched on.
+    """
     ring = Ring(SPAN_90K, PLENTY)
     for number in range(3, 25):
         ring.push(frame(number))
@@ -104,7 +107,9 @@ def test_it_goes_on_while_it_is_used() -> None:
 
 
 def test_nothing_older_survives() -> None:
-    """Proves P8, P13: what lies more than 30 s and one group back is gone from memory before the next frame."""
+    """Proves P8, P13: what lies more than 30 s and one group back is gone from memory before the
+    next frame.
+    """
     ring = Ring(SPAN_90K, PLENTY)
     for number in range(1000):
         ring.push(frame(number))
@@ -141,7 +146,9 @@ def test_a_group_larger_than_the_ring() -> None:
 
 
 def test_loss_is_forgotten_when_it_no_longer_matters() -> None:
-    """One fat group pushed others out long ago: 30 s later the pre-roll is whole again and says nothing of it."""
+    """One fat group pushed others out long ago: 30 s later the pre-roll is whole again and says
+    nothing of it.
+    """
     ring = Ring(SPAN_90K, 4_000)
     for number in range(700):
         ring.push(frame(number, size=3_000 if number == 100 else 10))
@@ -173,9 +180,12 @@ def test_a_doubled_frame_is_refused() -> None:
     st.integers(200, 100_000),
     st.integers(5, 400),
 )
-def test_any_stream(groups: list[tuple[int, int]], late_90k: int, bytes_max: int, span_frames: int) -> None:
-    """Proves P15: for groups of any length and size, the bounds hold after every frame, and the pre-roll is the longest that
-    they allow, from a keyframe on, without a hole."""
+def test_any_stream(
+    groups: list[tuple[int, int]], late_90k: int, bytes_max: int, span_frames: int
+) -> None:
+    """Proves P15: for groups of any length and size, the bounds hold after every frame, and the
+    pre-roll is the longest that they allow, from a keyframe on, without a hole.
+    """
     span_90k = span_frames * FRAME_90K
     ring = Ring(span_90k, bytes_max)
     pushed: list[EncodedFrame] = []

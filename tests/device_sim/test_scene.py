@@ -1,11 +1,13 @@
-"""What stands in the picture: the counter is read back from decoded pixels, at the sizes and qualities cameras have."""
+"""What stands in the picture: the counter is read back from decoded pixels, at the sizes and
+qualities cameras have.
+"""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device_sim.scene import Scene, burn_counter, read_counter
+from device_sim.camera.scene import Scene, burn_counter, read_counter
 
 SIZES = [(160, 90), (320, 180), (426, 240), (640, 360), (1280, 720)]
 
@@ -49,7 +51,10 @@ def test_a_scene_of_every_size(width: int, height: int) -> None:
 
 def test_the_same_inputs_draw_the_same_picture() -> None:
     stamp = "2026-11-23T21:50:19.123Z"
-    again = [Scene(320, 180, 10, seed).draw(number, stamp) for seed, number in ((1, 5), (1, 5), (2, 5), (1, 6))]
+    again = [
+        Scene(320, 180, 10, seed).draw(number, stamp)
+        for seed, number in ((1, 5), (1, 5), (2, 5), (1, 6))
+    ]
     assert np.array_equal(again[0], again[1])
     assert not np.array_equal(again[0], again[2])
     assert not np.array_equal(again[0], again[3])

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from device_sim.camera import Mode
+from device_sim.camera.camera import Mode
 from device_sim.clock import SystemClock
 from device_sim.errors import ScriptError
-from device_sim.shift import Shift, Step
+from device_sim.scenario.shift import Shift, Step
 from tests.device_sim.contract import read_card
 from tests.device_sim.street import new_camera
 
@@ -31,7 +31,9 @@ dock
 
 
 def test_an_evening(tmp_path: Path) -> None:
-    """Proves P15, ruling 16: a whole shift from a script, with its two overlapping recordings and its power cut."""
+    """Proves P15, ruling 16: a whole shift from a script, with its two overlapping recordings and
+    its power cut.
+    """
     camera = new_camera(tmp_path / "cam")
     shift = Shift.parse(EVENING)
     seen: list[tuple[int, Mode]] = []
@@ -39,7 +41,11 @@ def test_an_evening(tmp_path: Path) -> None:
     assert shift.duration_ms == 40_000 + 25_000 + 100 + 12_000 + 20_000 + 12_000
     assert seen[-1] == (16, Mode.DOCKED)
     first, second, third = read_card(camera.card_folder, camera.public_key)
-    assert [one.manifest["stop_reason"] for one in (first, second, third)] == ["button", "recovered", "docked"]
+    assert [one.manifest["stop_reason"] for one in (first, second, third)] == [
+        "button",
+        "recovered",
+        "docked",
+    ]
     assert second.manifest["overlaps"] == first.folder.name
     assert third.manifest["preroll"]["delivered_ms"] == 20_000
     assert third.manifest["stopped_utc"] < third.manifest["started_utc"]
@@ -47,7 +53,10 @@ def test_an_evening(tmp_path: Path) -> None:
 
 def test_every_verb(tmp_path: Path) -> None:
     camera = new_camera(tmp_path / "cam")
-    script = "power on\non\n1 s\nbattery flat\npower on\npower off\non\noff\ndock\nundock\ndock\nstandby 1 s\npower off"
+    script = (
+        "power on\non\n1 s\nbattery flat\npower on\npower "
+        "off\non\noff\ndock\nundock\ndock\nstandby 1 s\npower off"
+    )
     with pytest.raises(ScriptError, match="Line 5: The battery is flat"):
         Shift.parse(script).play(camera)
     script = "dock\n30 min\nundock\non\n1 s\npower off\non\noff\ndock\nstandby 1 s\nbattery cut"
@@ -66,7 +75,20 @@ def test_lines_as_they_are_read() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["fly", "standby", "standby 5", "5", "on 5 s", "-5 s", "standby -1 s", "25 h", "5 s 5 s", "clock", "ON", "1e9 s"],
+    [
+        "fly",
+        "standby",
+        "standby 5",
+        "5",
+        "on 5 s",
+        "-5 s",
+        "standby -1 s",
+        "25 h",
+        "5 s 5 s",
+        "clock",
+        "ON",
+        "1e9 s",
+    ],
 )
 def test_a_line_that_is_not_understood_is_named(line: str) -> None:
     with pytest.raises(ScriptError, match="Line 3: ") as caught:
@@ -76,7 +98,9 @@ def test_a_line_that_is_not_understood_is_named(line: str) -> None:
 
 def test_a_line_that_cannot_be_played_is_named(tmp_path: Path) -> None:
     camera = new_camera(tmp_path / "cam")
-    with pytest.raises(ScriptError, match="Line 2: The camera is standby and cannot stop recording"):
+    with pytest.raises(
+        ScriptError, match="Line 2: The camera is standby and cannot stop recording"
+    ):
         Shift.parse("standby 1 s\noff").play(camera)
 
 

@@ -1,4 +1,5 @@
-"""Where the recording of a real Canon lies, which is read from beside the project and is no part of it.
+"""Where the recording of a real Canon lies, which is read from beside the project and is no part of
+it.
 
 From the test suite of umockdev. DOCK_CANON_RECORDING names its folder.
 """
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(os.environ.get("DOCK_CANON_RECORDING", Path(__file__).resolve().parents[3] / "shared" / "data"))
+FOLDER = Path(
+    os.environ.get("DOCK_CANON_RECORDING", Path(__file__).resolve().parents[3] / "shared" / "data")
+)
 DEVICE = FOLDER / "canon-powershot-sx200.umockdev"
 """Its place in the USB tree, and its descriptors."""
 TRANSFERS = FOLDER / "canon-powershot-sx200.ioctl"
@@ -17,5 +20,6 @@ NODE = "/dev/bus/usb/001/011"
 
 needs_recording = pytest.mark.skipif(
     not (DEVICE.exists() and TRANSFERS.exists()),
-    reason=f"the recording of a real Canon is not in {FOLDER}; DOCK_CANON_RECORDING may name another folder",
+    reason=f"the recording of a real Canon is not in {FOLDER}; DOCK_CANON_RECORDING may name another "
+    f"folder",
 )

@@ -1,6 +1,7 @@
 """Makes well-formed cards from CAMERA.md alone, so that a test can then make one thing wrong.
 
-Sizes are small, times are real: 30 frames a second, GOPs of one second, segments of ten. Every byte follows from the arguments.
+Sizes are small, times are real: 30 frames a second, GOPs of one second, segments of ten. Every byte
+follows from the arguments.
 """
 
 import base64
@@ -61,7 +62,9 @@ def _trak(number: int, handler: bytes, codec: bytes, timescale: int) -> bytes:
 
 @dataclass(frozen=True)
 class Gop:
-    """One fragment: a GOP of video, and the sound beside it. Ticks are of each track's own timescale."""
+    """One fragment: a GOP of video, and the sound beside it. Ticks are of each track's own
+    timescale.
+    """
 
     video_start: int
     frames: int = FPS
@@ -98,7 +101,9 @@ def fragment(number: int, gop: Gop) -> bytes:
 
 
 def gops(start_s: int, seconds: int, audio: bool = True) -> list[Gop]:
-    """Whole-second GOPs from a second of the recording on. AAC frames don't end on seconds; they are never cut."""
+    """Whole-second GOPs from a second of the recording on. AAC frames don't end on seconds; they
+    are never cut.
+    """
     made = []
     for second in range(start_s, start_s + seconds):
         first, beyond = (edge * SAMPLE_RATE // AAC_TICKS for edge in (second, second + 1))
@@ -129,7 +134,9 @@ def utc_at(mono_ms: int) -> str:
 
 @dataclass
 class MadeRecording:
-    """A recording before it is written: tests change `document` or `segments` and then let it be signed."""
+    """A recording before it is written: tests change `document` or `segments` and then let it be
+    signed.
+    """
 
     name: str
     document: dict[str, Any]
@@ -207,8 +214,16 @@ class CardMaker:
                     "preroll": start_s * 1000 < preroll_ms,
                 }
             )
-        before = previous if previous is not None or counter == 1 else hashlib.sha256(b"before").hexdigest()
-        moments = {"started": started, "triggered": started + preroll_ms, "stopped": started + seconds * 1000}
+        before = (
+            previous
+            if previous is not None or counter == 1
+            else hashlib.sha256(b"before").hexdigest()
+        )
+        moments = {
+            "started": started,
+            "triggered": started + preroll_ms,
+            "stopped": started + seconds * 1000,
+        }
         document: dict[str, Any] = {
             "format": "bodycam-card/recording/1",
             "recording": name,
@@ -225,19 +240,32 @@ class CardMaker:
                 "short_because": None if preroll_ms >= 30_000 else "just_switched_on",
                 "audio": False,
             },
-            "video": {"codec": "avc1.42C01E", "width": 640, "height": 360, "fps": FPS, "timescale": VIDEO_TIMESCALE},
-            "audio": {"codec": "mp4a.40.2", "sample_rate": SAMPLE_RATE, "channels": 1} if audio else None,
+            "video": {
+                "codec": "avc1.42C01E",
+                "width": 640,
+                "height": 360,
+                "fps": FPS,
+                "timescale": VIDEO_TIMESCALE,
+            },
+            "audio": {"codec": "mp4a.40.2", "sample_rate": SAMPLE_RATE, "channels": 1}
+            if audio
+            else None,
             "segments": entries,
             "overlaps": None,
         }
         return MadeRecording(name, document, segments)
 
-    def write(self, made: MadeRecording, *, raw: bytes | None = None, signature: bytes | None = None) -> Path:
+    def write(
+        self, made: MadeRecording, *, raw: bytes | None = None, signature: bytes | None = None
+    ) -> Path:
         """The recording's folder, signed by this camera unless other bytes are given."""
         content = made.raw() if raw is None else raw
         for name, body in made.segments.items():
             self.put(f"RECORDINGS/{made.name}/{name}", body)
-        self.put(f"RECORDINGS/{made.name}/recording.sig", self.key.sign(content) if signature is None else signature)
+        self.put(
+            f"RECORDINGS/{made.name}/recording.sig",
+            self.key.sign(content) if signature is None else signature,
+        )
         return self.put(f"RECORDINGS/{made.name}/recording.json", content).parent
 
     def put(self, place: str, content: bytes) -> Path:

@@ -1,11 +1,13 @@
-"""A reader that a card kills, as a defect in a driver would: a file whose name says so ends the process by a signal."""
+"""A reader that a card kills, as a defect in a driver would: a file whose name says so ends the
+process by a signal.
+"""
 
 import os
 import signal
 
-from dockd.card import CardFile
-from dockd.mount import MountedCard, MountedReader
-from dockd.reader import child
+from dockd.card.contract import CardFile
+from dockd.mounted.mounted_card import MountedCard, MountedReader
+from dockd.reader import worker
 from vault.clock import SystemClock
 
 
@@ -17,4 +19,4 @@ class DeadlyCard(MountedCard):
 
 
 clock = SystemClock()
-child.main(lambda root: DeadlyCard(root, clock))
+worker.main(lambda root: DeadlyCard(root, clock))

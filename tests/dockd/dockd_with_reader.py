@@ -6,9 +6,9 @@ held_dockd.py CONFIG SEGMENT HELD GO STOP_S
 import sys
 from pathlib import Path
 
-from dockd import visit
 from dockd.__main__ import serve
 from dockd.config import load_dock_settings
+from dockd.docking import visit
 from dockd.reader.processes import Readers
 from vault.clock import SystemClock
 

@@ -1,8 +1,10 @@
-"""PTP and MTP by hand: what ISO 15740 (PTP), PIMA 15740 annex D (containers) and MTP 1.1 say, field by field, as hexadecimal.
+"""PTP and MTP by hand: what ISO 15740 (PTP), PIMA 15740 annex D (containers) and MTP 1.1 say, field
+by field, as hexadecimal.
 
-No program of ours made these bytes. The bounds of the fields are kept beside them: the fuzzer changes one field at a time.
-All integers are little-endian. A string is a count of UTF-16 units, its closing NUL among them, and the units; the empty
-string is a single zero (ISO 15740, 5.3.4). An array is a 32-bit count and the entries (5.3.3).
+No program of ours made these bytes. The bounds of the fields are kept beside them: the fuzzer
+changes one field at a time. All integers are little-endian. A string is a count of UTF-16 units,
+its closing NUL among them, and the units; the empty string is a single zero (ISO 15740, 5.3.4). An
+array is a 32-bit count and the entries (5.3.3).
 """
 
 from dataclasses import dataclass
@@ -157,7 +159,11 @@ DEVICE_INFO = Golden(
         ("06 00 00 00", "VendorExtensionID 6, Microsoft: MTP"),
         ("64 00", "VendorExtensionVersion 1.00"),
         ("14", "VendorExtensionDesc, 20 units"),
-        ("6D00 6900 6300 7200 6F00 7300 6F00 6600 7400 2E00 6300 6F00 6D00 3A00 2000 3100 2E00 3000", "microsoft.com: 1.0"),
+        (
+            "6D00 6900 6300 7200 6F00 7300 6F00 6600 7400 2E00 6300 6F00 6D00 3A00 2000 3100 "
+            "2E00 3000",
+            "microsoft.com: 1.0",
+        ),
         ("3B00", ";"),
         ("0000", "NUL"),
         ("00 00", "FunctionalMode 0, standard"),
@@ -326,16 +332,33 @@ HANDLES = Golden(
     ),
 )
 NO_HANDLES = Golden("an array of no handles", (("00 00 00 00", "NumElements 0"),))
-OBJECT_SIZE = Golden("ObjectSize, 4 GiB + 1", (("01 00 00 00", "the lower half"), ("01 00 00 00", "the upper half")))
+OBJECT_SIZE = Golden(
+    "ObjectSize, 4 GiB + 1", (("01 00 00 00", "the lower half"), ("01 00 00 00", "the upper half"))
+)
 
 EMPTY_TEXT = Golden("the empty string", (("00", "0 units"),))
-LATIN_TEXT = Golden("a string of the first plane", (("04", "4 units"), ("C400 6200 AC20", "\u00c4b\u20ac"), ("0000", "NUL")))
-PAIR_TEXT = Golden("a string with a pair of surrogates", (("03", "3 units"), ("3DD8 F7DC", "U+1F4F7"), ("0000", "NUL")))
+LATIN_TEXT = Golden(
+    "a string of the first plane",
+    (("04", "4 units"), ("C400 6200 AC20", "\u00c4b\u20ac"), ("0000", "NUL")),
+)
+PAIR_TEXT = Golden(
+    "a string with a pair of surrogates",
+    (("03", "3 units"), ("3DD8 F7DC", "U+1F4F7"), ("0000", "NUL")),
+)
 LONE_TEXT = Golden(
     "a string with surrogates that are no pair",
-    (("05", "5 units"), ("F7DC", "a low one"), ("3DD8", "a high one"), ("4100", "A"), ("3DD8", "a high one"), ("0000", "NUL")),
+    (
+        ("05", "5 units"),
+        ("F7DC", "a low one"),
+        ("3DD8", "a high one"),
+        ("4100", "A"),
+        ("3DD8", "a high one"),
+        ("0000", "NUL"),
+    ),
 )
-LONGEST_TEXT = Golden("a string of 254 units", (("FF", "255 units"), ("6100" * 254, "a"), ("0000", "NUL")))
+LONGEST_TEXT = Golden(
+    "a string of 254 units", (("FF", "255 units"), ("6100" * 254, "a"), ("0000", "NUL"))
+)
 DATE_TEXT = Golden(
     "a time, as the value of DateTime",
     (

@@ -1,4 +1,6 @@
-"""A clock that a test moves by hand. Waiting takes no time, and lets the test do something meanwhile."""
+"""A clock that a test moves by hand. Waiting takes no time, and lets the test do something
+meanwhile.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,5 @@
-"""What dockd makes of the one camera on this machine's USB, as one line of JSON: run where the machine's USB is a replay.
+"""What dockd makes of the one camera on this machine's USB, as one line of JSON: run where the
+machine's USB is a replay.
 
 umockdev-run --device=... --ioctl=... -- python -m tests.dockd.identify
 """
@@ -7,9 +8,9 @@ import json
 from contextlib import closing
 from dataclasses import asdict
 
-from dockd.card import CardError
-from dockd.mtp import MtpCard
-from dockd.usb import watcher_of
+from dockd.card.contract import CardError
+from dockd.usb.bus import watcher_of
+from dockd.usb.mtp_card import MtpCard
 from vault.clock import SystemClock
 
 

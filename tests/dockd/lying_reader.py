@@ -1,4 +1,5 @@
-"""A reader that fell into wrong hands: it answers the questions of the dock with what its argument says.
+"""A reader that fell into wrong hands: it answers the questions of the dock with what its argument
+says.
 
 lying_reader.py LIE
 """
@@ -9,10 +10,21 @@ import socket
 import sys
 import time
 
-from dockd.boxes import Fragment
-from dockd.card import CardFile
-from dockd.reader.wire import BYTES, END, FACTS, FAILED, GIVEN, STREAM_BYTES, WANTED, Line, exactly, file_words
-from dockd.timeline import SegmentFacts
+from dockd.card.contract import CardFile
+from dockd.card.mp4_boxes import Fragment
+from dockd.card.timeline import SegmentFacts
+from dockd.reader.wire import (
+    BYTES,
+    END,
+    FACTS,
+    FAILED,
+    GIVEN,
+    STREAM_BYTES,
+    WANTED,
+    Line,
+    exactly,
+    file_words,
+)
 
 FILE = file_words(CardFile(("DCIM", "A.MP4"), 8192, 0))
 LISTINGS = {
@@ -75,7 +87,9 @@ while True:
                 case "long facts":
                     channel.sendall(GIVEN.pack(END, 2 << 20))
                 case "impossible facts":
-                    facts = SegmentFacts(8192, None, (), (Fragment(1, 1, 10**4000, 1, True),), None, ())
+                    facts = SegmentFacts(
+                        8192, None, (), (Fragment(1, 1, 10**4000, 1, True),), None, ()
+                    )
                     channel.sendall(GIVEN.pack(END, len(text := FACTS.dump_json(facts))) + text)
                 case "a tale":
                     facts = SegmentFacts(8192, None, (), (), None, ("o" * 50_000,) * 20)

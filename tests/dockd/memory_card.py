@@ -1,7 +1,7 @@
 """A card in memory: the world of cameras as a test wants it, with the misbehaviour of real ones.
 
-A `Medium` is what stands on the camera; `MemoryCard` is one opening of it. What one opening deleted is seen by the next,
-unless the medium is told to lie.
+A `Medium` is what stands on the camera; `MemoryCard` is one opening of it. What one opening deleted
+is seen by the next, unless the medium is told to lie.
 """
 
 import threading
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dockd.card import (
+from dockd.card.contract import (
     CardDeleteFailed,
     CardFile,
     CardFileChanged,
@@ -35,7 +35,9 @@ def nothing(*_: object) -> None:
 
 @dataclass
 class Medium:
-    """The files of a camera, and how it behaves. Hooks are called before what they are named for."""
+    """The files of a camera, and how it behaves. Hooks are called before what they
+    are named for.
+    """
 
     contents: dict[Path_, bytes] = field(default_factory=dict)
     times_ns: dict[Path_, int] = field(default_factory=dict)
@@ -43,7 +45,9 @@ class Medium:
     read_only: bool = False
     unreadable: set[Path_] = field(default_factory=set)
     keeps: set[Path_] = field(default_factory=set)
-    """Files whose deletion it confirms without doing it, and hides until the card is opened anew (A7)."""
+    """Files whose deletion it confirms without doing it, and hides until the card is opened anew
+    (A7).
+    """
     refuses: set[Path_] = field(default_factory=set)
     """Files whose deletion it refuses."""
     trouble: tuple[CardTrouble, ...] = ()
@@ -77,14 +81,16 @@ class Medium:
         return sorted("/".join(path) for path in self.contents)
 
     def segment_bytes_read(self) -> int:
-        return sum(count for path, count in self.read_bytes.items() if path[-1].lower().endswith(".mp4"))
+        return sum(
+            count for path, count in self.read_bytes.items() if path[-1].lower().endswith(".mp4")
+        )
 
     def forget_readings(self) -> None:
         self.read_bytes.clear()
 
 
 class MemoryCard:
-    """`dockd.card.Card`."""
+    """`dockd.card.contract.Card`."""
 
     def __init__(self, medium: Medium) -> None:
         self._medium = medium
@@ -106,7 +112,9 @@ class MemoryCard:
         self._trouble = self._medium.trouble
         hidden = self._believed_gone | {trouble.path for trouble in self._trouble}
         return tuple(
-            self._file(path) for path in sorted(self._medium.contents) if path not in hidden and path[: len(below)] == below
+            self._file(path)
+            for path in sorted(self._medium.contents)
+            if path not in hidden and path[: len(below)] == below
         )
 
     def open(self, file: CardFile, offset: int = 0) -> "MemoryReader":
@@ -155,7 +163,7 @@ class MemoryCard:
 
 
 class MemoryReader:
-    """`dockd.card.FileReader`."""
+    """`dockd.card.contract.FileReader`."""
 
     def __init__(self, medium: Medium, file: CardFile, offset: int) -> None:
         self._medium = medium
@@ -168,11 +176,15 @@ class MemoryReader:
             raise CardGone("The card is no longer there.")
         if self._file.path in self._medium.unreadable:
             raise CardReadFailed(f"{self._file.shown} can't be read.")
-        block = self._medium.contents[self._file.path][self._position : self._position + len(buffer)]
+        block = self._medium.contents[self._file.path][
+            self._position : self._position + len(buffer)
+        ]
         buffer[: len(block)] = block
         self._position += len(block)
         with self._medium.lock:
-            self._medium.read_bytes[self._file.path] = self._medium.read_bytes.get(self._file.path, 0) + len(block)
+            self._medium.read_bytes[self._file.path] = self._medium.read_bytes.get(
+                self._file.path, 0
+            ) + len(block)
         return len(block)
 
     def close(self) -> None:
@@ -181,5 +193,10 @@ class MemoryReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()

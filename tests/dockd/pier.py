@@ -1,4 +1,6 @@
-"""A station in a folder for the real `dockd` processes: a founded vault, settings, a watched folder, a notification socket."""
+"""A station in a folder for the real `dockd` processes: a founded vault, settings, a watched
+folder, a notification socket.
+"""
 
 import json
 import os
@@ -12,12 +14,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from dockd.status import ask_status
+from dockd.display.status import ask_status
 from tests.dockd.card_maker import CardMaker
 from tests.vault.world import HandClock, founded
-from vault import cameras, catalogue
+from vault.catalogue import recording_rows
 from vault.clock import SystemClock
-from vault.jsonform import to_base64
+from vault.crypto.canonical_json import to_base64
+from vault.custody import cameras
 from vault.vault import Vault
 
 DOCKD = Path(sysconfig.get_path("scripts")) / "dockd"
@@ -28,7 +31,9 @@ LOOK_S = 0.01
 
 
 class Pier:
-    """Everything of one station. The sockets have a folder of their own: a unix socket's path must be short."""
+    """Everything of one station. The sockets have a folder of their own: a unix socket's path must
+    be short.
+    """
 
     def __init__(self, folder: Path, lanes: int = 2) -> None:
         self.folder = folder
@@ -40,14 +45,22 @@ class Pier:
         self.config = folder / "dockd.toml"
         vault_config = folder / "vault.toml"
         vault_config.write_text(
-            f'root = "{self.vault_settings.root}"\npins = "{self.vault_settings.pins}"\nreserve_mb = 1\nlanes = {lanes}\n'
+            f'root = "{self.vault_settings.root}"\npins = '
+            f'"{self.vault_settings.pins}"\nreserve_mb = 1\nlanes = {lanes}\n'
         )
         self.config.write_text(
             f'vault = "{vault_config}"\nwatched_folder = "{self.bays}"\n'
             f'status_socket = "{self.sockets / "s"}"\nusb_backend = "off"\n'
         )
 
-    def camera(self, serial: str = "BWC0042", count: int = 2, *, registered: bool = True, place: Path | None = None) -> CardMaker:
+    def camera(
+        self,
+        serial: str = "BWC0042",
+        count: int = 2,
+        *,
+        registered: bool = True,
+        place: Path | None = None,
+    ) -> CardMaker:
         """A card with so many recordings, docked unless it is made elsewhere."""
         maker = CardMaker(place or self.bays / serial, serial)
         maker.root.mkdir()
@@ -59,7 +72,13 @@ class Pier:
             previous = made.sha256()
         if registered:
             with self.vault() as vault, vault.writing() as tx:
-                cameras.register(tx, vault.log, vault.clock, (serial, to_base64(maker.public_key), "test"), "test")
+                cameras.register(
+                    tx,
+                    vault.log,
+                    vault.clock,
+                    (serial, to_base64(maker.public_key), "test"),
+                    "test",
+                )
         return maker
 
     def vault(self) -> Vault:
@@ -67,16 +86,24 @@ class Pier:
 
     def states(self) -> dict[str, str]:
         with self.vault() as vault, vault.reading() as tx:
-            return {row.name: row.state for row in catalogue.all_recordings(tx)}
+            return {row.name: row.state for row in recording_rows.all_recordings(tx)}
 
     def call(self, *words: object) -> subprocess.CompletedProcess[str]:
         """A command of dockd that ends by itself."""
         command = [DOCKD, *map(str, words), "--config", self.config]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "160"})
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"COLUMNS": "160"},
+        )
 
 
 class Service:
-    """`dockd run` as systemd would start it: with a notification socket and, if asked for, a watchdog. Context manager."""
+    """`dockd run` as systemd would start it: with a notification socket and, if asked for, a
+    watchdog. Context manager.
+    """
 
     def __init__(
         self,
@@ -96,12 +123,26 @@ class Service:
         address.unlink(missing_ok=True)
         self._socket.bind(str(address))
         self._socket.settimeout(ENOUGH_S)
-        environment = {**os.environ, "NOTIFY_SOCKET": str(address), "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+        environment = {
+            **os.environ,
+            "NOTIFY_SOCKET": str(address),
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        }
         if watchdog_s is not None:
             environment["WATCHDOG_USEC"] = str(round(watchdog_s * 1_000_000))
         command: list[object] = [DOCKD, "run", "--config", pier.config]
         if held_at:
-            command = [sys.executable, WITH_READER, pier.config, stop_s, first_wait_s, HELD, held_at, self.held, self.go]
+            command = [
+                sys.executable,
+                WITH_READER,
+                pier.config,
+                stop_s,
+                first_wait_s,
+                HELD,
+                held_at,
+                self.held,
+                self.go,
+            ]
         elif reader is not None:
             command = [sys.executable, WITH_READER, pier.config, stop_s, first_wait_s, reader]
         self._journal = pier.folder / "journal"

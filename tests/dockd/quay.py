@@ -1,33 +1,38 @@
-"""A dock to test with: the real vault in a folder, cameras in memory, and a clock that the test moves."""
+"""A dock to test with: the real vault in a folder, cameras in memory, and a clock that the test
+moves.
+"""
 
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from dockd.bay import Bay, Board
-from dockd.halt import Halt
-from dockd.outcome import PullReport
-from dockd.pull import Port, Pull, Workplace
-from dockd.quarantine import Quarantine
-from dockd.roster import Roster
+from dockd.docking.bay import Bay, Board
+from dockd.docking.halt import Halt
+from dockd.docking.outcome import PullReport
+from dockd.docking.pull import Port, Pull, Workplace
+from dockd.docking.quarantine import Quarantine
+from dockd.docking.roster import Roster
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.memory_card import Medium
 from tests.vault.world import HandClock, founded, plaintexts
-from vault import cameras, catalogue
-from vault.audit import read_leaves
-from vault.catalogue import RecordingRow
+from vault.catalogue import recording_rows
+from vault.catalogue.recording_rows import RecordingRow
 from vault.clock import Clock
-from vault.intake import Intake
-from vault.jsonform import Json, parse_object, to_base64
+from vault.crypto.canonical_json import Json, parse_object, to_base64
+from vault.custody import cameras
+from vault.intake.intake import Intake
+from vault.log.log import read_leaves
+from vault.operations.verify import Finding, verify
 from vault.vault import Vault
-from vault.verify import Finding, verify
 
 GRACE_S = 10.0
 LANES = 2
 
 
 class Quay:
-    """The vault is founded once; `restart` is a new process on it, without the memory of the old one."""
+    """The vault is founded once; `restart` is a new process on it, without the memory of the old
+    one.
+    """
 
     def __init__(self, folder: Path, clock: Clock | None = None, **settings: object) -> None:
         self.folder = folder
@@ -56,17 +61,40 @@ class Quay:
         self._start()
 
     def workplace(self) -> Workplace:
-        return Workplace(self.intake, self.clock, self.roster, self.halt, LANES, self.erase, self.chapters, self.quarantine)
+        return Workplace(
+            self.intake,
+            self.clock,
+            self.roster,
+            self.halt,
+            LANES,
+            self.erase,
+            self.chapters,
+            self.quarantine,
+        )
 
     def register(self, maker: CardMaker) -> None:
         with self.vault.writing() as tx:
-            cameras.register(tx, self.vault.log, self.clock, (maker.serial, to_base64(maker.public_key), "test"), "test")
+            cameras.register(
+                tx,
+                self.vault.log,
+                self.clock,
+                (maker.serial, to_base64(maker.public_key), "test"),
+                "test",
+            )
 
     def register_dcim(self, volume_id: str) -> None:
         with self.vault.writing() as tx:
             cameras.register(tx, self.vault.log, self.clock, (volume_id, "", "test"), "test")
 
-    def pull(self, medium: Medium, bay: str = "bay 1", *, lanes: int = 1, volume_id: str = "VOL-1", seen: bool = True) -> Pull:
+    def pull(
+        self,
+        medium: Medium,
+        bay: str = "bay 1",
+        *,
+        lanes: int = 1,
+        volume_id: str = "VOL-1",
+        seen: bool = True,
+    ) -> Pull:
         """One camera's stay. Its bay is `pull_bay`."""
         self.bay = Bay(bay, self.board, self.clock)
         self.gone = threading.Event()
@@ -82,7 +110,9 @@ class Quay:
 
     def rows(self) -> list[RecordingRow]:
         with self.vault.reading() as tx:
-            return sorted(catalogue.all_recordings(tx), key=lambda row: (row.name, row.stored_utc))
+            return sorted(
+                recording_rows.all_recordings(tx), key=lambda row: (row.name, row.stored_utc)
+            )
 
     def states(self) -> dict[str, str]:
         return {row.name: row.state for row in self.rows()}
@@ -93,22 +123,30 @@ class Quay:
 
     def said(self, action: str) -> list[str]:
         """The sentences of the log's entries of this kind."""
-        return [entry["details"]["sentence"] for entry in self.entries() if entry["action"] == action]
+        return [
+            entry["details"]["sentence"] for entry in self.entries() if entry["action"] == action
+        ]
 
     def actions(self) -> list[str]:
         return [entry["action"] for entry in self.entries()]
 
     def findings(self) -> tuple[Finding, ...]:
-        """Where sealed files, rows and log disagree, and what is left of something that was given up."""
+        """Where sealed files, rows and log disagree, and what is left of something that was given
+        up.
+        """
         return verify(self.vault, lambda _: None).findings
 
     def holds(self, row: RecordingRow, contents: Sequence[bytes]) -> bool:
         """The vault opens to exactly these segments (I1)."""
         opened = plaintexts(self.vault, row.id)
-        return [opened[name] for name in sorted(opened) if name != "manifest.sealed"] == list(contents)
+        return [opened[name] for name in sorted(opened) if name != "manifest.sealed"] == list(
+            contents
+        )
 
 
-def card_with(folder: Path, count: int = 2, serial: str = "BWC0042", seconds: int = 40) -> tuple[CardMaker, Medium]:
+def card_with(
+    folder: Path, count: int = 2, serial: str = "BWC0042", seconds: int = 40
+) -> tuple[CardMaker, Medium]:
     """A camera with so many recordings that follow each other, of four segments each."""
     maker = CardMaker(folder, serial)
     maker.write_device()
@@ -122,4 +160,8 @@ def card_with(folder: Path, count: int = 2, serial: str = "BWC0042", seconds: in
 
 def segments_of(medium: Medium, name: str) -> list[bytes]:
     """The segments of a recording that still stand on the camera, in order."""
-    return [content for path, content in sorted(medium.contents.items()) if path[1:2] == (name,) and path[-1].endswith(".mp4")]
+    return [
+        content
+        for path, content in sorted(medium.contents.items())
+        if path[1:2] == (name,) and path[-1].endswith(".mp4")
+    ]

@@ -1,6 +1,7 @@
 """A USB/IP server that does what a test tells it, byte by byte.
 
-Written from the kernel's Documentation/usb/usbip_protocol.rst, without the package that the backend uses.
+Written from the kernel's Documentation/usb/usbip_protocol.rst, without the package that the backend
+uses.
 """
 
 import contextlib
@@ -16,13 +17,20 @@ SUBMIT, UNLINK, RET_SUBMIT, RET_UNLINK = 1, 2, 3, 4
 HEADER_BYTES = 48
 
 DEVICE = bytes.fromhex("12 01 0002 00 00 00 40 0912 0700 0001 00 00 00 01")
-"""USB 2.0, class 0 (in the interfaces), 64 bytes at endpoint 0, 1209:0007, no strings, one configuration."""
+"""USB 2.0, class 0 (in the interfaces), 64 bytes at endpoint 0, 1209:0007, no strings, one
+configuration.
+"""
 
 
 def configuration(*parts: bytes, interfaces: int = 1, total: int | None = None) -> bytes:
     """A configuration descriptor before these."""
     body = b"".join(parts)
-    return struct.pack("<BBHBBBBB", 9, 2, 9 + len(body) if total is None else total, interfaces, 1, 0, 0x80, 50) + body
+    return (
+        struct.pack(
+            "<BBHBBBBB", 9, 2, 9 + len(body) if total is None else total, interfaces, 1, 0, 0x80, 50
+        )
+        + body
+    )
 
 
 def interface(number: int = 0, setting: int = 0, endpoints: int = 2) -> bytes:
@@ -68,13 +76,32 @@ class Wire:
     def take(self) -> Request:
         """The host's next request. Raises Gone."""
         head = self.receive(HEADER_BYTES)
-        command, sequence, device, direction, number, fourth, length, _, _, interval = struct.unpack_from(">IIIIIIiiii", head)
+        command, sequence, device, direction, number, fourth, length, _, _, interval = (
+            struct.unpack_from(">IIIIIIiiii", head)
+        )
         content = self.receive(length) if command == SUBMIT and direction == 0 else b""
-        return Request(command, sequence, device, direction, number, length, interval, head[40:], content, fourth)
+        return Request(
+            command,
+            sequence,
+            device,
+            direction,
+            number,
+            length,
+            interval,
+            head[40:],
+            content,
+            fourth,
+        )
 
-    def answer(self, request: Request, content: bytes = b"", *, status: int = 0, actual: int | None = None) -> None:
+    def answer(
+        self, request: Request, content: bytes = b"", *, status: int = 0, actual: int | None = None
+    ) -> None:
         """USBIP_RET_SUBMIT. `actual` is what it says of its length, the truth if nothing else."""
-        length = (len(content) if request.direction else len(request.content)) if actual is None else actual
+        length = (
+            (len(content) if request.direction else len(request.content))
+            if actual is None
+            else actual
+        )
         self.send(ret(RET_SUBMIT, request.sequence, status, length) + content)
 
     def unlinked(self, request: Request, status: int = -104) -> None:
@@ -120,7 +147,9 @@ def silence(wire: Wire, request: Request) -> None:
 
 @dataclass
 class Scripted:
-    """A device. Descriptors and configuration are answered; all the rest is given to `on`, with a RET_UNLINK as well."""
+    """A device. Descriptors and configuration are answered; all the rest is given to `on`, with a
+    RET_UNLINK as well.
+    """
 
     busid: str = "1-1"
     on: Handler = silence
@@ -134,7 +163,9 @@ class Scripted:
     def facts(self, busid: str | None = None) -> bytes:
         """struct usbip_usb_device."""
         name = (self.busid if busid is None else busid).encode()
-        numbers = struct.pack(">IIIHHHBBBBBB", 1, self.address, self.speed, 0x1209, 7, 0x100, 0, 0, 0, 1, 1, 1)
+        numbers = struct.pack(
+            ">IIIHHHBBBBBB", 1, self.address, self.speed, 0x1209, 7, 0x100, 0, 0, 0, 1, 1, 1
+        )
         return (b"/sys/devices/" + name).ljust(256, b"\0") + name.ljust(32, b"\0") + numbers
 
     def run(self, wire: Wire) -> None:
@@ -142,7 +173,9 @@ class Scripted:
         while True:
             request = wire.take()
             self.requests.append(request)
-            standard = request.command == SUBMIT and request.endpoint == 0 and request.setup[0] & 0x60 == 0
+            standard = (
+                request.command == SUBMIT and request.endpoint == 0 and request.setup[0] & 0x60 == 0
+            )
             if standard and self.on_setup is not None:
                 self.on_setup(wire, request)
             elif standard:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dockd.bay import LEFTOVERS_MAX, Bay, Board, Lamp, Phase, Pulse, Vigil
+from dockd.docking.bay import LEFTOVERS_MAX, Bay, Board, Lamp, Phase, Pulse, Vigil
 from tests.vault.world import HandClock
 
 
@@ -59,7 +59,12 @@ def test_progress_moves_with_bytes_and_steps(clock: HandClock) -> None:
     bay = Bay("1", Board(), clock)
     bay.enter(Phase.PULLING, count=1)
     seen = [bay.pulse().progress]
-    for move in (lambda: bay.advance(1), bay.step, lambda: bay.recording(1), lambda: bay.enter(Phase.CHECKING)):
+    for move in (
+        lambda: bay.advance(1),
+        bay.step,
+        lambda: bay.recording(1),
+        lambda: bay.enter(Phase.CHECKING),
+    ):
         move()
         seen.append(bay.pulse().progress)
     assert seen == sorted(set(seen))
@@ -80,7 +85,9 @@ def test_who_waits_for_a_lane_is_queued_until_one_of_its_segments_is_read(clock:
 class TestVigil:
     """Fault G2."""
 
-    def test_a_busy_bay_that_does_not_move_for_the_period_withholds_the_ping(self, clock: HandClock) -> None:
+    def test_a_busy_bay_that_does_not_move_for_the_period_withholds_the_ping(
+        self, clock: HandClock
+    ) -> None:
         vigil = Vigil(10, clock)
         still = Pulse("1", busy=True, progress=7)
         assert vigil.all_is_well([still])
@@ -97,10 +104,14 @@ class TestVigil:
         assert vigil.all_is_well([Pulse("1", busy=False, progress=7)])
         assert vigil.all_is_well([Pulse("1", busy=True, progress=7)])
 
-    def test_one_that_moves_does_not_speak_for_one_that_stands_still(self, clock: HandClock) -> None:
+    def test_one_that_moves_does_not_speak_for_one_that_stands_still(
+        self, clock: HandClock
+    ) -> None:
         vigil = Vigil(10, clock)
         for progress in range(12):
-            well = vigil.all_is_well([Pulse("1", busy=True, progress=7), Pulse("2", busy=True, progress=progress)])
+            well = vigil.all_is_well(
+                [Pulse("1", busy=True, progress=7), Pulse("2", busy=True, progress=progress)]
+            )
             clock.pass_time(1)
         assert not well
 
@@ -113,7 +124,9 @@ class TestVigil:
         clock.pass_time(1)
         assert not vigil.all_is_well([pulse])
 
-    def test_who_queues_is_excused_while_another_moves_and_not_when_all_queue(self, clock: HandClock) -> None:
+    def test_who_queues_is_excused_while_another_moves_and_not_when_all_queue(
+        self, clock: HandClock
+    ) -> None:
         vigil = Vigil(10, clock)
         queued = Pulse("1", busy=True, progress=7, queued=True)
         vigil.all_is_well([queued, Pulse("2", busy=True, progress=0)])

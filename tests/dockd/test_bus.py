@@ -1,4 +1,6 @@
-"""The bus as a reader tells it: who stands there, and that a reader which sees nothing any more is not waited for."""
+"""The bus as a reader tells it: who stands there, and that a reader which sees nothing any more is
+not waited for.
+"""
 
 import json
 import sys
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dockd.card import CardStuck
+from dockd.card.contract import CardStuck
 from dockd.reader.bus import DEVICES_MAX, ReaderBus
 from dockd.reader.processes import Readers
 from dockd.reader.wire import TOLD_MAX, Deadline
@@ -46,7 +48,9 @@ child.BEAT_S = 0.05
 child.watcher_of = lambda setting, clock: UsbWatcher(bus, clock, look_s=0.01)
 child.main()
 """
-"""The real reader of a bus on which nothing stands, and on which a look does not come back as long as a file is there."""
+"""The real reader of a bus on which nothing stands, and on which a look does not come back as long
+as a file is there.
+"""
 
 
 def device(number: int) -> list[object]:
@@ -73,7 +77,9 @@ def message(*devices: object) -> str:
 
 
 def test_a_reader_that_falls_silent_is_replaced(tmp_path: Path) -> None:
-    """It is stuck in something on the bus: without this the USB was blind for ever. What is told again is no change."""
+    """It is stuck in something on the bus: without this the USB was blind for ever. What is told
+    again is no change.
+    """
     told = Told(tmp_path, f"[{message(device(1))}, {message(device(1))}]", silence_s=1.0)
     changed = threading.Semaphore(0)
     told.bus.start(changed.release)
@@ -97,7 +103,15 @@ def test_a_reader_that_falls_silent_is_replaced(tmp_path: Path) -> None:
         f"[{message([[1, [2], 'x'], 'usb 1-2', 'CAM', None])}]",
         f"[{message([[1, [2], 2], 'usb 1-2', 7, None])}]",
     ],
-    ids=["nothing", "no absence", "no devices", "too many", "an odd port", "an odd address", "an odd name"],
+    ids=[
+        "nothing",
+        "no absence",
+        "no devices",
+        "too many",
+        "an odd port",
+        "an odd address",
+        "an odd name",
+    ],
 )
 def test_a_look_at_nonsense_or_silence_has_an_end(tmp_path: Path, messages: str) -> None:
     told = Told(tmp_path, messages, silence_s=2.0 if messages == "[]" else ENOUGH_S)
@@ -107,18 +121,28 @@ def test_a_look_at_nonsense_or_silence_has_an_end(tmp_path: Path, messages: str)
 
 
 def test_words_of_a_device_are_cut(tmp_path: Path) -> None:
-    told = Told(tmp_path, f"[{message([[1, [2], 2], 'b' * 5000, 'v' * 5000, 'r' * 5000])}]", ENOUGH_S)
+    told = Told(
+        tmp_path, f"[{message([[1, [2], 2], 'b' * 5000, 'v' * 5000, 'r' * 5000])}]", ENOUGH_S
+    )
     told.bus.look()
     (seen,) = told.bus.devices()
-    assert (len(seen.bay), len(seen.volume_id), len(seen.refusal or "")) == (TOLD_MAX, TOLD_MAX, TOLD_MAX)
+    assert (len(seen.bay), len(seen.volume_id), len(seen.refusal or "")) == (
+        TOLD_MAX,
+        TOLD_MAX,
+        TOLD_MAX,
+    )
     told.bus.stop()
 
 
 def test_a_reader_tells_that_it_looks_only_while_it_does(tmp_path: Path) -> None:
-    """Fault G2. A sign of life from a thread beside the one that looks would hide that this one is stuck."""
+    """Fault G2. A sign of life from a thread beside the one that looks would hide that this one is
+    stuck.
+    """
     held, program, clock = tmp_path / "held", tmp_path / "reader.py", SystemClock()
     program.write_text(STICKY)
-    process = Readers(None, (sys.executable, str(program), str(held))).start({"place": "bus", "bus": "libusb"})
+    process = Readers(None, (sys.executable, str(program), str(held))).start(
+        {"place": "bus", "bus": "libusb"}
+    )
     for _ in range(5):
         assert process.line.hear(Deadline(clock, ENOUGH_S)) == {"devices": [], "absent": ""}
     held.touch()
@@ -132,8 +156,14 @@ def test_a_reader_tells_that_it_looks_only_while_it_does(tmp_path: Path) -> None
 
 
 def test_words_of_a_device_are_printable(tmp_path: Path) -> None:
-    """A lone surrogate can't be sent on, and ended dockd's main loop; an escape reaches the administrator's terminal."""
-    told = Told(tmp_path, json.dumps([{"devices": [[[1, [2], 2], "usb \ud800", "v\x1b[2J", None]], "absent": ""}]), ENOUGH_S)
+    """A lone surrogate can't be sent on, and ended dockd's main loop; an escape reaches the
+    administrator's terminal.
+    """
+    told = Told(
+        tmp_path,
+        json.dumps([{"devices": [[[1, [2], 2], "usb \ud800", "v\x1b[2J", None]], "absent": ""}]),
+        ENOUGH_S,
+    )
     told.bus.look()
     (found,) = told.bus.devices()
     told.bus.stop()
@@ -141,7 +171,9 @@ def test_words_of_a_device_are_printable(tmp_path: Path) -> None:
 
 
 def test_a_bus_whose_reader_dies_says_so_until_one_stays(tmp_path: Path) -> None:
-    """A device whose descriptors kill the reader at each look: no camera on the bus would show anywhere."""
+    """A device whose descriptors kill the reader at each look: no camera on the bus would show
+    anywhere.
+    """
     told = Told(tmp_path, f"[{message(device(1))}]", silence_s=0.2)
     changed = threading.Semaphore(0)
     told.bus.start(changed.release)

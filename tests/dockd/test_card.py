@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card import CardFileChanged, edges, edges_of, read_whole, shown
-from dockd.mount import MountedCard
+from dockd.card.contract import CardFileChanged, edges, edges_of, read_whole, shown
+from dockd.mounted.mounted_card import MountedCard
 from tests.dockd.hand_clock import HandClock
 from vault.recording import EDGE_BYTES
 
@@ -18,8 +18,12 @@ paths = st.lists(names, min_size=1, max_size=4).map(tuple)
 
 @settings(derandomize=True, deadline=None, max_examples=500)
 @given(paths, paths)
-def test_shown_paths_are_printable_and_never_two_alike(one: tuple[str, ...], other: tuple[str, ...]) -> None:
-    """Fault A14. Any text, lone surrogates among it, becomes one printable line that stands for this path only."""
+def test_shown_paths_are_printable_and_never_two_alike(
+    one: tuple[str, ...], other: tuple[str, ...]
+) -> None:
+    """Fault A14. Any text, lone surrogates among it, becomes one printable line that stands for
+    this path only.
+    """
     assert shown(one).isprintable()
     shown(one).encode("utf-8")
     assert (shown(one) == shown(other)) == (one == other)
@@ -44,7 +48,17 @@ def test_shown_escapes_what_misleads(name: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     "size_bytes",
-    [0, 1, 4095, 4096, EDGE_BYTES - 1, EDGE_BYTES, EDGE_BYTES + 1, 2 * EDGE_BYTES - 1, 3 * EDGE_BYTES + 77],
+    [
+        0,
+        1,
+        4095,
+        4096,
+        EDGE_BYTES - 1,
+        EDGE_BYTES,
+        EDGE_BYTES + 1,
+        2 * EDGE_BYTES - 1,
+        3 * EDGE_BYTES + 77,
+    ],
 )
 def test_edges_of_a_file_are_those_of_its_bytes(tmp_path: Path, size_bytes: int) -> None:
     """Fault E4. At every border of the edge's size, direct and through the page cache."""
@@ -60,7 +74,9 @@ def test_edges_of_a_file_are_those_of_its_bytes(tmp_path: Path, size_bytes: int)
 
 
 def test_edges_tell_a_replaced_file(tmp_path: Path) -> None:
-    """Fault E4. Another content under the same name and size has other edges, or is no longer what was listed."""
+    """Fault E4. Another content under the same name and size has other edges, or is no longer what
+    was listed.
+    """
     path = tmp_path / "A.MP4"
     path.write_bytes(b"a" * 200_000)
     with MountedCard(tmp_path, HandClock()) as card:

@@ -23,10 +23,14 @@ def test_the_shipped_file_is_valid_and_changes_no_default(tmp_path: Path) -> Non
 
 
 def test_the_shipped_file_explains_every_key_with_its_default(tmp_path: Path) -> None:
-    """Each commented key, uncommented, is accepted; all keys stand there; the stated defaults are the defaults."""
+    """Each commented key, uncommented, is accepted; all keys stand there; the stated defaults are
+    the defaults.
+    """
     text = SHIPPED.read_text()
     uncommented = "\n".join(
-        line.removeprefix("# ") if line.startswith("# ") and " = " in line and line[2:3].islower() else line
+        line.removeprefix("# ")
+        if line.startswith("# ") and " = " in line and line[2:3].islower()
+        else line
         for line in text.splitlines()
     )
     assert set(tomllib.loads(uncommented)) == set(DockSettings.model_fields)
@@ -58,7 +62,9 @@ def test_the_shipped_file_explains_every_key_with_its_default(tmp_path: Path) ->
         ("vault = \n", ["is not TOML"]),
     ],
 )
-def test_what_is_not_understood_names_file_and_key(tmp_path: Path, text: str, words: list[str]) -> None:
+def test_what_is_not_understood_names_file_and_key(
+    tmp_path: Path, text: str, words: list[str]
+) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         settings_of(tmp_path, text)
     assert str(tmp_path / "dockd.toml") in refusal.value.sentence

@@ -1,4 +1,6 @@
-"""What is stored is taken out of the dock's hands, however it came there. As root, with users of this machine."""
+"""What is stored is taken out of the dock's hands, however it came there. As root, with users of
+this machine.
+"""
 
 import os
 import pwd
@@ -45,8 +47,12 @@ def held(path: Path) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("owner", [DOCK, VAULT], ids=["taken in", "restored"])
-def test_a_stored_recording_is_the_vaults_and_nobody_elses_to_change(tmp_path: Path, owner: pwd.struct_passwd) -> None:
-    """A restore makes everything as the vault's user, and in the group's modes: without this, the dock could delete all of it."""
+def test_a_stored_recording_is_the_vaults_and_nobody_elses_to_change(
+    tmp_path: Path, owner: pwd.struct_passwd
+) -> None:
+    """A restore makes everything as the vault's user, and in the group's modes: without this, the
+    dock could delete all of it.
+    """
     footage = tmp_path / "vault" / "footage"
     stored = recording(footage, "a", owner, ("0000.sealed", "record.json"))
     unfinished = recording(footage, "b", DOCK, ("0000.sealed",))
@@ -71,10 +77,15 @@ STEPS_MAX = 40
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 @pytest.mark.parametrize("call", ["fchown", "fchmod"])
 def test_what_a_kill_leaves_the_next_run_finishes(tmp_path: Path, call: str) -> None:
-    """A kill at each change in turn: what was given to the vault before its mode was set is not passed over afterwards."""
+    """A kill at each change in turn: what was given to the vault before its mode was set is not
+    passed over afterwards.
+    """
     for at in range(1, STEPS_MAX):
         footage = tmp_path / str(at) / "vault" / "footage"
-        stored = [recording(footage, name, DOCK, ("0000.sealed", "manifest.sealed", "record.json")) for name in ("a", "b")]
+        stored = [
+            recording(footage, name, DOCK, ("0000.sealed", "manifest.sealed", "record.json"))
+            for name in ("a", "b")
+        ]
         killing = [
             "strace",
             "-f",
@@ -124,14 +135,21 @@ def test_the_vaults_papers_are_the_vaults(tmp_path: Path) -> None:
     assert held(root / "keyring.json") == held(root / "vault.json") == (VAULT.pw_uid, 0o640)
     for trick in TRICKS:
         program = (
-            f"import os; os.chdir({str(root)!r}); os.setgroups([]); os.setgid({DOCK.pw_gid}); os.setuid({DOCK.pw_uid}); {trick}"
+            f"import os; os.chdir({str(root)!r}); os.setgroups([]); os.setgid({DOCK.pw_gid}); "
+            f"os.setuid({DOCK.pw_uid}); {trick}"
         )
-        tried = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        tried = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        )
         assert "PermissionError" in tried.stderr, trick
 
 
-def test_a_paper_that_somebody_put_there_as_root_keeps_no_recording_with_the_dock(tmp_path: Path) -> None:
-    """Fetched from a backup by hand. It is told, and the recordings are taken all the same; so with a shelf that is a link."""
+def test_a_paper_that_somebody_put_there_as_root_keeps_no_recording_with_the_dock(
+    tmp_path: Path,
+) -> None:
+    """Fetched from a backup by hand. It is told, and the recordings are taken all the same; so with
+    a shelf that is a link.
+    """
     footage = tmp_path / "vault" / "footage"
     stored = recording(footage, "a", DOCK, ("0000.sealed", "record.json"))
     (footage.parent / "keyring.json").write_bytes(b"{}")
@@ -143,9 +161,13 @@ def test_a_paper_that_somebody_put_there_as_root_keeps_no_recording_with_the_doc
     assert {held(path) for path in stored.iterdir()} == {(VAULT.pw_uid, 0o640)}
 
 
-@pytest.mark.parametrize("trick", ["link to a file", "link to a folder", "hard link", "fifo", "another's", "year"])
+@pytest.mark.parametrize(
+    "trick", ["link to a file", "link to a folder", "hard link", "fifo", "another's", "year"]
+)
 def test_nothing_outside_is_ever_changed(tmp_path: Path, trick: str) -> None:
-    """A dock in wrong hands puts something else where its files would be: that is left alone and told, the others are taken."""
+    """A dock in wrong hands puts something else where its files would be: that is left alone and
+    told, the others are taken.
+    """
     footage = tmp_path / "vault" / "footage"
     outside = tmp_path / "outside"
     outside.mkdir(mode=0o700)
@@ -168,11 +190,21 @@ def test_nothing_outside_is_ever_changed(tmp_path: Path, trick: str) -> None:
             target.write_bytes(b"root's")
         case "year":
             (footage / "2027").symlink_to(outside)
-    before = (outside.stat().st_uid, outside.stat().st_mode, secret.stat().st_uid, secret.stat().st_mode)
+    before = (
+        outside.stat().st_uid,
+        outside.stat().st_mode,
+        secret.stat().st_uid,
+        secret.stat().st_mode,
+    )
     done = taken(footage)
     assert done.returncode == 1
     assert done.stderr.startswith("<3>left as it is")
-    assert (outside.stat().st_uid, outside.stat().st_mode, secret.stat().st_uid, secret.stat().st_mode) == before
+    assert (
+        outside.stat().st_uid,
+        outside.stat().st_mode,
+        secret.stat().st_uid,
+        secret.stat().st_mode,
+    ) == before
     assert {held(path) for path in stored.iterdir()} == {(VAULT.pw_uid, 0o640)}
 
 
@@ -192,7 +224,9 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = ModuleType(loader.name)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     loader.exec_module(module)
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(tmp_path / "vault"), DOCK.pw_name, VAULT.pw_name])
+    monkeypatch.setattr(
+        sys, "argv", [str(SCRIPT), str(tmp_path / "vault"), DOCK.pw_name, VAULT.pw_name]
+    )
     return module
 
 
@@ -216,7 +250,9 @@ def test_a_record_that_is_being_stored_is_taken_a_moment_later(
 ) -> None:
     """The dock gives it its name while the part still has one. The others are taken meanwhile."""
     footage = tmp_path / "vault" / "footage"
-    stored, other = (recording(footage, name, DOCK, ("0000.sealed", "record.json")) for name in ("a", "b"))
+    stored, other = (
+        recording(footage, name, DOCK, ("0000.sealed", "record.json")) for name in ("a", "b")
+    )
     part = tmp_path / "record.json.part"
     part.hardlink_to(stored / "record.json")
     owners: list[tuple[int, int]] = []
@@ -233,7 +269,10 @@ def test_a_record_that_is_being_stored_is_taken_a_moment_later(
 
 
 def test_a_second_name_that_stays_is_told_whatever_the_file_says_of_its_age(
-    tmp_path: Path, script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    script: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A dock in wrong hands changes the file again and again, and the file itself for another."""
     footage = tmp_path / "vault" / "footage"

@@ -39,17 +39,26 @@ def test_cameras_that_stand_there_and_that_come_are_taken_in(pier: Pier, tmp_pat
         maker = pier.camera("BWC0002", 2, place=tmp_path / "elsewhere")
         maker.root.rename(pier.bays / "bay2")
         service.until("STATUS=", containing="bay2: BWC0002 safe to take")
-        assert {bay["bay"]: bay["lamp"] for bay in service.bays()} == {"BWC0001": "green", "bay2": "green"}
+        assert {bay["bay"]: bay["lamp"] for bay in service.bays()} == {
+            "BWC0001": "green",
+            "bay2": "green",
+        }
         (pier.bays / "bay2").rename(maker.root)
         heard = service.until("STATUS=BWC0001: BWC0001 safe to take")
         assert heard
         assert service.stop() == 0
-    assert pier.states() == {"BWC0001-000001": "erased", "BWC0002-000001": "erased", "BWC0002-000002": "erased"}
+    assert pier.states() == {
+        "BWC0001-000001": "erased",
+        "BWC0002-000001": "erased",
+        "BWC0002-000002": "erased",
+    }
 
 
 def test_a_usb_that_nobody_can_look_at_is_a_bay_by_itself(pier: Pier, tmp_path: Path) -> None:
     """Else a camera that stands there would show nowhere, and no alarm would come."""
-    pier.config.write_text(pier.config.read_text().replace('usb_backend = "off"', 'usb_backend = "libusb"'))
+    pier.config.write_text(
+        pier.config.read_text().replace('usb_backend = "off"', 'usb_backend = "libusb"')
+    )
     dies = tmp_path / "dies.py"
     dies.write_text("raise SystemExit(1)")
     with Service(pier, reader=dies) as service:
@@ -60,7 +69,9 @@ def test_a_usb_that_nobody_can_look_at_is_a_bay_by_itself(pier: Pier, tmp_path: 
 
 
 def test_a_bay_that_stands_still_withholds_the_sign_of_life(pier: Pier) -> None:
-    """Fault G2. The loop goes on turning and telling its status; that alone must not be a sign of life."""
+    """Fault G2. The loop goes on turning and telling its status; that alone must not be a sign of
+    life.
+    """
     pier.camera(count=1)
     with Service(pier, watchdog_s=0.4, held_at="0002.mp4") as service:
         service.until("READY=1")
@@ -78,7 +89,9 @@ def test_a_bay_that_stands_still_withholds_the_sign_of_life(pier: Pier) -> None:
 
 
 def test_a_stop_in_the_middle_of_a_pull_ends_in_order(tmp_path: Path) -> None:
-    """Fault G1: the segment in hand is finished, nothing new is begun, exit 0, and the next start takes in all of it."""
+    """Fault G1: the segment in hand is finished, nothing new is begun, exit 0, and the next start
+    takes in all of it.
+    """
     pier = Pier(tmp_path / "pier", lanes=1)
     maker = pier.camera(count=2)
     before = {path: path.read_bytes() for path in maker.root.rglob("*") if path.is_file()}
@@ -143,6 +156,9 @@ def test_its_journal_is_json_with_a_level_and_without_names(pier: Pier) -> None:
     text = "\n".join(service.journal_lines())
     assert "boa-7" not in text
     assert maker.public_key.hex() not in text
-    levels = {event["event"]: line[:3] for event, line in zip(service.journal(), service.journal_lines(), strict=True)}
+    levels = {
+        event["event"]: line[:3]
+        for event, line in zip(service.journal(), service.journal_lines(), strict=True)
+    }
     assert levels["camera.refused"] == "<4>"
     assert levels["recording stored"] == "<6>"

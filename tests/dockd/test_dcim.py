@@ -1,4 +1,6 @@
-"""A card without manifests: what it doesn't state stays unstated, and what is still being written is left alone."""
+"""A card without manifests: what it doesn't state stays unstated, and what is still being written
+is left alone.
+"""
 
 import hashlib
 import os
@@ -11,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card import CardFile, CardGone, CardReading, CardStuck, edges_of
-from dockd.dcim import QUIET_S, read_recordings
-from dockd.mount import MountedCard, MountedReader
+from dockd.card.contract import CardFile, CardGone, CardReading, CardStuck, edges_of
+from dockd.card.dcim import QUIET_S, read_recordings
+from dockd.mounted.mounted_card import MountedCard, MountedReader
 from tests.dockd.hand_clock import HandClock
 from tests.dockd.memory_card import Medium, Path_
 from tests.dockd.real_mounts import tmpfs, unmount
@@ -38,12 +40,18 @@ def put(root: Path, place: str, content: bytes | None = None) -> Path:
     return path
 
 
-def read(root: Path, chapters: re.Pattern[str] | None = None, meanwhile: Callable[[], None] = lambda: None) -> CardReading:
+def read(
+    root: Path,
+    chapters: re.Pattern[str] | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> CardReading:
     clock = HandClock(meanwhile)
     with MountedCard(root, clock) as card:
         reading = read_recordings(card, card.files(), SERIAL, chapters, clock)
     assert clock.slept_s == [QUIET_S]
-    assert all(refused.name.isprintable() and refused.sentence.isprintable() for refused in reading.refused)
+    assert all(
+        refused.name.isprintable() and refused.sentence.isprintable() for refused in reading.refused
+    )
     return reading
 
 
@@ -59,9 +67,22 @@ def test_a_file_is_a_recording_of_which_nothing_is_stated(root: Path) -> None:
     put(root, "DCIM/100MEDIA/MOVI0001.MP4", b"footage")
     (recording,) = read(root).recordings
     claim = recording.claim
-    assert (claim.origin, claim.camera_serial, claim.name) == (Origin.DCIM, SERIAL, "DCIM/100MEDIA/MOVI0001.MP4")
-    assert claim.segments == (SegmentClaim("DCIM/100MEDIA/MOVI0001.MP4", 7, None, None, None, None),)
-    assert [claim.counter, claim.started_utc, claim.preroll, claim.officer, claim.manifest, claim.signature] == [None] * 6
+    assert (claim.origin, claim.camera_serial, claim.name) == (
+        Origin.DCIM,
+        SERIAL,
+        "DCIM/100MEDIA/MOVI0001.MP4",
+    )
+    assert claim.segments == (
+        SegmentClaim("DCIM/100MEDIA/MOVI0001.MP4", 7, None, None, None, None),
+    )
+    assert [
+        claim.counter,
+        claim.started_utc,
+        claim.preroll,
+        claim.officer,
+        claim.manifest,
+        claim.signature,
+    ] == [None] * 6
     assert [file.path for file in recording.files if file] == [("DCIM", "100MEDIA", "MOVI0001.MP4")]
     assert recording.trailing == ()
     assert recording.folder is None
@@ -69,7 +90,9 @@ def test_a_file_is_a_recording_of_which_nothing_is_stated(root: Path) -> None:
 
 
 def test_the_identity_is_the_digest_that_its_words_say(root: Path) -> None:
-    """Done by hand: prefix; then length of name, size, name, head, tail. A stored identity must be found again for years."""
+    """Done by hand: prefix; then length of name, size, name, head, tail. A stored identity must be
+    found again for years.
+    """
     content = os.urandom(200_000)
     put(root, "DCIM/A.MP4", content)
     head_sha256, tail_sha256 = edges_of(content)
@@ -84,7 +107,9 @@ def test_the_identity_is_the_digest_that_its_words_say(root: Path) -> None:
 
 
 def test_another_content_under_the_same_name_has_another_identity(root: Path) -> None:
-    """Fault E4. In size, at the head, at the tail; another time alone is no other content (fault B5)."""
+    """Fault E4. In size, at the head, at the tail; another time alone is no other content (fault
+    B5).
+    """
     path = put(root, "DCIM/A.MP4", b"a" * 200_000)
     identities = [read(root).recordings[0].claim.identity]
     for content in (b"a" * 199_999, b"b" + b"a" * 199_999, b"a" * 199_999 + b"b"):
@@ -97,11 +122,28 @@ def test_another_content_under_the_same_name_has_another_identity(root: Path) ->
 
 
 def test_what_counts_as_footage(root: Path) -> None:
-    """Endings in any case, anywhere below DCIM; nothing else, and no name of another alphabet is passed over."""
-    footage = ["DCIM/A.MP4", "DCIM/b.mov", "DCIM/1/2/3/C.Avi", "DCIM/é\udcff.MP4", "DCIM/\u202eX.mp4", "DCIM/.MP4"]
+    """Endings in any case, anywhere below DCIM; nothing else, and no name of another alphabet is
+    passed over.
+    """
+    footage = [
+        "DCIM/A.MP4",
+        "DCIM/b.mov",
+        "DCIM/1/2/3/C.Avi",
+        "DCIM/é\udcff.MP4",
+        "DCIM/\u202eX.mp4",
+        "DCIM/.MP4",
+    ]
     for place in footage:
         put(root, place)
-    for place in ("DCIM/A.THM", "DCIM/A.LRV", "DCIM/mp4", "A.MP4", "MISC/A.MP4", "DCIM/A.MP4.tmp", "DCIM/x.mKv"):
+    for place in (
+        "DCIM/A.THM",
+        "DCIM/A.LRV",
+        "DCIM/mp4",
+        "A.MP4",
+        "MISC/A.MP4",
+        "DCIM/A.MP4.tmp",
+        "DCIM/x.mKv",
+    ):
         put(root, place)
     reading = read(root)
     assert len(reading.recordings) == len(footage)
@@ -129,7 +171,9 @@ def test_what_changes_within_two_seconds_is_left_alone(root: Path, how: str) -> 
         if how == "touched":
             os.utime(path, (1, 1))
         else:
-            path.write_bytes({"grows": b"being written and", "shrinks": b"being", "appears": b"new"}[how])
+            path.write_bytes(
+                {"grows": b"being written and", "shrinks": b"being", "appears": b"new"}[how]
+            )
 
     reading = read(root, meanwhile=meanwhile)
     assert names(reading) == ["DCIM/QUIET.MP4"]
@@ -179,12 +223,16 @@ def test_a_card_taken_out_while_files_are_told_apart_is_gone(tmp_path: Path) -> 
 
 
 def test_chapters_are_joined_in_their_order(root: Path) -> None:
-    """Fault B8. By number, not by name; each folder by itself; what the pattern doesn't know stands alone."""
+    """Fault B8. By number, not by name; each folder by itself; what the pattern doesn't know stands
+    alone.
+    """
     for name in ("GH020007.MP4", "GX010007.MP4", "GH030007.MP4", "GH010008.MP4", "OTHER.MP4"):
         put(root, f"DCIM/100GOPRO/{name}")
     put(root, "DCIM/101GOPRO/GH010007.MP4")
     reading = read(root, CHAPTERS)
-    assert [[segment.name for segment in recording.claim.segments] for recording in reading.recordings] == [
+    assert [
+        [segment.name for segment in recording.claim.segments] for recording in reading.recordings
+    ] == [
         ["DCIM/100GOPRO/GH010008.MP4"],
         ["DCIM/100GOPRO/GX010007.MP4", "DCIM/100GOPRO/GH020007.MP4", "DCIM/100GOPRO/GH030007.MP4"],
         ["DCIM/100GOPRO/OTHER.MP4"],
@@ -212,7 +260,9 @@ def test_a_missing_chapter_is_said(root: Path, present: list[int], gaps: list[st
         put(root, f"DCIM/GH{chapter:02d}0007.MP4")
     (recording,) = read(root, CHAPTERS).recordings
     assert len(recording.claim.segments) == len(present)
-    assert list(recording.findings) == [f"Recording DCIM/0007 has a gap: {gap} not on the camera." for gap in gaps]
+    assert list(recording.findings) == [
+        f"Recording DCIM/0007 has a gap: {gap} not on the camera." for gap in gaps
+    ]
 
 
 def test_an_empty_chapter_is_a_gap(root: Path) -> None:
@@ -224,12 +274,16 @@ def test_an_empty_chapter_is_a_gap(root: Path) -> None:
 
 
 def test_two_files_for_one_chapter_are_not_joined(root: Path) -> None:
-    """Which of them belongs to the others can't be known: nothing is joined, nothing is left out."""
+    """Which of them belongs to the others can't be known: nothing is joined, nothing
+    is left out.
+    """
     for name in ("GH010007.MP4", "GX010007.MP4", "GH020007.MP4"):
         put(root, f"DCIM/{name}")
     reading = read(root, CHAPTERS)
     assert [len(recording.claim.segments) for recording in reading.recordings] == [1, 1, 1]
-    assert all("claim the same chapter" in recording.findings[0] for recording in reading.recordings)
+    assert all(
+        "claim the same chapter" in recording.findings[0] for recording in reading.recordings
+    )
 
 
 def test_a_number_that_is_none_stands_alone(root: Path) -> None:
@@ -237,7 +291,9 @@ def test_a_number_that_is_none_stands_alone(root: Path) -> None:
     pattern = re.compile(r"(?P<recording>[A-Z]+)(?P<chapter>\d+)?\.MP4")
     for name in ("A1.MP4", "A2.MP4", "A١.MP4", f"A{'9' * 200}.MP4", "A.MP4"):
         put(root, f"DCIM/{name}")
-    assert sorted(len(recording.claim.segments) for recording in read(root, pattern).recordings) == [1, 1, 1, 2]
+    assert sorted(
+        len(recording.claim.segments) for recording in read(root, pattern).recordings
+    ) == [1, 1, 1, 2]
 
 
 def test_a_pattern_without_its_groups_is_a_wrong_setting(root: Path) -> None:
@@ -249,24 +305,37 @@ def test_a_pattern_without_its_groups_is_a_wrong_setting(root: Path) -> None:
 @settings(derandomize=True, deadline=None, max_examples=150)
 @given(
     found=st.dictionaries(
-        st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=12).map(
-            lambda name: name + ".mp4"
-        )
+        st.text(
+            st.characters(exclude_characters="/\0", exclude_categories=["Cs"]),
+            min_size=1,
+            max_size=12,
+        ).map(lambda name: name + ".mp4")
         | st.from_regex(CHAPTERS, fullmatch=True).filter(str.isascii),
         st.integers(0, 5),
         max_size=8,
     )
 )
-def test_every_file_is_read_once_or_refused_once(found: dict[str, int], tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Faults A14, B8. Whatever the names and however they group: nothing is left out, nothing counts twice."""
+def test_every_file_is_read_once_or_refused_once(
+    found: dict[str, int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Faults A14, B8. Whatever the names and however they group: nothing is left out, nothing
+    counts twice.
+    """
     root = tmp_path_factory.mktemp("card")
     for name, size_bytes in found.items():
         put(root, f"DCIM/{name}", bytes(size_bytes))
     reading = read(root, CHAPTERS)
-    taken = [file.path[-1] for recording in reading.recordings for file in recording.files if file is not None]
+    taken = [
+        file.path[-1]
+        for recording in reading.recordings
+        for file in recording.files
+        if file is not None
+    ]
     assert sorted(taken) == sorted(name for name, size_bytes in found.items() if size_bytes)
     assert len(reading.refused) == len(found) - len(taken)
-    assert len({(entry.claim.name, entry.claim.identity) for entry in reading.recordings}) == len(reading.recordings)
+    assert len({(entry.claim.name, entry.claim.identity) for entry in reading.recordings}) == len(
+        reading.recordings
+    )
 
 
 def test_a_camera_that_does_not_answer_refuses_no_file(root: Path) -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from dockd.bay import Phase
-from dockd.dock import Dock, Docked, mounted
-from dockd.mount import MountedCard
-from dockd.visit import pause
-from dockd.volumes import Volume
+from dockd.docking.bay import Phase
+from dockd.docking.dock import Dock, Docked, mounted
+from dockd.docking.visit import pause
+from dockd.mounted.mounted_card import MountedCard
+from dockd.mounted.volumes import Volume
 from tests.dockd.card_maker import BOOT
 from tests.dockd.memory_card import Medium, MemoryCard
 from tests.dockd.quay import Quay, card_with
@@ -58,7 +58,9 @@ class Shelf:
         """Wait for the bay to show one of these phases."""
         never = threading.Event()
         for _ in range(round(ENOUGH_S / LOOK_S)):
-            if any(state.bay == bay and state.phase in phases for state in self._quay.board.states()):
+            if any(
+                state.bay == bay and state.phase in phases for state in self._quay.board.states()
+            ):
                 return
             never.wait(LOOK_S)
         raise AssertionError(f"{bay} does not come to {phases}: {self._quay.board.states()}")
@@ -103,12 +105,18 @@ def test_only_who_was_seen_arriving_has_its_clock_measured(quay: Quay, tmp_path:
     shelf.until("bay1", Phase.SAFE)
     shelf.until("bay2", Phase.SAFE)
     shelf.end()
-    dockings = {entry["subject"]: entry["details"] for entry in quay.entries() if entry["action"] == "camera.docked"}
+    dockings = {
+        entry["subject"]: entry["details"]
+        for entry in quay.entries()
+        if entry["action"] == "camera.docked"
+    }
     assert dockings["BWC0001"]["offset_ms"] is None
     assert dockings["BWC0002"]["offset_source"] == "card"
 
 
-def test_another_card_in_the_same_place_waits_for_the_thread_of_the_first(quay: Quay, tmp_path: Path) -> None:
+def test_another_card_in_the_same_place_waits_for_the_thread_of_the_first(
+    quay: Quay, tmp_path: Path
+) -> None:
     first, slow = card_with(tmp_path / "first", count=1, serial="BWC0001")
     second, medium = card_with(tmp_path / "second", count=1, serial="BWC0002")
     quay.register(first)
@@ -137,9 +145,15 @@ def test_another_card_in_the_same_place_waits_for_the_thread_of_the_first(quay: 
     shelf.until("bay1", Phase.SAFE)
     shelf.end()
     assert quay.states() == {"BWC0002-000001": "erased"}
-    docked = next(entry for entry in quay.entries() if entry["action"] == "camera.docked" and entry["subject"] == "BWC0002")
+    docked = next(
+        entry
+        for entry in quay.entries()
+        if entry["action"] == "camera.docked" and entry["subject"] == "BWC0002"
+    )
     offset = BOOT + timedelta(hours=1) - came
-    assert docked["details"]["offset_ms"] == round(offset / timedelta(milliseconds=1)), "of when it came, not of when it was read"
+    assert docked["details"]["offset_ms"] == round(offset / timedelta(milliseconds=1)), (
+        "of when it came, not of when it was read"
+    )
 
 
 def test_two_places_of_one_name_are_two_bays(quay: Quay, tmp_path: Path) -> None:
@@ -156,8 +170,12 @@ def test_two_places_of_one_name_are_two_bays(quay: Quay, tmp_path: Path) -> None
     shelf.end()
 
 
-def test_two_cameras_of_one_serial_at_once_are_taken_in_and_neither_is_erased(quay: Quay, tmp_path: Path) -> None:
-    """Fault A11, through the dock: the same recordings in both, at the same time, and one more in the second."""
+def test_two_cameras_of_one_serial_at_once_are_taken_in_and_neither_is_erased(
+    quay: Quay, tmp_path: Path
+) -> None:
+    """Fault A11, through the dock: the same recordings in both, at the same time, and one more in
+    the second.
+    """
     maker, first = card_with(tmp_path / "card", count=2)
     _, second = card_with(tmp_path / "twin", count=3)
     quay.register(maker)
@@ -179,7 +197,8 @@ def test_two_cameras_of_one_serial_at_once_are_taken_in_and_neither_is_erased(qu
     shelf.insert("bay1", first)
     shelf.insert("bay2", second)
     shelf.dock.turn()
-    # Whoever meets the other over one recording leaves it to them, and comes back later: here it is taken out instead.
+    # Whoever meets the other over one recording leaves it to them, and comes back later: here it is
+    # taken out instead.
     shelf.until("bay1", Phase.NOT_ERASED, Phase.WAITING)
     shelf.until("bay2", Phase.NOT_ERASED, Phase.WAITING)
     shelf.end()
@@ -204,7 +223,9 @@ def test_ten_cameras_at_once_all_finish_and_none_starves(tmp_path: Path) -> None
         contents[serial] = 4 * 6
         started: set[str] = set()
 
-        def note(path: tuple[str, ...], position: int, serial: str = serial, started: set[str] = started) -> None:
+        def note(
+            path: tuple[str, ...], position: int, serial: str = serial, started: set[str] = started
+        ) -> None:
             if path[-1] == "recording.json" and not started:
                 started.add(serial)
                 all_here.wait()
@@ -212,7 +233,10 @@ def test_ten_cameras_at_once_all_finish_and_none_starves(tmp_path: Path) -> None
                 served.append(serial)
 
         def quay_is_pulling(serial: str) -> bool:
-            return any(state.camera == serial and state.phase is Phase.PULLING for state in quay.board.states())
+            return any(
+                state.camera == serial and state.phase is Phase.PULLING
+                for state in quay.board.states()
+            )
 
         medium.before_read = note
         shelf.insert(serial, medium)
@@ -223,7 +247,8 @@ def test_ten_cameras_at_once_all_finish_and_none_starves(tmp_path: Path) -> None
     assert Counter(served) == contents
     assert len(quay.rows()) == 40
     assert set(quay.states().values()) == {"erased"}
-    # Served in turn: in the first half of all segments every camera has had its part, none more than three times its share.
+    # Served in turn: in the first half of all segments every camera has had its part, none more
+    # than three times its share.
     half = Counter(served[: len(served) // 2])
     share = len(served) / 2 / 10
     assert len(half) == 10
@@ -247,5 +272,9 @@ def test_a_real_folder_is_taken_in_and_erased(quay: Quay, tmp_path: Path) -> Non
     Shelf(quay).until("card", Phase.SAFE)
     quay.halt.request()
     assert dock.stop(ENOUGH_S)
-    assert [path.relative_to(place).as_posix() for path in place.rglob("*")] == ["DEVICE", "RECORDINGS", "DEVICE/device.json"]
+    assert [path.relative_to(place).as_posix() for path in place.rglob("*")] == [
+        "DEVICE",
+        "RECORDINGS",
+        "DEVICE/device.json",
+    ]
     assert quay.states() == {"BWC0042-000001": "erased", "BWC0042-000002": "erased"}

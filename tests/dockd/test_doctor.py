@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dockd import doctor
-from dockd.usb import libusb_version
+from dockd.service import doctor
+from dockd.usb.bus import libusb_version
 
 
 def test_the_libusb_that_is_found_says_its_version() -> None:
@@ -19,13 +19,25 @@ def test_the_libusb_that_is_found_says_its_version() -> None:
 @pytest.mark.parametrize(
     ("rules", "runs", "sentence", "advice"),
     [
-        ((), True, "72-dock-vault-cameras.rules and 85-dock-vault-cards.rules are not installed.", "Install the package anew"),
-        (doctor.RULES[:1], True, "85-dock-vault-cards.rules is not installed.", "Install the package anew"),
+        (
+            (),
+            True,
+            "72-dock-vault-cameras.rules and 85-dock-vault-cards.rules are not installed.",
+            "Install the package anew",
+        ),
+        (
+            doctor.RULES[:1],
+            True,
+            "85-dock-vault-cards.rules is not installed.",
+            "Install the package anew",
+        ),
         (doctor.RULES, False, "It does not run", "systemctl start systemd-udevd"),
         (doctor.RULES, True, "It runs, with the rules for cameras and cards.", ""),
     ],
 )
-def test_udev_has_the_rules_and_runs(tmp_path: Path, rules: tuple[str, ...], runs: bool, sentence: str, advice: str) -> None:
+def test_udev_has_the_rules_and_runs(
+    tmp_path: Path, rules: tuple[str, ...], runs: bool, sentence: str, advice: str
+) -> None:
     for name in rules:
         (tmp_path / name).touch()
     if runs:
@@ -47,11 +59,16 @@ def test_without_a_service_manager_there_are_no_units(tmp_path: Path) -> None:
     assert "No service manager" in line.sentence
 
 
-def test_each_unit_that_is_not_well_has_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_unit_that_is_not_well_has_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """systemctl is a stand-in that answers as systemd 252 does."""
     program = tmp_path / "systemctl"
     answer = "Result=success\nNRestarts=7\nId=dockd.service\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\n"
-    program.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\n{answer.replace('dockd', 'dock-page').replace('=7', '=0')}END\n")
+    program.write_text(
+        f"#!/bin/sh\ncat "
+        f"<<'END'\n{answer}\n{answer.replace('dockd', 'dock-page').replace('=7', '=0')}END\n"
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     restarted, rest = doctor._units(tmp_path)

@@ -1,4 +1,6 @@
-"""The two documents as untrusted bytes: any bytes are a checked value or a refusal, and never anything else. Fault A15."""
+"""The two documents as untrusted bytes: any bytes are a checked value or a refusal, and never
+anything else. Fault A15.
+"""
 
 import json
 import time
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.document import (
+from dockd.card.document import (
     DEVICE_MAX_BYTES,
     RECORDING_MAX_BYTES,
     ManifestRefused,
@@ -22,7 +24,9 @@ CAMERA = CardMaker(Path("nowhere"))
 
 
 def raw_with(place: str, value: object) -> bytes:
-    """A well-formed recording.json with one value put at a dotted place; a list's index is a number."""
+    """A well-formed recording.json with one value put at a dotted place; a list's index is a
+    number.
+    """
     document: Any = CAMERA.make(counter=2).document
     inner = document
     *way, last = place.split(".")
@@ -57,7 +61,9 @@ def test_what_the_contract_names_is_read(counter: int, preroll_ms: int, audio: b
     document = recording_document(made.raw())
     assert document.recording == made.name
     assert document.preroll.delivered_ms == preroll_ms
-    assert [segment.bytes for segment in document.segments] == [len(content) for content in made.segments.values()]
+    assert [segment.bytes for segment in document.segments] == [
+        len(content) for content in made.segments.values()
+    ]
 
 
 def test_a_device_is_read() -> None:
@@ -190,9 +196,14 @@ def test_one_millisecond_of_rounding_is_no_fault() -> None:
 
 
 def test_a_recovered_recording_may_have_stopped_before_its_switch_on() -> None:
-    """The power failed while the pre-roll was still being written, or before the first segment was closed."""
+    """The power failed while the pre-roll was still being written, or before the first segment was
+    closed.
+    """
     document = CAMERA.make(2).document
-    document |= {"stop_reason": "recovered", "stopped_mono_ms": document["started_mono_ms"] + 10_000}
+    document |= {
+        "stop_reason": "recovered",
+        "stopped_mono_ms": document["started_mono_ms"] + 10_000,
+    }
     document["segments"] = document["segments"][:1]
     recording_document(json.dumps(document).encode())
     document |= {"segments": [], "stopped_mono_ms": document["started_mono_ms"]}
@@ -244,7 +255,9 @@ def test_bytes_that_are_no_document_are_refused_quickly(raw: bytes, code: str) -
 
 
 def test_the_largest_documents_are_read_in_bounded_time() -> None:
-    """Fault A15. A MiB of empty objects, of brackets, of twins: each is refused in well under seconds."""
+    """Fault A15. A MiB of empty objects, of brackets, of twins: each is refused in well under
+    seconds.
+    """
     for piece in (b"{},", b"[],", b"0,", b'"",', b'"\\u0000",'):
         raw = b'{"segments": [' + piece * ((RECORDING_MAX_BYTES - 40) // len(piece)) + b"0]}"
         began_s = time.monotonic()
@@ -275,7 +288,9 @@ def test_any_bytes_are_refused(raw: bytes) -> None:
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
@@ -288,7 +303,9 @@ def test_any_value_in_any_place_is_read_or_refused(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 2))):
         inner: Any = document
         while True:
-            key = data.draw(st.sampled_from(sorted(inner) if isinstance(inner, dict) else range(len(inner))))
+            key = data.draw(
+                st.sampled_from(sorted(inner) if isinstance(inner, dict) else range(len(inner)))
+            )
             if isinstance(inner[key], (dict, list)) and inner[key] and data.draw(st.booleans()):
                 inner = inner[key]
             else:

@@ -1,12 +1,14 @@
-"""The erase against the real vault: it may never be wrong, whatever the camera does between any two of its steps."""
+"""The erase against the real vault: it may never be wrong, whatever the camera does between any two
+of its steps.
+"""
 
 from pathlib import Path
 
 import pytest
 
-from dockd.bay import Phase
-from dockd.card import CardGone, CardTrouble
-from dockd.outcome import PullReport
+from dockd.card.contract import CardGone, CardTrouble
+from dockd.docking.bay import Phase
+from dockd.docking.outcome import PullReport
 from tests.dockd.memory_card import Medium, path_of
 from tests.dockd.quay import Quay, card_with, segments_of
 from vault.errors import Reaction
@@ -34,7 +36,9 @@ def test_it_deletes_in_the_order_of_the_contract(quay: Quay, tmp_path: Path) -> 
 
 
 def test_nothing_is_deleted_before_the_vault_owns_it(quay: Quay, tmp_path: Path) -> None:
-    """I2, seen from the camera: at each deletion its recording has a row, and the intent is written."""
+    """I2, seen from the camera: at each deletion its recording has a row, and the intent is
+    written.
+    """
     maker, medium = card_with(tmp_path / "card", count=2)
     quay.register(maker)
     states: list[str] = []
@@ -44,7 +48,9 @@ def test_nothing_is_deleted_before_the_vault_owns_it(quay: Quay, tmp_path: Path)
 
 
 def test_a_stop_between_store_and_erase_is_mended(quay: Quay, tmp_path: Path) -> None:
-    """Fault E1: the next process finds the same content held, stores nothing twice, and erases once."""
+    """Fault E1: the next process finds the same content held, stores nothing twice, and erases
+    once.
+    """
     maker, medium = card_with(tmp_path / "card", count=2)
     quay.register(maker)
 
@@ -65,8 +71,12 @@ def test_a_stop_between_store_and_erase_is_mended(quay: Quay, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("position", range(4))
-def test_a_clip_replaced_before_the_erase_stops_it(quay: Quay, tmp_path: Path, position: int) -> None:
-    """Fault E4: same name, same size, same time, other content. Nothing at all of that recording is deleted."""
+def test_a_clip_replaced_before_the_erase_stops_it(
+    quay: Quay, tmp_path: Path, position: int
+) -> None:
+    """Fault E4: same name, same size, same time, other content. Nothing at all of that recording is
+    deleted.
+    """
     maker, medium = card_with(tmp_path / "card", count=2)
     quay.register(maker)
     target = segment(ONE, position)
@@ -86,7 +96,9 @@ def test_a_clip_replaced_before_the_erase_stops_it(quay: Quay, tmp_path: Path, p
 
 
 @pytest.mark.parametrize("position", range(1, 4))
-def test_a_clip_replaced_during_the_erase_is_not_deleted(quay: Quay, tmp_path: Path, position: int) -> None:
+def test_a_clip_replaced_during_the_erase_is_not_deleted(
+    quay: Quay, tmp_path: Path, position: int
+) -> None:
     """Fault E4, later: each object is identified once more right before it goes."""
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
@@ -106,7 +118,9 @@ def test_a_clip_replaced_during_the_erase_is_not_deleted(quay: Quay, tmp_path: P
 
 
 def test_a_replaced_dcim_clip_is_a_new_recording(quay: Quay) -> None:
-    """Faults A6, E4 for a camera that signs nothing: what took the place is taken in, then both are erased."""
+    """Faults A6, E4 for a camera that signs nothing: what took the place is taken in, then both are
+    erased.
+    """
     path = path_of("DCIM/100/A.MP4")
     medium = Medium({path: b"a" * 1000})
     quay.register_dcim("VOL-1")
@@ -121,13 +135,17 @@ def test_a_replaced_dcim_clip_is_a_new_recording(quay: Quay) -> None:
     assert quay.run(medium).done
     contents = sorted(row.identity for row in quay.rows())
     assert len(set(contents)) == 2
-    assert [quay.holds(row, [b"a" * 1000]) or quay.holds(row, [b"b" * 1000]) for row in quay.rows()] == [True, True]
+    assert [
+        quay.holds(row, [b"a" * 1000]) or quay.holds(row, [b"b" * 1000]) for row in quay.rows()
+    ] == [True, True]
     assert medium.contents == {}
 
 
 @pytest.mark.parametrize("kept", ORDER)
 def test_deleted_says_the_camera_and_still_it_stands(quay: Quay, tmp_path: Path, kept: str) -> None:
-    """Fault A7: only a fresh listing says "erased". The state stays, the lamp and the log say so."""
+    """Fault A7: only a fresh listing says "erased". The state stays, the lamp and the
+    log say so.
+    """
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
     medium.keeps = {path_of(f"RECORDINGS/{ONE}/{kept}")}
@@ -140,14 +158,18 @@ def test_deleted_says_the_camera_and_still_it_stands(quay: Quay, tmp_path: Path,
 
 
 @pytest.mark.parametrize("path", ["RECORDINGS", f"RECORDINGS/{ONE}", f"recordings/{ONE}/0002.MP4"])
-def test_what_can_not_be_listed_after_the_erase_is_not_called_gone(quay: Quay, tmp_path: Path, path: str) -> None:
+def test_what_can_not_be_listed_after_the_erase_is_not_called_gone(
+    quay: Quay, tmp_path: Path, path: str
+) -> None:
     """Fault B4: a folder that became unreadable may hold anything."""
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
 
     def damage() -> None:
         if len(medium.deleted) == len(ORDER):
-            medium.trouble = (CardTrouble(path_of(path), "card.read_failed", "It can't be listed."),)
+            medium.trouble = (
+                CardTrouble(path_of(path), "card.read_failed", "It can't be listed."),
+            )
 
     medium.before_listing = damage
     report = quay.run(medium)
@@ -156,7 +178,9 @@ def test_what_can_not_be_listed_after_the_erase_is_not_called_gone(quay: Quay, t
     assert "erase.done" not in quay.actions()
 
 
-def test_a_file_that_can_not_be_deleted_blocks_no_other_recording(quay: Quay, tmp_path: Path) -> None:
+def test_a_file_that_can_not_be_deleted_blocks_no_other_recording(
+    quay: Quay, tmp_path: Path
+) -> None:
     maker, medium = card_with(tmp_path / "card", count=2)
     quay.register(maker)
     medium.refuses = {segment(ONE, 0)}
@@ -179,8 +203,12 @@ def test_a_write_protected_card_is_told_once(quay: Quay, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("at", range(6))
-def test_taken_out_during_the_erase_it_is_finished_at_the_next_dock(quay: Quay, tmp_path: Path, at: int) -> None:
-    """Faults A1, E2: a manifest whose segments are gone in part is no new recording and no damage, but an erase to finish."""
+def test_taken_out_during_the_erase_it_is_finished_at_the_next_dock(
+    quay: Quay, tmp_path: Path, at: int
+) -> None:
+    """Faults A1, E2: a manifest whose segments are gone in part is no new recording and no damage,
+    but an erase to finish.
+    """
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
 
@@ -199,8 +227,12 @@ def test_taken_out_during_the_erase_it_is_finished_at_the_next_dock(quay: Quay, 
     assert len(quay.rows()) == 1
 
 
-def test_taken_out_between_the_last_delete_and_the_entry_it_is_confirmed_later(quay: Quay, tmp_path: Path) -> None:
-    """The card shows nothing of it any more, so no claim leads back to the receipt: the vault is asked what it waits for."""
+def test_taken_out_between_the_last_delete_and_the_entry_it_is_confirmed_later(
+    quay: Quay, tmp_path: Path
+) -> None:
+    """The card shows nothing of it any more, so no claim leads back to the receipt: the vault is
+    asked what it waits for.
+    """
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
     listings_after_delete = 0
@@ -221,7 +253,9 @@ def test_taken_out_between_the_last_delete_and_the_entry_it_is_confirmed_later(q
     assert quay.states() == {ONE: "erased"}
 
 
-def test_another_content_in_a_half_erased_recording_stops_the_rest(quay: Quay, tmp_path: Path) -> None:
+def test_another_content_in_a_half_erased_recording_stops_the_rest(
+    quay: Quay, tmp_path: Path
+) -> None:
     """What differs at the re-dock was never taken in: not one object more is deleted."""
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
@@ -241,8 +275,12 @@ def test_another_content_in_a_half_erased_recording_stops_the_rest(quay: Quay, t
     assert quay.states() == {ONE: "erasing"}
 
 
-def test_a_half_erased_recording_that_the_vault_does_not_hold_is_left_alone(quay: Quay, tmp_path: Path) -> None:
-    """Fault E2: another dock, with another vault, began that erase. This one proves nothing of it."""
+def test_a_half_erased_recording_that_the_vault_does_not_hold_is_left_alone(
+    quay: Quay, tmp_path: Path
+) -> None:
+    """Fault E2: another dock, with another vault, began that erase. This one proves
+    nothing of it.
+    """
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
     del medium.contents[segment(ONE, 0)]
@@ -254,7 +292,9 @@ def test_a_half_erased_recording_that_the_vault_does_not_hold_is_left_alone(quay
 
 
 def test_files_that_come_back_after_an_erase_are_erased_again(quay: Quay, tmp_path: Path) -> None:
-    """Fault B9: FAT has no journal, a card that is pulled at once may show its files again. Nothing is stored twice."""
+    """Fault B9: FAT has no journal, a card that is pulled at once may show its files again. Nothing
+    is stored twice.
+    """
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
     before = dict(medium.contents)
@@ -263,7 +303,9 @@ def test_files_that_come_back_after_an_erase_are_erased_again(quay: Quay, tmp_pa
     assert quay.run(medium).done
     assert medium.names() == ["DEVICE/device.json"]
     assert len(quay.rows()) == 1
-    assert quay.said("camera.finding") == [f"{ONE} was erased before and stands on the camera again."]
+    assert quay.said("camera.finding") == [
+        f"{ONE} was erased before and stands on the camera again."
+    ]
 
 
 def test_a_stray_file_stays_and_so_does_its_folder(quay: Quay, tmp_path: Path) -> None:
@@ -277,7 +319,9 @@ def test_a_stray_file_stays_and_so_does_its_folder(quay: Quay, tmp_path: Path) -
     assert not report.done
 
 
-def test_two_cameras_of_one_serial_are_both_taken_in_and_neither_is_erased(quay: Quay, tmp_path: Path) -> None:
+def test_two_cameras_of_one_serial_are_both_taken_in_and_neither_is_erased(
+    quay: Quay, tmp_path: Path
+) -> None:
     """Fault A11."""
     maker, first = card_with(tmp_path / "one", count=1)
     quay.register(maker)
@@ -297,7 +341,9 @@ def test_two_cameras_of_one_serial_are_both_taken_in_and_neither_is_erased(quay:
 
 
 def test_two_cameras_of_one_serial_share_no_recording_in_hand(quay: Quay, tmp_path: Path) -> None:
-    """Fault A11: what one bay has in hand the other leaves to it, and what the other brought in meanwhile is not stored twice."""
+    """Fault A11: what one bay has in hand the other leaves to it, and what the other brought in
+    meanwhile is not stored twice.
+    """
     maker, first = card_with(tmp_path / "one", count=2)
     _, second = card_with(tmp_path / "two", count=2)
     quay.register(maker)
@@ -318,7 +364,9 @@ def test_two_cameras_of_one_serial_share_no_recording_in_hand(quay: Quay, tmp_pa
     assert quay.findings() == ()
 
 
-def test_a_twin_that_comes_during_the_erase_stops_what_has_not_begun(quay: Quay, tmp_path: Path) -> None:
+def test_a_twin_that_comes_during_the_erase_stops_what_has_not_begun(
+    quay: Quay, tmp_path: Path
+) -> None:
     maker, medium = card_with(tmp_path / "card", count=2)
     quay.register(maker)
     medium.before_delete = lambda path: quay.roster.join("bay 9", "BWC0042") and None

@@ -1,4 +1,6 @@
-"""The dock's own page: one tile a bay, one word for what happens, live, and no picture of anything."""
+"""The dock's own page: one tile a bay, one word for what happens, live, and no
+picture of anything.
+"""
 
 import io
 import json
@@ -14,11 +16,11 @@ from playwright.sync_api import sync_playwright
 from rich.console import Console
 from starlette.testclient import TestClient
 
-from dockd.bay import Bay, BayState, Board, Phase
-from dockd.kiosk.server import build_kiosk
-from dockd.kiosk.tiles import WORDS, tile, tiles
-from dockd.screen import watch_status, watch_table
-from dockd.status import StatusRefused, StatusServer, status_document
+from dockd.display.kiosk.server import build_kiosk
+from dockd.display.kiosk.tiles import WORDS, tile, tiles
+from dockd.display.screen import watch_status, watch_table
+from dockd.display.status import StatusRefused, StatusServer, status_document
+from dockd.docking.bay import Bay, BayState, Board, Phase
 from tests.dockd.hand_clock import HandClock
 from tests.web.backoffice import free_port, run_app
 from tests.web.browser import CHROMIUM
@@ -33,11 +35,19 @@ def document(*states: BayState) -> dict[str, Any]:
 
 
 def state(phase: Phase, **values: Any) -> BayState:
-    return BayState(bay=values.pop("bay", "1"), phase=phase, since_utc=HandClock().now(), camera="BWC0042", **values)
+    return BayState(
+        bay=values.pop("bay", "1"),
+        phase=phase,
+        since_utc=HandClock().now(),
+        camera="BWC0042",
+        **values,
+    )
 
 
 def test_every_phase_has_its_word_sign_and_what_to_do() -> None:
-    """A colour is never the only sign: within a colour too the words differ, and each says what to do."""
+    """A colour is never the only sign: within a colour too the words differ, and each says what to
+    do.
+    """
     assert set(WORDS) == set(Phase)
     for language in ("nl", "en"):
         shown = [tile(document(state(phase))["bays"][0], language) for phase in Phase]
@@ -60,14 +70,25 @@ def test_a_tile_tells_how_far_it_is() -> None:
     )
     nl = tile(document(pulling)["bays"][0], "nl")
     assert (nl.count, nl.rate, nl.left, nl.part) == ("2 van 3", "20,0 MB/s", "nog 3 s", 40)
-    assert (nl.whose, nl.battery, nl.reports) == ("M. Jansen", "accu 81 %", "2 opnamen zonder vastlegging")
+    assert (nl.whose, nl.battery, nl.reports) == (
+        "M. Jansen",
+        "accu 81 %",
+        "2 opnamen zonder vastlegging",
+    )
     en = tile(document(state(Phase.SAFE, reports_missing=1))["bays"][0], "en")
-    assert (en.word, en.reports, en.part, en.rate) == ("safe to take", "1 recording without a report", None, "")
+    assert (en.word, en.reports, en.part, en.rate) == (
+        "safe to take",
+        "1 recording without a report",
+        None,
+        "",
+    )
 
 
 def test_watch_shows_the_same_words_in_a_terminal() -> None:
     console = Console(width=160, record=True, file=io.StringIO())
-    console.print(watch_table(document(state(Phase.SAFE, reports_missing=2), state(Phase.UNKNOWN, bay="2"))))
+    console.print(
+        watch_table(document(state(Phase.SAFE, reports_missing=2), state(Phase.UNKNOWN, bay="2")))
+    )
     text = console.export_text()
     assert "✓ safe to take" in text
     assert "? unknown camera" in text
@@ -89,7 +110,11 @@ def test_watch_waits_for_a_dock_that_does_not_answer(tmp_path: Path) -> None:
     with (tmp_path / "out").open("w") as file:
         watch_status(Console(file=file, width=140), ask, stop)
     text = (tmp_path / "out").read_text()
-    assert text.index("Waiting for it") < text.index("No camera is docked") < text.index("safe to take")
+    assert (
+        text.index("Waiting for it")
+        < text.index("No camera is docked")
+        < text.index("safe to take")
+    )
 
 
 @contextmanager
@@ -102,7 +127,9 @@ def page_on(socket_path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("language", ["nl", "en"])
 def test_the_page_follows_the_dock_and_outlives_it(tmp_path: Path, language: str) -> None:
-    """In a real browser: a tile as it changes, silence while the daemon is away, and again when it is back; axe finds nothing."""
+    """In a real browser: a tile as it changes, silence while the daemon is away, and again when it
+    is back; axe finds nothing.
+    """
     clock = HandClock()
     path = tmp_path / "s.sock"
     words = {phase: (one.nl if language == "nl" else one.en) for phase, one in WORDS.items()}
@@ -110,7 +137,9 @@ def test_the_page_follows_the_dock_and_outlives_it(tmp_path: Path, language: str
     dock = StatusServer(path, board, clock)
     dock.start()
     with page_on(path) as origin, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
@@ -120,12 +149,17 @@ def test_the_page_follows_the_dock_and_outlives_it(tmp_path: Path, language: str
         bay.camera_is("BWC0042", "M. Jansen", 81)
         bay.enter(Phase.PULLING, count=3)
         page.get_by_text(words[Phase.PULLING], exact=True).wait_for()
-        size = page.evaluate("parseFloat(getComputedStyle(document.querySelector('.tile__word')).fontSize)")
+        size = page.evaluate(
+            "parseFloat(getComputedStyle(document.querySelector('.tile__word')).fontSize)"
+        )
         assert size >= 48, "readable from two metres"
         bay.reports(2)
         bay.enter(Phase.SAFE, "3 recordings in the vault and erased from the camera.")
         page.get_by_text(words[Phase.SAFE], exact=True).wait_for()
-        assert page.locator(".tile--green .tile__reports a").get_attribute("href") == "http://localhost:8480/reports"
+        assert (
+            page.locator(".tile--green .tile__reports a").get_attribute("href")
+            == "http://localhost:8480/reports"
+        )
         assert page.locator("img, video, canvas").count() == 0
         assert Axe().run(page)["violations"] == []
         dock.stop()

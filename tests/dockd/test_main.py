@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from device_sim.clock import ManualClock
-from device_sim.hub import Hub
-from device_sim.usb import UsbCamera
+from device_sim.usb.hub import Hub
+from device_sim.usb.usb import UsbCamera
 from tests.dockd.pier import Pier, Service
 
 
@@ -58,7 +58,8 @@ def test_an_unknown_camera_ends_with_its_sentence_and_no_traceback(pier: Pier) -
     assert done.returncode == 65
     assert done.stderr.splitlines() == [
         "The camera BWC0099 is not registered. Nothing of it was read.",
-        "The boa-coördinator can register it: `vault camera add`. The camera keeps its recordings. [vault.unknown_camera]",
+        "The boa-coördinator can register it: `vault camera add`. The camera keeps its "
+        "recordings. [vault.unknown_camera]",
     ]
 
 
@@ -129,13 +130,17 @@ def test_a_wrong_call_ends_with_the_usage(pier: Pier, words: tuple[str, ...]) ->
 def hub(pier: Pier) -> Iterator[Hub]:
     """A USB in this process, which the pier's dockd looks at."""
     hub = Hub()
-    settings = pier.config.read_text().replace('usb_backend = "off"', f'usb_backend = "usbip:127.0.0.1:{hub.serve()}"')
+    settings = pier.config.read_text().replace(
+        'usb_backend = "off"', f'usb_backend = "usbip:127.0.0.1:{hub.serve()}"'
+    )
     pier.config.write_text(settings)
     yield hub
     hub.close()
 
 
-def test_look_shows_every_place_and_name_and_what_is_refused(pier: Pier, hub: Hub, tmp_path: Path) -> None:
+def test_look_shows_every_place_and_name_and_what_is_refused(
+    pier: Pier, hub: Hub, tmp_path: Path
+) -> None:
     pier.camera("BWC0001", 1)
     hub.plug(UsbCamera.of_folder(tmp_path, "CAM7", ManualClock(0)), 3)
     hub.plug(UsbCamera.of_folder(tmp_path, "EVIL", ManualClock(0), beside=[(3, 1, 1)]), 1)
@@ -147,7 +152,9 @@ def test_look_shows_every_place_and_name_and_what_is_refused(pier: Pier, hub: Hu
     assert any("usb:1-1" in line and "keyboard" in line for line in lines)
 
 
-def test_once_over_usb_takes_in_the_camera_at_the_port(pier: Pier, hub: Hub, tmp_path: Path) -> None:
+def test_once_over_usb_takes_in_the_camera_at_the_port(
+    pier: Pier, hub: Hub, tmp_path: Path
+) -> None:
     maker = pier.camera("BWC0042", 1, place=tmp_path / "card")
     hub.plug(UsbCamera.of_folder(maker.root, "BWC0042", ManualClock(0)), 2)
     done = pier.call("once", "usb:1-2")
@@ -156,7 +163,9 @@ def test_once_over_usb_takes_in_the_camera_at_the_port(pier: Pier, hub: Hub, tmp
     assert pier.states() == {"BWC0042-000001": "erased"}
 
 
-def test_a_place_where_nothing_stands_is_told_with_what_there_is(pier: Pier, hub: Hub, tmp_path: Path) -> None:
+def test_a_place_where_nothing_stands_is_told_with_what_there_is(
+    pier: Pier, hub: Hub, tmp_path: Path
+) -> None:
     hub.plug(UsbCamera.of_folder(tmp_path, "CAM7", ManualClock(0)), 3)
     done = pier.call("once", "usb:1-9")
     assert done.returncode == 75
@@ -173,18 +182,28 @@ def test_a_device_with_a_keyboard_is_refused_in_words(pier: Pier, hub: Hub, tmp_
     done = pier.call("once", "usb:1-1")
     assert done.returncode == 65
     first = done.stderr.splitlines()[0]
-    assert first == "The device at usb 1-1 offers a keyboard or another input device beside its camera interface."
+    assert (
+        first
+        == "The device at usb 1-1 offers a keyboard or another input device beside its camera "
+        "interface."
+    )
 
 
-def test_the_doctor_says_what_is_missing_and_what_to_do(pier: Pier, hub: Hub, tmp_path: Path) -> None:
-    """Without a daemon, with a keyboard on the bus, without the folder for cards and without the door."""
+def test_the_doctor_says_what_is_missing_and_what_to_do(
+    pier: Pier, hub: Hub, tmp_path: Path
+) -> None:
+    """Without a daemon, with a keyboard on the bus, without the folder for cards and without the
+    door.
+    """
     hub.plug(UsbCamera.of_folder(tmp_path, "CAM7", ManualClock(0)), 3)
     hub.plug(UsbCamera.of_folder(tmp_path, "EVIL", ManualClock(0), beside=[(3, 1, 1)]), 1)
     done = pier.call("doctor")
     assert done.returncode == 70, done.stderr
     lines = {line[6:].partition(":")[0]: line for line in done.stdout.splitlines()}
     assert lines["reader"] == "good  reader: One can be started."
-    assert lines["usb"].startswith("look  usb: 1 cameras stand there. The device at usb 1-1 offers a keyboard")
+    assert lines["usb"].startswith(
+        "look  usb: 1 cameras stand there. The device at usb 1-1 offers a keyboard"
+    )
     assert lines["cards"].startswith("good  cards: 0 cards")
     assert lines["dockd"].endswith("Look with `systemctl status dockd`.")
     pier.config.write_text(pier.config.read_text() + f'erase_socket = "{tmp_path}/none"\n')
@@ -195,7 +214,9 @@ def test_the_doctor_says_what_is_missing_and_what_to_do(pier: Pier, hub: Hub, tm
 
 
 def test_the_doctor_waits_for_an_answer_of_a_reader(pier: Pier) -> None:
-    """A service manager accepts each connection, also where it then can't start what should answer."""
+    """A service manager accepts each connection, also where it then can't start
+    what should answer.
+    """
     path = pier.sockets / "reader"
     pier.config.write_text(pier.config.read_text() + f'reader_socket = "{path}"\n')
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as manager:

@@ -1,4 +1,6 @@
-"""A card with manifests, one thing wrong at a time: each recording gets its own verdict, and the others are read."""
+"""A card with manifests, one thing wrong at a time: each recording gets its own verdict, and the
+others are read.
+"""
 
 import hashlib
 import os
@@ -10,9 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card import CardGone, CardReading, CardStuck, CardTrouble, Refused
-from dockd.manifest import LeftOut, ManifestRefused, chain_findings, read_device, read_recordings
-from dockd.mount import MountedCard
+from dockd.card.contract import CardGone, CardReading, CardStuck, CardTrouble, Refused
+from dockd.card.manifest import (
+    LeftOut,
+    ManifestRefused,
+    chain_findings,
+    read_device,
+    read_recordings,
+)
+from dockd.mounted.mounted_card import MountedCard
 from tests.dockd.card_maker import CardMaker, MadeRecording
 from tests.dockd.hand_clock import HandClock
 from tests.dockd.memory_card import Medium, Path_
@@ -32,7 +40,9 @@ def read(camera: CardMaker, public_key: bytes | None = None) -> CardReading:
         files = card.files()
         device = read_device(card, files)
         assert device is not None
-        reading = read_recordings(card, files, device, camera.public_key if public_key is None else public_key)
+        reading = read_recordings(
+            card, files, device, camera.public_key if public_key is None else public_key
+        )
     for refused in [*reading.refused, *[remnant.refused for remnant in reading.remnants]]:
         assert refused.name.isprintable()
         assert refused.sentence.isprintable()
@@ -47,7 +57,11 @@ def chain(camera: CardMaker, count: int) -> list[MadeRecording]:
     """Recordings from counter 1 on, each naming the one before, all on the card."""
     made: list[MadeRecording] = []
     for counter in range(1, count + 1):
-        made.append(camera.make(counter, previous=made[-1].sha256() if made else None, seconds=20, preroll_ms=10_000))
+        made.append(
+            camera.make(
+                counter, previous=made[-1].sha256() if made else None, seconds=20, preroll_ms=10_000
+            )
+        )
         camera.write(made[-1])
     return made
 
@@ -60,16 +74,27 @@ def test_a_whole_recording_becomes_a_claim_with_its_files(camera: CardMaker) -> 
     camera.write(made)
     (recording,) = read(camera).recordings
     claim = recording.claim
-    assert (claim.origin, claim.camera_serial, claim.name, claim.counter) == (Origin.MANIFEST, "BWC0042", made.name, 2)
+    assert (claim.origin, claim.camera_serial, claim.name, claim.counter) == (
+        Origin.MANIFEST,
+        "BWC0042",
+        made.name,
+        2,
+    )
     assert claim.identity == hashlib.sha256(made.raw()).hexdigest()
     assert claim.manifest == made.raw()
     assert claim.signature == camera.key.sign(made.raw())
     assert claim.preroll == PrerollClaim(30_000, 30_000, None, False)
-    assert (claim.started_mono_ms, claim.triggered_mono_ms, claim.stopped_mono_ms) == (2_000_000, 2_030_000, 2_040_000)
+    assert (claim.started_mono_ms, claim.triggered_mono_ms, claim.stopped_mono_ms) == (
+        2_000_000,
+        2_030_000,
+        2_040_000,
+    )
     assert claim.stopped_utc is not None
     assert claim.stopped_utc.utcoffset() is not None
     assert claim.size_bytes == sum(map(len, made.segments.values()))
-    assert [file.path for file in recording.files if file] == [("RECORDINGS", made.name, name) for name in made.segments]
+    assert [file.path for file in recording.files if file] == [
+        ("RECORDINGS", made.name, name) for name in made.segments
+    ]
     assert [segment.name for segment in claim.segments] == list(made.segments)
     assert [file.path[-1] for file in recording.trailing] == ["recording.sig", "recording.json"]
     assert recording.folder == ("RECORDINGS", made.name)
@@ -77,7 +102,9 @@ def test_a_whole_recording_becomes_a_claim_with_its_files(camera: CardMaker) -> 
 
 def test_recordings_come_oldest_first(camera: CardMaker) -> None:
     made = chain(camera, 12)
-    assert [recording.claim.name for recording in read(camera).recordings] == [entry.name for entry in made]
+    assert [recording.claim.name for recording in read(camera).recordings] == [
+        entry.name for entry in made
+    ]
 
 
 def test_names_are_found_in_any_case(camera: CardMaker) -> None:
@@ -96,7 +123,9 @@ def test_names_are_found_in_any_case(camera: CardMaker) -> None:
 
 
 def test_temporary_files_mean_nothing(camera: CardMaker) -> None:
-    """What a power cut may leave anywhere; a journal beside a signed manifest waits only for its removal."""
+    """What a power cut may leave anywhere; a journal beside a signed manifest waits only for its
+    removal.
+    """
     made = camera.make(2)
     folder = camera.write(made)
     (folder / "recording.json.tmp").write_bytes(b"{")
@@ -105,12 +134,20 @@ def test_temporary_files_mean_nothing(camera: CardMaker) -> None:
     camera.put("RECORDINGS/BWC0042-000003/0000.mp4.tmp", b"x")
     reading = read(camera)
     assert codes(reading) == {}
-    assert [file.path[-1] for file in reading.recordings[0].trailing] == ["journal.jsonl", "recording.sig", "recording.json"]
+    assert [file.path[-1] for file in reading.recordings[0].trailing] == [
+        "journal.jsonl",
+        "recording.sig",
+        "recording.json",
+    ]
 
 
 def test_a_recovered_recording_without_segments_is_whole(camera: CardMaker) -> None:
     made = camera.make(2)
-    made.document |= {"stop_reason": "recovered", "segments": [], "stopped_mono_ms": made.document["started_mono_ms"]}
+    made.document |= {
+        "stop_reason": "recovered",
+        "segments": [],
+        "stopped_mono_ms": made.document["started_mono_ms"],
+    }
     made.segments = {}
     camera.write(made)
     (recording,) = read(camera).recordings
@@ -120,7 +157,11 @@ def test_a_recovered_recording_without_segments_is_whole(camera: CardMaker) -> N
 def test_without_a_signature_even_an_empty_recording_is_a_remnant(camera: CardMaker) -> None:
     """Nothing is missing from it but the proof; what nothing proves is never taken in."""
     made = camera.make(2)
-    made.document |= {"stop_reason": "recovered", "segments": [], "stopped_mono_ms": made.document["started_mono_ms"]}
+    made.document |= {
+        "stop_reason": "recovered",
+        "segments": [],
+        "stopped_mono_ms": made.document["started_mono_ms"],
+    }
     made.segments = {}
     (camera.write(made) / "recording.sig").unlink()
     reading = read(camera)
@@ -138,7 +179,11 @@ def test_the_device_is_read(camera: CardMaker) -> None:
     with MountedCard(camera.root, HandClock()) as card:
         device = read_device(card, card.files())
     assert device is not None
-    assert (device.serial, device.public_key, device.battery_percent) == ("BWC0042", camera.public_key, 80)
+    assert (device.serial, device.public_key, device.battery_percent) == (
+        "BWC0042",
+        camera.public_key,
+        80,
+    )
 
 
 # What is refused
@@ -146,7 +191,11 @@ def test_the_device_is_read(camera: CardMaker) -> None:
 
 @pytest.mark.parametrize(
     ("content", "code"),
-    [(b"{}", "manifest.invalid"), (b"", "manifest.not_json"), (b" " * 70_000, "manifest.too_large")],
+    [
+        (b"{}", "manifest.invalid"),
+        (b"", "manifest.not_json"),
+        (b" " * 70_000, "manifest.too_large"),
+    ],
 )
 def test_a_bad_device_is_refused(camera: CardMaker, content: bytes, code: str) -> None:
     """Fault A15. The bound holds before a byte is read."""
@@ -159,7 +208,10 @@ def test_a_bad_device_is_refused(camera: CardMaker, content: bytes, code: str) -
 def test_two_devices_are_refused(camera: CardMaker) -> None:
     """Fault A14. Case twins: which of the two would be the camera?"""
     camera.put("device/DEVICE.JSON", b"{}")
-    with MountedCard(camera.root, HandClock()) as card, pytest.raises(ManifestRefused, match="case"):
+    with (
+        MountedCard(camera.root, HandClock()) as card,
+        pytest.raises(ManifestRefused, match="case"),
+    ):
         read_device(card, card.files())
 
 
@@ -183,22 +235,54 @@ def _sparse(path: Path, size_bytes: int) -> None:
 
 
 WRONGS = {
-    "no manifest": (lambda folder: (folder / "recording.json").unlink(), Wrong("manifest.unfinished", "dock it again")),
-    "empty manifest": (lambda folder: _sparse(folder / "recording.json", 0), Wrong("manifest.signature_wrong", "key")),
-    "huge manifest": (lambda folder: _sparse(folder / "recording.json", 1 << 30), Wrong("manifest.too_large", "1048576")),
-    "altered manifest": (lambda folder: _flip(folder / "recording.json"), Wrong("manifest.signature_wrong", "registered")),
-    "altered signature": (lambda folder: _flip(folder / "recording.sig"), Wrong("manifest.signature_wrong", "registered")),
-    "no signature": (lambda folder: (folder / "recording.sig").unlink(), Wrong("manifest.unsigned", "nothing proves")),
-    "empty signature": (lambda folder: _sparse(folder / "recording.sig", 0), Wrong("manifest.signature_wrong", "key")),
-    "huge signature": (lambda folder: _sparse(folder / "recording.sig", 1 << 30), Wrong("manifest.signature_wrong", "key")),
-    "longer segment": (lambda folder: _sparse(folder / "0001.mp4", 99_999_999), Wrong("manifest.size_differs", "damaged")),
-    "empty segment": (lambda folder: _sparse(folder / "0001.mp4", 0), Wrong("manifest.size_differs", "0001.mp4 has 0 bytes")),
+    "no manifest": (
+        lambda folder: (folder / "recording.json").unlink(),
+        Wrong("manifest.unfinished", "dock it again"),
+    ),
+    "empty manifest": (
+        lambda folder: _sparse(folder / "recording.json", 0),
+        Wrong("manifest.signature_wrong", "key"),
+    ),
+    "huge manifest": (
+        lambda folder: _sparse(folder / "recording.json", 1 << 30),
+        Wrong("manifest.too_large", "1048576"),
+    ),
+    "altered manifest": (
+        lambda folder: _flip(folder / "recording.json"),
+        Wrong("manifest.signature_wrong", "registered"),
+    ),
+    "altered signature": (
+        lambda folder: _flip(folder / "recording.sig"),
+        Wrong("manifest.signature_wrong", "registered"),
+    ),
+    "no signature": (
+        lambda folder: (folder / "recording.sig").unlink(),
+        Wrong("manifest.unsigned", "nothing proves"),
+    ),
+    "empty signature": (
+        lambda folder: _sparse(folder / "recording.sig", 0),
+        Wrong("manifest.signature_wrong", "key"),
+    ),
+    "huge signature": (
+        lambda folder: _sparse(folder / "recording.sig", 1 << 30),
+        Wrong("manifest.signature_wrong", "key"),
+    ),
+    "longer segment": (
+        lambda folder: _sparse(folder / "0001.mp4", 99_999_999),
+        Wrong("manifest.size_differs", "damaged"),
+    ),
+    "empty segment": (
+        lambda folder: _sparse(folder / "0001.mp4", 0),
+        Wrong("manifest.size_differs", "0001.mp4 has 0 bytes"),
+    ),
     "twin files": (lambda folder: _sparse(folder / "0001.MP4", 1), Wrong("manifest.twins", "case")),
 }
 
 
 @pytest.mark.parametrize("what", WRONGS)
-def test_one_wrong_recording_is_refused_and_its_neighbours_are_read(camera: CardMaker, what: str) -> None:
+def test_one_wrong_recording_is_refused_and_its_neighbours_are_read(
+    camera: CardMaker, what: str
+) -> None:
     """Faults A8, A15. The verdict names the recording, the rule, and what to do."""
     make_wrong, wrong = WRONGS[what]
     made = chain(camera, 3)
@@ -206,7 +290,10 @@ def test_one_wrong_recording_is_refused_and_its_neighbours_are_read(camera: Card
     reading = read(camera)
     assert codes(reading) == {made[1].name: wrong.code}
     assert wrong.says in reading.refused[0].sentence
-    assert [recording.claim.name for recording in reading.recordings] == [made[0].name, made[2].name]
+    assert [recording.claim.name for recording in reading.recordings] == [
+        made[0].name,
+        made[2].name,
+    ]
     assert reading.remnants == ()
 
 
@@ -214,7 +301,9 @@ def test_signed_by_another_key_is_refused(camera: CardMaker) -> None:
     """The registered key decides, not the one on the card."""
     camera.write(camera.make(2))
     stranger = CardMaker(camera.root, "BWC0099")
-    assert codes(read(camera, stranger.public_key)) == {"BWC0042-000002": "manifest.signature_wrong"}
+    assert codes(read(camera, stranger.public_key)) == {
+        "BWC0042-000002": "manifest.signature_wrong"
+    }
 
 
 def test_a_key_of_another_length_is_no_key(camera: CardMaker) -> None:
@@ -257,8 +346,12 @@ def test_a_recording_of_another_camera_is_refused(camera: CardMaker) -> None:
     assert "BWC0043" in reading.refused[0].sentence
 
 
-def test_a_lie_about_a_digest_passes_the_reader_and_is_the_vaults_to_find(camera: CardMaker) -> None:
-    """The reader reads no footage: it hands the stated digest on, and what comes over is held against it."""
+def test_a_lie_about_a_digest_passes_the_reader_and_is_the_vaults_to_find(
+    camera: CardMaker,
+) -> None:
+    """The reader reads no footage: it hands the stated digest on, and what comes over is held
+    against it.
+    """
     made = camera.make(2)
     made.document["segments"][0]["sha256"] = "0" * 64
     camera.write(made)
@@ -266,8 +359,12 @@ def test_a_lie_about_a_digest_passes_the_reader_and_is_the_vaults_to_find(camera
     assert recording.claim.segments[0].sha256 == "0" * 64
 
 
-@pytest.mark.parametrize("name", ["-rf", "a\nb", "\u202eX", "BWC0042-17", "ＢWC0042-000001", "bwc0042-00000１", "\udcff"])
-def test_folders_with_hostile_names_are_refused_by_a_printable_name(camera: CardMaker, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["-rf", "a\nb", "\u202eX", "BWC0042-17", "ＢWC0042-000001", "bwc0042-00000１", "\udcff"]
+)
+def test_folders_with_hostile_names_are_refused_by_a_printable_name(
+    camera: CardMaker, name: str
+) -> None:
     """Fault A14."""
     chain(camera, 1)
     camera.put(f"RECORDINGS/{name}/recording.json", b"{}")
@@ -277,7 +374,9 @@ def test_folders_with_hostile_names_are_refused_by_a_printable_name(camera: Card
 
 
 def test_twin_folders_are_refused(camera: CardMaker) -> None:
-    """Fault A14. Which of them the signature speaks for can't be said; together they would be a third recording."""
+    """Fault A14. Which of them the signature speaks for can't be said; together they would be a
+    third recording.
+    """
     folder = camera.write(camera.make(2))
     (folder.parent / folder.name.lower()).mkdir()
     (folder / "0003.mp4").rename(folder.parent / folder.name.lower() / "0003.mp4")
@@ -328,7 +427,9 @@ def test_links_in_a_recording_are_not_its_files(camera: CardMaker, tmp_path: Pat
 
 
 def test_every_step_of_an_erase_leaves_something_that_can_be_finished(camera: CardMaker) -> None:
-    """Faults E1, E4. Cut after each deletion, in the contract's order: a remnant with the same identity, to the last file."""
+    """Faults E1, E4. Cut after each deletion, in the contract's order: a remnant with the same
+    identity, to the last file.
+    """
     made = camera.make(2)
     camera.write(made)
     (whole,) = read(camera).recordings
@@ -340,7 +441,11 @@ def test_every_step_of_an_erase_leaves_something_that_can_be_finished(camera: Ca
         assert reading.recordings == ()
         assert reading.refused == ()
         (remnant,) = reading.remnants
-        left = [entry for entry in (*remnant.recording.files, *remnant.recording.trailing) if entry is not None]
+        left = [
+            entry
+            for entry in (*remnant.recording.files, *remnant.recording.trailing)
+            if entry is not None
+        ]
         assert left == in_order[done:]
         assert remnant.recording.claim.identity == whole.claim.identity
         assert remnant.recording.claim.segments == whole.claim.segments
@@ -364,7 +469,9 @@ def test_a_missing_segment_is_a_remnant_and_never_a_recording(camera: CardMaker)
 
 
 def test_what_could_not_be_listed_is_not_called_missing(camera: CardMaker) -> None:
-    """Fault B4. A segment that the listing had to leave out may still be there: no remnant, so no erase is finished."""
+    """Fault B4. A segment that the listing had to leave out may still be there: no remnant, so no
+    erase is finished.
+    """
     made = camera.make(2)
     path = camera.write(made) / "0001.mp4"
     path.unlink()
@@ -407,13 +514,20 @@ def test_a_manifest_that_changes_after_the_listing_is_a_verdict(camera: CardMake
 def test_any_damage_gives_verdicts_and_spares_the_neighbour(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Faults A15, B4. Files of one recording cut, flipped, emptied, removed, doubled, in any combination."""
+    """Faults A15, B4. Files of one recording cut, flipped, emptied, removed, doubled, in any
+    combination.
+    """
     camera = CardMaker(tmp_path_factory.mktemp("card"))
     camera.write_device()
     made = chain(camera, 2)
     folder = camera.root / "RECORDINGS" / made[0].name
     for name in data.draw(
-        st.lists(st.sampled_from(sorted(path.name for path in folder.iterdir())), min_size=1, max_size=4, unique=True)
+        st.lists(
+            st.sampled_from(sorted(path.name for path in folder.iterdir())),
+            min_size=1,
+            max_size=4,
+            unique=True,
+        )
     ):
         content = (folder / name).read_bytes()
         how = data.draw(st.sampled_from(["cut", "flip", "remove", "longer", "double"]))
@@ -421,7 +535,9 @@ def test_any_damage_gives_verdicts_and_spares_the_neighbour(
         if how == "cut":
             (folder / name).write_bytes(content[:position])
         elif how == "flip":
-            (folder / name).write_bytes(content[:position] + bytes([content[position] ^ 255]) + content[position + 1 :])
+            (folder / name).write_bytes(
+                content[:position] + bytes([content[position] ^ 255]) + content[position + 1 :]
+            )
         elif how == "remove":
             (folder / name).unlink()
         elif how == "longer":
@@ -468,7 +584,9 @@ def test_missing_recordings_are_named(camera: CardMaker) -> None:
         "Recordings 6 to 8 are missing: neither the vault nor the camera holds them.",
     )
     assert chain_findings(left, End(8, claims[8].identity)) == ()
-    assert chain_findings([claims[9]], End(5, claims[5].identity))[0].startswith("Recordings 6 to 8 are missing")
+    assert chain_findings([claims[9]], End(5, claims[5].identity))[0].startswith(
+        "Recordings 6 to 8 are missing"
+    )
 
 
 def claims_of_chain(camera: CardMaker, count: int) -> list[RecordingClaim]:
@@ -509,8 +627,12 @@ def test_another_content_under_the_number_that_the_vault_holds_is_named(camera: 
     end=st.none() | st.integers(1, 40),
     refused=st.sets(st.integers(1, 40), max_size=5),
 )
-def test_exactly_the_missing_numbers_are_named(counters: set[int], end: int | None, refused: set[int]) -> None:
-    """Against a count done by hand: every number after the vault's newest that is neither on the card nor refused."""
+def test_exactly_the_missing_numbers_are_named(
+    counters: set[int], end: int | None, refused: set[int]
+) -> None:
+    """Against a count done by hand: every number after the vault's newest that is neither on the
+    card nor refused.
+    """
     claims = [_link(counter) for counter in sorted(counters)]
     named: set[int] = set()
     verdicts = [_refused(counter) for counter in sorted(refused - counters)]
@@ -528,7 +650,15 @@ def _identity(counter: int) -> str:
 def _link(counter: int) -> RecordingClaim:
     before = _identity(counter - 1) if counter > 1 else None
     name = f"BWC0042-{counter:06d}"
-    return RecordingClaim(Origin.MANIFEST, "BWC0042", name, _identity(counter), (), counter=counter, previous_sha256=before)
+    return RecordingClaim(
+        Origin.MANIFEST,
+        "BWC0042",
+        name,
+        _identity(counter),
+        (),
+        counter=counter,
+        previous_sha256=before,
+    )
 
 
 def _refused(counter: int) -> Refused:
@@ -536,7 +666,9 @@ def _refused(counter: int) -> Refused:
 
 
 def test_a_camera_that_does_not_answer_refuses_no_recording(camera: CardMaker) -> None:
-    """One time-out is no verdict: else each further recording would be called refused in the vault's log, for good."""
+    """One time-out is no verdict: else each further recording would be called refused in the
+    vault's log, for good.
+    """
     chain(camera, 2)
     medium = Medium.of_folder(camera.root)
     card = medium.open()
@@ -553,16 +685,29 @@ def test_a_camera_that_does_not_answer_refuses_no_recording(camera: CardMaker) -
 
 
 def test_what_was_left_out_is_found_as_by_looking_at_all_of_it() -> None:
-    """The first at a path or above it. Each of a hostile card's ten thousand folders asks for it."""
+    """The first at a path or above it. Each of a hostile card's ten thousand folders
+    asks for it.
+    """
     chance = Random(7)
     names = ("RECORDINGS", "a", "B", "0001.mp4", "")
     trouble = [
-        CardTrouble(tuple(chance.choice(names) for _ in range(chance.randrange(4))), "card.other", str(number))
+        CardTrouble(
+            tuple(chance.choice(names) for _ in range(chance.randrange(4))),
+            "card.other",
+            str(number),
+        )
         for number in range(60)
     ]
     left_out = LeftOut(trouble)
     for _ in range(500):
         path = tuple(chance.choice(names).upper() for _ in range(chance.randrange(5)))
-        wanted = next((entry for entry in trouble if path[: len(entry.path)] == tuple(map(str.upper, entry.path))), None)
+        wanted = next(
+            (
+                entry
+                for entry in trouble
+                if path[: len(entry.path)] == tuple(map(str.upper, entry.path))
+            ),
+            None,
+        )
         assert left_out.at(path) == wanted
     assert LeftOut(()).at(("DEVICE",)) is None

@@ -1,4 +1,6 @@
-"""A hostile tree on a real file system: each thing in it gets a clear verdict, and nothing outside of it is touched."""
+"""A hostile tree on a real file system: each thing in it gets a clear verdict, and nothing outside
+of it is touched.
+"""
 
 import ctypes
 import errno
@@ -18,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card import (
+from dockd.card.contract import (
     CardDeleteFailed,
     CardFile,
     CardFileChanged,
@@ -30,7 +32,7 @@ from dockd.card import (
     edges,
     read_whole,
 )
-from dockd.mount import MountedCard, MountedReader
+from dockd.mounted.mounted_card import MountedCard, MountedReader
 from tests.dockd.hand_clock import HandClock
 from tests.dockd.real_mounts import bound, ext4, mount, tmpfs, unmount
 
@@ -117,7 +119,9 @@ HOSTILE_NAMES = [
 
 
 def test_hostile_names_are_metadata_and_can_be_read_and_deleted(card: MountedCard) -> None:
-    """Fault A14. Each name is listed as it is, twins apart, and leads to its own content and to no other."""
+    """Fault A14. Each name is listed as it is, twins apart, and leads to its own content and to no
+    other.
+    """
     for index, name in enumerate(HOSTILE_NAMES):
         put(card, "DCIM/" + os.fsdecode(name), b"content %d" % index)
     files = card.files()
@@ -130,7 +134,9 @@ def test_hostile_names_are_metadata_and_can_be_read_and_deleted(card: MountedCar
 
 
 def test_a_name_of_300_characters_leads_nowhere(card: MountedCard) -> None:
-    """Fault A14. A file system holds 255 bytes; a longer name in a CardFile is a read that fails."""
+    """Fault A14. A file system holds 255 bytes; a longer name in a CardFile is a
+    read that fails.
+    """
     with pytest.raises(CardReadFailed):
         card.open(CardFile(("n" * 300,), 1, 0))
 
@@ -149,7 +155,9 @@ def test_a_name_of_300_characters_leads_nowhere(card: MountedCard) -> None:
     ],
 )
 def test_no_path_leads_out_of_the_card(card: MountedCard, path: tuple[str, ...]) -> None:
-    """Fault A14. Whoever makes up a CardFile: neither reading, deleting nor removing a folder leaves the root."""
+    """Fault A14. Whoever makes up a CardFile: neither reading, deleting nor removing a folder
+    leaves the root.
+    """
     outside = root_of(card).parent / "secret"
     outside.write_bytes(b"secret")
     put(card, "DCIM/A.MP4")
@@ -166,7 +174,9 @@ def test_no_path_leads_out_of_the_card(card: MountedCard, path: tuple[str, ...])
 
 @settings(derandomize=True, deadline=None, max_examples=200)
 @given(path=st.lists(st.text(max_size=8), min_size=1, max_size=5).map(tuple))
-def test_made_up_paths_never_reach_outside(path: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_made_up_paths_never_reach_outside(
+    path: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Fault A14. Any path at all is refused by an error of the card's."""
     with MountedCard(tmp_path_factory.mktemp("card"), HandClock()) as card:
         with pytest.raises((CardReadFailed, CardFileChanged)):
@@ -179,16 +189,31 @@ def test_links_are_reported_and_not_followed(card: MountedCard) -> None:
     outside = root_of(card).parent / "outside"
     outside.mkdir()
     (outside / "private.mp4").write_bytes(b"private")
-    links = {"to-file": "real.mp4", "to-passwd": "/etc/passwd", "to-dir": str(outside), "to-self": "to-self"}
-    links |= {"to-other": "to-another", "to-another": "to-other", "to-nothing": "nothing", "to-root": "..", "to-here": "."}
+    links = {
+        "to-file": "real.mp4",
+        "to-passwd": "/etc/passwd",
+        "to-dir": str(outside),
+        "to-self": "to-self",
+    }
+    links |= {
+        "to-other": "to-another",
+        "to-another": "to-other",
+        "to-nothing": "nothing",
+        "to-root": "..",
+        "to-here": ".",
+    }
     for name, target in links.items():
         (root_of(card) / "DCIM" / name).symlink_to(target)
     assert verdicts(card) == {f"DCIM/{name}": "card.not_a_file" for name in links}
     assert [file.path for file in card.files()] == [("DCIM", "real.mp4")]
 
 
-def test_special_files_are_reported_and_not_opened(card: MountedCard, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fault B7. A FIFO without a writer would hold the reader for ever; a device would do whatever it does."""
+def test_special_files_are_reported_and_not_opened(
+    card: MountedCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault B7. A FIFO without a writer would hold the reader for ever; a device would do whatever
+    it does.
+    """
     root = root_of(card)
     os.mkfifo(root / "pipe.mp4")
     monkeypatch.chdir(root)
@@ -204,7 +229,9 @@ def test_special_files_are_reported_and_not_opened(card: MountedCard, monkeypatc
 
 
 @pytest.mark.parametrize("swap", ["fifo", "link", "folder", "device", "nothing", "other"])
-def test_a_file_that_became_something_else_is_not_opened_or_deleted(card: MountedCard, swap: str) -> None:
+def test_a_file_that_became_something_else_is_not_opened_or_deleted(
+    card: MountedCard, swap: str
+) -> None:
     """Faults B7, E4. Between the listing and the opening the name is given to something else."""
     path = put(card, "DCIM/A.MP4")
     outside = root_of(card).parent / "outside"
@@ -287,11 +314,17 @@ def test_an_unreadable_folder_is_trouble_and_stops_nothing(tmp_path: Path) -> No
     os.waitpid(child, 0)
     os.close(write_end)
     with os.fdopen(read_end) as reported:
-        assert reported.read().split("\n") == ["card.read_failed", "open", "('closed',) card.read_failed"]
+        assert reported.read().split("\n") == [
+            "card.read_failed",
+            "open",
+            "('closed',) card.read_failed",
+        ]
 
 
 def test_depth_is_bounded(card: MountedCard) -> None:
-    """Fault A13. Deeper folders are reported and not entered; 300 levels cost no more than 32, and no recursion."""
+    """Fault A13. Deeper folders are reported and not entered; 300 levels cost no more than 32, and
+    no recursion.
+    """
     put(card, "DCIM/A.MP4")
     put(card, "/".join(["d"] * 32) + "/at-the-bound.mp4")
     descriptor = os.open(root_of(card), os.O_RDONLY)
@@ -306,7 +339,9 @@ def test_depth_is_bounded(card: MountedCard) -> None:
 
 
 def test_number_of_objects_is_bounded(tmp_path: Path) -> None:
-    """Fault A13. The whole card is refused, as half a listing would call recordings incomplete that are not."""
+    """Fault A13. The whole card is refused, as half a listing would call recordings incomplete that
+    are not.
+    """
     for index in range(101):
         (tmp_path / f"{index}.mp4").touch()
     with MountedCard(tmp_path, HandClock(), CardLimits(objects=100)) as card:
@@ -345,7 +380,9 @@ def test_time_of_a_listing_is_bounded(tmp_path: Path) -> None:
 
 
 def test_sizes_beyond_the_volume_are_refused(tmp_path: Path) -> None:
-    """Fault A13. A damaged directory may state any size; one entry is left out, too much together refuses the card."""
+    """Fault A13. A damaged directory may state any size; one entry is left out, too much together
+    refuses the card.
+    """
     with tmpfs(tmp_path / "card", "size=1m") as root:
         (root / "good.mp4").write_bytes(b"good")
         os.truncate(os.open(root / "huge.mp4", os.O_CREAT | os.O_WRONLY), 1 << 40)
@@ -359,7 +396,9 @@ def test_sizes_beyond_the_volume_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_ring_of_bind_mounts_is_not_entered(tmp_path: Path) -> None:
-    """Fault A13. A folder that shows its own grandparent has no end; the same device number does not give it away."""
+    """Fault A13. A folder that shows its own grandparent has no end; the same device number does
+    not give it away.
+    """
     with tmpfs(tmp_path / "card") as root:
         (root / "DCIM" / "inner").mkdir(parents=True)
         (root / "DCIM" / "A.MP4").write_bytes(b"a")
@@ -369,17 +408,26 @@ def test_a_ring_of_bind_mounts_is_not_entered(tmp_path: Path) -> None:
 
 
 def test_other_mounts_inside_of_a_card_are_not_read(tmp_path: Path) -> None:
-    """Fault B7. A folder and a file of another file system, and a file bound from elsewhere in the same one."""
+    """Fault B7. A folder and a file of another file system, and a file bound from elsewhere in the
+    same one.
+    """
     outside = tmp_path / "outside.mp4"
     outside.write_bytes(b"outside")
     with tmpfs(tmp_path / "card") as root:
         (root / "other").mkdir()
         for name in ("bound.mp4", "same.mp4", "source.mp4"):
             (root / name).write_bytes(b"")
-        with tmpfs(root / "other"), bound(outside, root / "bound.mp4"), bound(root / "source.mp4", root / "same.mp4"):
+        with (
+            tmpfs(root / "other"),
+            bound(outside, root / "bound.mp4"),
+            bound(root / "source.mp4", root / "same.mp4"),
+        ):
             (root / "other" / "B.MP4").write_bytes(b"b")
             with MountedCard(root, HandClock()) as card:
-                assert verdicts(card) == {"other": "card.other_mount", "bound.mp4": "card.other_mount"}
+                assert verdicts(card) == {
+                    "other": "card.other_mount",
+                    "bound.mp4": "card.other_mount",
+                }
                 same, source = card.files()
                 with pytest.raises(CardFileChanged, match="another mount"):
                     card.open(same)
@@ -392,7 +440,9 @@ def test_other_mounts_inside_of_a_card_are_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 511, 512, 4095, 4096, 4097, 65536, 1_000_003])
 @pytest.mark.parametrize("buffer_bytes", [4096, 5000, 65536])
-def test_reads_every_byte_once_and_proves_the_end(card: MountedCard, size_bytes: int, buffer_bytes: int) -> None:
+def test_reads_every_byte_once_and_proves_the_end(
+    card: MountedCard, size_bytes: int, buffer_bytes: int
+) -> None:
     """Fault B6. Any size, into buffers that suit direct reading and others."""
     content = os.urandom(size_bytes)
     put(card, "A.MP4", content)
@@ -414,7 +464,9 @@ def test_reads_from_any_offset_into_any_memory(card: MountedCard, offset: int) -
 
 
 def test_reads_directly_from_a_block_device_and_leaves_nothing_in_memory(tmp_path: Path) -> None:
-    """On a medium of its own: O_DIRECT holds, the page cache stays empty, a tail of any length comes over."""
+    """On a medium of its own: O_DIRECT holds, the page cache stays empty, a tail of any length
+    comes over.
+    """
     with ext4(tmp_path / "image", tmp_path / "card") as root:
         content = os.urandom(3 * 65536 + 1234)
         (root / "A.MP4").write_bytes(content)
@@ -437,7 +489,10 @@ def _cached_pages(path: Path) -> int:
         mapped = mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
     pages = (ctypes.c_ubyte * (len(mapped) // 4096 + 1))()
     start = ctypes.c_char.from_buffer(mapped)
-    assert libc.mincore(ctypes.c_void_p(ctypes.addressof(start)), ctypes.c_size_t(len(mapped)), pages) == 0
+    assert (
+        libc.mincore(ctypes.c_void_p(ctypes.addressof(start)), ctypes.c_size_t(len(mapped)), pages)
+        == 0
+    )
     return sum(page & 1 for page in pages)
 
 
@@ -456,7 +511,9 @@ def test_a_second_reading_is_of_the_medium(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kept_bytes", [0, 1, 4095, 4096, 4097, 8192, 99_999])
 def test_a_file_that_shrinks_is_never_taken_as_whole(card: MountedCard, kept_bytes: int) -> None:
-    """Fault B6. At every kind of border: 0 bytes before the listed size is an error, not the end."""
+    """Fault B6. At every kind of border: 0 bytes before the listed size is an error,
+    not the end.
+    """
     path = put(card, "A.MP4", os.urandom(100_000))
     (file,) = card.files()
     with card.open(file) as reader:
@@ -517,7 +574,9 @@ def test_access_times_stay(card: MountedCard) -> None:
 
 
 def test_a_card_that_is_unmounted_is_gone_and_not_empty(tmp_path: Path) -> None:
-    """Fault A1. Listing, opening, deleting: gone. An empty mount point is never taken for an erased card."""
+    """Fault A1. Listing, opening, deleting: gone. An empty mount point is never taken for an erased
+    card.
+    """
     with tmpfs(tmp_path / "card") as root:
         (root / "A.MP4").write_bytes(bytes(10_000))
         with MountedCard(root, HandClock()) as card:
@@ -531,7 +590,9 @@ def test_a_card_that_is_unmounted_is_gone_and_not_empty(tmp_path: Path) -> None:
 
 
 def test_another_card_in_the_same_place_is_not_this_card(tmp_path: Path) -> None:
-    """Fault E4. Taken out, and another one put in: the old object never reads or erases the new card."""
+    """Fault E4. Taken out, and another one put in: the old object never reads or erases the new
+    card.
+    """
     with tmpfs(tmp_path / "card") as root:
         (root / "A.MP4").write_bytes(b"one")
         with MountedCard(root, HandClock()) as card:
@@ -546,8 +607,12 @@ def test_another_card_in_the_same_place_is_not_this_card(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE])
-def test_a_read_error_is_gone_or_failed_by_whether_the_mount_stands(tmp_path: Path, number: int) -> None:
-    """Fault B6. No medium here fails on demand, so the answer is asked for what the kernel would say."""
+def test_a_read_error_is_gone_or_failed_by_whether_the_mount_stands(
+    tmp_path: Path, number: int
+) -> None:
+    """Fault B6. No medium here fails on demand, so the answer is asked for what the kernel would
+    say.
+    """
     with tmpfs(tmp_path / "card") as root:
         with MountedCard(root, HandClock()) as card:
             error = OSError(number, os.strerror(number))
@@ -557,7 +622,9 @@ def test_a_read_error_is_gone_or_failed_by_whether_the_mount_stands(tmp_path: Pa
 
 
 def test_one_file_on_bad_blocks_is_one_failure(tmp_path: Path) -> None:
-    """Fault A8. The image under a loop device is cut off in front of the last file's blocks: that file alone fails."""
+    """Fault A8. The image under a loop device is cut off in front of the last file's blocks: that
+    file alone fails.
+    """
     image = tmp_path / "image"
     with ext4(image, tmp_path / "card") as root:
         last_blocks = {}
@@ -565,7 +632,9 @@ def test_one_file_on_bad_blocks_is_one_failure(tmp_path: Path) -> None:
             with open(root / name, "wb") as file:
                 file.write(name.encode() * 200_000)
                 os.fsync(file.fileno())
-                last_index = struct.pack("i", (file.tell() - 1) // os.fstatvfs(file.fileno()).f_bsize)
+                last_index = struct.pack(
+                    "i", (file.tell() - 1) // os.fstatvfs(file.fileno()).f_bsize
+                )
                 last_blocks[name] = struct.unpack("i", fcntl.ioctl(file, FIBMAP, last_index))[0]
         bad, good = sorted(last_blocks, key=lambda name: -last_blocks[name])
         os.sync()
@@ -609,7 +678,11 @@ def test_descriptors_do_not_leak(card: MountedCard) -> None:
     for _ in range(20):
         card.files()
         read_whole(card, file)
-        for wrong in (CardFile(file.path, 1, 1), CardFile(("DCIM", "link"), 1, 1), CardFile(("..",), 1, 1)):
+        for wrong in (
+            CardFile(file.path, 1, 1),
+            CardFile(("DCIM", "link"), 1, 1),
+            CardFile(("..",), 1, 1),
+        ):
             with pytest.raises((CardFileChanged, CardReadFailed)):
                 card.open(wrong)
     assert len([*Path("/proc/self/fd").iterdir()]) == before
@@ -653,8 +726,12 @@ def test_deletes_one_file_and_then_its_empty_folder(card: MountedCard) -> None:
     assert not (root_of(card) / "RECORDINGS" / "B-000001").exists()
 
 
-def test_what_is_deleted_is_held_until_its_name_is_gone_for_good(card: MountedCard, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fault B9. FAT frees the clusters at the last closing: before the name is gone, they would be another file's beside it."""
+def test_what_is_deleted_is_held_until_its_name_is_gone_for_good(
+    card: MountedCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault B9. FAT frees the clusters at the last closing: before the name is gone, they would be
+    another file's beside it.
+    """
     place = put(card, "RECORDINGS/B-000001/0000.mp4")
     (file,) = card.files()
     flushed: list[tuple[str, list[str]]] = []
@@ -663,8 +740,17 @@ def test_what_is_deleted_is_held_until_its_name_is_gone_for_good(card: MountedCa
     def fsync(descriptor: int) -> None:
         real(descriptor)
         links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
-        held = [str(link.readlink()) for link in links if str(link.readlink()).startswith(str(place.parent))]
-        flushed.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, [name for name in held if "(deleted)" in name]))
+        held = [
+            str(link.readlink())
+            for link in links
+            if str(link.readlink()).startswith(str(place.parent))
+        ]
+        flushed.append(
+            (
+                Path(f"/proc/self/fd/{descriptor}").readlink().name,
+                [name for name in held if "(deleted)" in name],
+            )
+        )
 
     monkeypatch.setattr(os, "fsync", fsync)
     card.delete(file)
@@ -686,8 +772,12 @@ def test_delete_folder_removes_no_link_and_no_file(card: MountedCard) -> None:
 
 
 @pytest.mark.parametrize("change", ["size", "time"])
-def test_a_file_that_changed_since_the_listing_is_not_deleted(card: MountedCard, change: str) -> None:
-    """Fault E4. Listed, replaced under the same name: the deletion is refused and the new file stays."""
+def test_a_file_that_changed_since_the_listing_is_not_deleted(
+    card: MountedCard, change: str
+) -> None:
+    """Fault E4. Listed, replaced under the same name: the deletion is refused and the new file
+    stays.
+    """
     path = put(card, "A.MP4")
     (file,) = card.files()
     if change == "size":
@@ -709,7 +799,10 @@ def test_a_read_only_card_says_what_to_do(tmp_path: Path) -> None:
             (file,) = card.files()
             assert read_whole(card, file) == b"a"
             for act in (lambda: card.delete(file), lambda: card.delete_folder(("folder",))):
-                with pytest.raises(CardReadOnly, match=r"write-protected or mounted for reading.*lock.*safe in the vault"):
+                with pytest.raises(
+                    CardReadOnly,
+                    match=r"write-protected or mounted for reading.*lock.*safe in the vault",
+                ):
                     act()
             mount("-o", "remount,rw", root)
             card.delete(file)

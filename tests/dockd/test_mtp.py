@@ -1,4 +1,6 @@
-"""A card over PTP/MTP on a camera that does everything right. What goes wrong stands in test_usb_faults.py."""
+"""A card over PTP/MTP on a camera that does everything right. What goes wrong stands in
+test_usb_faults.py.
+"""
 
 import os
 from collections.abc import Iterator
@@ -7,15 +9,35 @@ from pathlib import Path
 import pytest
 
 from device_sim.clock import SystemClock as CameraClock
-from device_sim.usb import UsbCamera
-from dockd.card import Card, CardFile, CardFileChanged, CardGone
+from device_sim.usb.usb import UsbCamera
+from dockd.card.contract import Card, CardFile, CardFileChanged, CardGone
 from tests.dockd.usb_quay import UsbQuay
 
 PARTIAL, PARTIAL_64, GET_OBJECT = 0x101B, 0x95C1, 0x1009
-WAYS = {PARTIAL_64: frozenset[int](), PARTIAL: frozenset({PARTIAL_64}), GET_OBJECT: frozenset({PARTIAL_64, PARTIAL})}
+WAYS = {
+    PARTIAL_64: frozenset[int](),
+    PARTIAL: frozenset({PARTIAL_64}),
+    GET_OBJECT: frozenset({PARTIAL_64, PARTIAL}),
+}
 """The way that is taken, and what the camera must lack for it."""
 MIB = 1 << 20
-SIZES = (0, 1, 499, 500, 501, 511, 512, 513, 1012, 2 * MIB - 13, 2 * MIB - 12, 2 * MIB - 11, 2 * MIB, 2 * MIB + 500, 5 * MIB + 7)
+SIZES = (
+    0,
+    1,
+    499,
+    500,
+    501,
+    511,
+    512,
+    513,
+    1012,
+    2 * MIB - 13,
+    2 * MIB - 12,
+    2 * MIB - 11,
+    2 * MIB,
+    2 * MIB + 500,
+    5 * MIB + 7,
+)
 
 
 @pytest.fixture
@@ -49,7 +71,9 @@ def on_disk(root: Path, file: CardFile) -> bytes:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_size_comes_whole_by_each_way(dock: UsbQuay, root: Path, way: int) -> None:
-    """Sizes at which a packet, a chunk, or either with the header before it, is exactly full (fault A3)."""
+    """Sizes at which a packet, a chunk, or either with the header before it, is exactly full (fault
+    A3).
+    """
     device = dock.plug(root, "CAM1", without=WAYS[way])
     card = dock.card()
     for file in card.files():
@@ -72,7 +96,9 @@ def test_reading_from_an_offset_and_giving_up_half_way(dock: UsbQuay, root: Path
 
 
 def test_a_second_reading_goes_another_way(dock: UsbQuay, root: Path) -> None:
-    """Two readings that agree, as a camera without digests needs, then agree over two ways (fault A4)."""
+    """Two readings that agree, as a camera without digests needs, then agree over two ways (fault
+    A4).
+    """
     device = dock.plug(root, "CAM1")
     card = dock.card()
     file = card.files()[-1]
@@ -101,8 +127,12 @@ def test_what_is_deleted_is_gone_and_a_full_folder_stays(dock: UsbQuay, root: Pa
     card.close()
 
 
-def test_each_opening_is_a_session_of_its_own_and_the_older_card_goes_on(dock: UsbQuay, root: Path) -> None:
-    """Faults A6, A7: handles of the older session are worth nothing, so it looks for its files by their paths again."""
+def test_each_opening_is_a_session_of_its_own_and_the_older_card_goes_on(
+    dock: UsbQuay, root: Path
+) -> None:
+    """Faults A6, A7: handles of the older session are worth nothing, so it looks for its files by
+    their paths again.
+    """
     device = dock.plug(root, "CAM1")
     where = dock.device()
     older = where.open()
@@ -143,11 +173,17 @@ def camera_with_clock(dock: UsbQuay, root: Path, ahead_ms: int) -> UsbCamera:
 
 
 @pytest.mark.parametrize("ahead_ms", [-3_600_000, -70, 0, 4321])
-def test_the_clock_is_measured_to_50_ms_at_its_tick(dock: UsbQuay, root: Path, ahead_ms: int) -> None:
-    """What the card says of its bound holds however slow this machine is: it says nothing rather than something less sure."""
+def test_the_clock_is_measured_to_50_ms_at_its_tick(
+    dock: UsbQuay, root: Path, ahead_ms: int
+) -> None:
+    """What the card says of its bound holds however slow this machine is: it says nothing rather
+    than something less sure.
+    """
     camera_with_clock(dock, root, ahead_ms)
     card = dock.card()
-    measured = next(offset for offset in (card.clock_offset_ms() for _ in range(100)) if offset is not None)
+    measured = next(
+        offset for offset in (card.clock_offset_ms() for _ in range(100)) if offset is not None
+    )
     assert abs(measured - ahead_ms) <= 50 + 1
     card.close()
 
@@ -157,7 +193,9 @@ def test_the_clock_is_set_in_the_cameras_own_form(dock: UsbQuay, root: Path) -> 
     card = dock.card()
     assert card.set_clock(dock.clock.now())
     assert 0x1016 in device.calls
-    measured = next(offset for offset in (card.clock_offset_ms() for _ in range(100)) if offset is not None)
+    measured = next(
+        offset for offset in (card.clock_offset_ms() for _ in range(100)) if offset is not None
+    )
     assert abs(measured) < 5_000
     card.close()
 

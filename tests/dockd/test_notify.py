@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dockd.notify import ServiceManager
+from dockd.service.notify import ServiceManager
 
 
 @pytest.fixture
@@ -29,7 +29,13 @@ def test_each_message_is_one_datagram(listener: socket.socket) -> None:
     manager.alive()
     manager.stopping()
     said = [heard(listener) for _ in range(5)]
-    assert said == ["EXTEND_TIMEOUT_USEC=90500000", "READY=1", "STATUS=bay 1: pulling READY=1", "WATCHDOG=1", "STOPPING=1"]
+    assert said == [
+        "EXTEND_TIMEOUT_USEC=90500000",
+        "READY=1",
+        "STATUS=bay 1: pulling READY=1",
+        "WATCHDOG=1",
+        "STOPPING=1",
+    ]
     manager.close()
 
 
@@ -55,7 +61,9 @@ def test_an_abstract_socket_is_reached() -> None:
         ({"WATCHDOG_USEC": "0"}, None),
     ],
 )
-def test_the_watchdog_is_kept_where_it_is_meant_for_us(environment: dict[str, str], period_s: float | None) -> None:
+def test_the_watchdog_is_kept_where_it_is_meant_for_us(
+    environment: dict[str, str], period_s: float | None
+) -> None:
     assert ServiceManager.from_environment(environment, 42).watchdog_s == period_s
 
 

@@ -1,4 +1,6 @@
-"""What the package's purge deletes: footage and keys only on the vault's own number, and never because something is missing."""
+"""What the package's purge deletes: footage and keys only on the vault's own number, and never
+because something is missing.
+"""
 
 import shutil
 import subprocess
@@ -16,7 +18,9 @@ def pc(tmp_path: Path) -> Path:
     footage = tmp_path / "var/lib/dock-vault/vault/footage/2026/11/a"
     footage.mkdir(parents=True)
     (footage / "0000.sealed").write_bytes(b"sealed")
-    (tmp_path / "var/lib/dock-vault/vault/vault.json").write_text(f'{{\n  "vault": "{NUMBER}"\n}}\n')
+    (tmp_path / "var/lib/dock-vault/vault/vault.json").write_text(
+        f'{{\n  "vault": "{NUMBER}"\n}}\n'
+    )
     keys = tmp_path / "etc/dock-vault/keys"
     keys.mkdir(parents=True)
     for name in ("pins.json", "log.key"):
@@ -31,11 +35,18 @@ def purge(pc: Path) -> str:
     for place in ("/var/lib/", "/etc/", "/opt/", "/run/"):
         text = text.replace(place, f"{pc}{place}")
     script.write_text(text)
-    return subprocess.run(["sh", script, "purge"], check=True, capture_output=True, text=True).stderr
+    return subprocess.run(
+        ["sh", script, "purge"], check=True, capture_output=True, text=True
+    ).stderr
 
 
 def left(pc: Path) -> set[str]:
-    return {path.name for root in ("var/lib/dock-vault", "etc/dock-vault") for path in (pc / root).rglob("*") if path.is_file()}
+    return {
+        path.name
+        for root in ("var/lib/dock-vault", "etc/dock-vault")
+        for path in (pc / root).rglob("*")
+        if path.is_file()
+    }
 
 
 def test_footage_and_keys_stay_without_the_number(pc: Path) -> None:

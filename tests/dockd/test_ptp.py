@@ -1,4 +1,6 @@
-"""PTP and MTP as bytes: against bytes written by hand from the specifications, against every truncation, against any values."""
+"""PTP and MTP as bytes: against bytes written by hand from the specifications, against every
+truncation, against any values.
+"""
 
 import struct
 from collections.abc import Callable
@@ -8,8 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd import ptp
-from dockd.ptp import Container, DateTime, DeviceInfo, Header, Kind, Malformed, ObjectInfo, StorageInfo
+from dockd.usb import ptp
+from dockd.usb.ptp import (
+    Container,
+    DateTime,
+    DeviceInfo,
+    Header,
+    Kind,
+    Malformed,
+    ObjectInfo,
+    StorageInfo,
+)
 from tests.dockd import golden_ptp as golden
 from tests.dockd.canon import TRANSFERS, needs_recording
 from tests.dockd.golden_ptp import Golden
@@ -25,7 +36,13 @@ CONTAINERS = {
     golden.VENDOR_RESPONSE.name: (Kind.RESPONSE, 0xA001, 7, ()),
     golden.OBJECT_ADDED.name: (Kind.EVENT, 0x4002, 0xFFFFFFFF, (0x80000002,)),
 }
-DATASETS: list[tuple[Golden, Callable[[bytes], DeviceInfo | StorageInfo | ObjectInfo], DeviceInfo | StorageInfo | ObjectInfo]] = [
+DATASETS: list[
+    tuple[
+        Golden,
+        Callable[[bytes], DeviceInfo | StorageInfo | ObjectInfo],
+        DeviceInfo | StorageInfo | ObjectInfo,
+    ]
+] = [
     (
         golden.DEVICE_INFO,
         DeviceInfo.decode,
@@ -46,7 +63,11 @@ DATASETS: list[tuple[Golden, Callable[[bytes], DeviceInfo | StorageInfo | Object
             serial="BWC0042",
         ),
     ),
-    (golden.BARE_DEVICE_INFO, DeviceInfo.decode, DeviceInfo(100, 0, 0, "", 0x8001, (), (), (), (), (), "", "", "", "")),
+    (
+        golden.BARE_DEVICE_INFO,
+        DeviceInfo.decode,
+        DeviceInfo(100, 0, 0, "", 0x8001, (), (), (), (), (), "", "", "", ""),
+    ),
     (
         golden.STORAGE_INFO,
         StorageInfo.decode,
@@ -89,7 +110,9 @@ DATASETS: list[tuple[Golden, Callable[[bytes], DeviceInfo | StorageInfo | Object
     (
         golden.FOLDER_INFO,
         ObjectInfo.decode,
-        ObjectInfo(0x00010001, ptp.FOLDER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, "DCIM", "", "", ""),
+        ObjectInfo(
+            0x00010001, ptp.FOLDER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, "DCIM", "", "", ""
+        ),
     ),
     (
         golden.LARGE_FILE_INFO,
@@ -146,7 +169,9 @@ def test_a_container_is_read_and_written(example: Golden) -> None:
     assert (container.kind, container.code, container.transaction) == (kind, code, transaction)
     assert container.parameters == parameters
     assert container.encode() == example.content
-    assert Header.decode(memoryview(example.content)).encode() == example.content[: ptp.HEADER_BYTES]
+    assert (
+        Header.decode(memoryview(example.content)).encode() == example.content[: ptp.HEADER_BYTES]
+    )
     if kind is Kind.COMMAND:
         assert ptp.command(code, transaction, *parameters) == example.content
 
@@ -159,7 +184,9 @@ def test_data_longer_than_its_length_can_say_has_a_header_alone() -> None:
         Container.decode(golden.LONG_DATA.content)
 
 
-@pytest.mark.parametrize(("example", "decode", "value"), DATASETS, ids=[example.name for example, _, _ in DATASETS])
+@pytest.mark.parametrize(
+    ("example", "decode", "value"), DATASETS, ids=[example.name for example, _, _ in DATASETS]
+)
 def test_a_dataset_is_read_and_written(
     example: Golden,
     decode: Callable[[bytes], DeviceInfo | StorageInfo | ObjectInfo],
@@ -167,7 +194,9 @@ def test_a_dataset_is_read_and_written(
 ) -> None:
     assert decode(example.content) == value
     assert value.encode() == example.content
-    assert decode(example.content + b"\xff\0") == value, "what stands behind the last field is some vendor's"
+    assert decode(example.content + b"\xff\0") == value, (
+        "what stands behind the last field is some vendor's"
+    )
 
 
 def test_arrays_and_sizes_are_read_and_written() -> None:
@@ -232,14 +261,23 @@ def test_every_truncation_is_malformed(example: Golden, decode: Callable[[bytes]
     [
         ("0D000000 0300 0120 00000000", Container.decode),  # a byte more is announced than there is
         ("0C000000 0300 0120 00000000 00", Container.decode),  # a byte less
-        ("FFFFFFFF 0300 0120 00000000", Container.decode),  # a length that nobody knows is for data only
+        (
+            "FFFFFFFF 0300 0120 00000000",
+            Container.decode,
+        ),  # a length that nobody knows is for data only
         ("0B000000 0300 0120 00000000", Header.decode),  # shorter than the header itself
         ("00000000 0300 0120 00000000", Header.decode),
         ("0C000000 0000 0120 00000000", Header.decode),  # no container type is 0 or 5
         ("0C000000 0500 0120 00000000", Header.decode),
         ("0C000000 0001 0120 00000000", Header.decode),  # big-endian
-        ("0E000000 0300 0120 00000000 0100", lambda content: Container.decode(content).parameters),  # half a parameter
-        ("24000000 0300 0120 00000000" + "01000000" * 6, lambda content: Container.decode(content).parameters),
+        (
+            "0E000000 0300 0120 00000000 0100",
+            lambda content: Container.decode(content).parameters,
+        ),  # half a parameter
+        (
+            "24000000 0300 0120 00000000" + "01000000" * 6,
+            lambda content: Container.decode(content).parameters,
+        ),
         ("FFFFFFFF", handles),  # 2^32 - 1 handles in four bytes
         ("FFFFFF3F 00000000", handles),
         ("00000040 00000000", handles),  # 2^30 entries: 2^32 bytes, which is 0 in 32 bits
@@ -279,7 +317,9 @@ def test_a_time_is_read_and_written(shown: str, value: DateTime) -> None:
 
 
 def test_a_time_is_known_in_utc_where_utc_has_it() -> None:
-    assert DateTime.decode("20261123T215019+0130").utc() == datetime(2026, 11, 23, 20, 20, 19, tzinfo=UTC)
+    assert DateTime.decode("20261123T215019+0130").utc() == datetime(
+        2026, 11, 23, 20, 20, 19, tzinfo=UTC
+    )
     assert DateTime.decode("00010101T000000-0001").utc() == datetime(1, 1, 1, 0, 1, tzinfo=UTC)
     for beyond in ("00010101T000000+0001", "99991231T235959-0001"):
         with pytest.raises(Malformed):
@@ -326,7 +366,9 @@ def test_a_malformed_dataset_names_its_place() -> None:
     with pytest.raises(Malformed, match=r"ObjectInfo .*ParentObject"):
         ObjectInfo.decode(golden.FILE_INFO.content[:40])
     with pytest.raises(Malformed, match=r"DeviceInfo .*OperationsSupported .*65535"):
-        DeviceInfo.decode(golden.DEVICE_INFO.content[:FUNCTIONAL_MODE_END] + b"\xff\xff\0\0\x01\x10")
+        DeviceInfo.decode(
+            golden.DEVICE_INFO.content[:FUNCTIONAL_MODE_END] + b"\xff\xff\0\0\x01\x10"
+        )
 
 
 U16 = st.integers(0, 2**16 - 1)
@@ -334,9 +376,15 @@ U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)
 CODES = st.lists(U16, max_size=40).map(tuple)
 UNITS = st.lists(st.integers(1, 2**16 - 1), max_size=254)
-TEXT = UNITS.map(lambda units: struct.pack(f"<{len(units)}H", *units).decode("utf-16-le", "surrogatepass"))
+TEXT = UNITS.map(
+    lambda units: struct.pack(f"<{len(units)}H", *units).decode("utf-16-le", "surrogatepass")
+)
 """Any units whatever but NUL: lone surrogates too."""
-ZONES = st.none() | st.just(UTC) | st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+ZONES = (
+    st.none()
+    | st.just(UTC)
+    | st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+)
 DAYS = st.datetimes(min_value=datetime(1, 1, 1), max_value=datetime(9999, 12, 31)).map(  # noqa: DTZ001
     lambda day: day.replace(microsecond=0)
 )
@@ -346,7 +394,9 @@ ROUND = settings(derandomize=True, deadline=None, max_examples=300)
 
 @ROUND
 @given(st.sampled_from(Kind), U16, U32, st.lists(U32, max_size=5).map(tuple))
-def test_any_container_comes_back(kind: Kind, code: int, transaction: int, parameters: tuple[int, ...]) -> None:
+def test_any_container_comes_back(
+    kind: Kind, code: int, transaction: int, parameters: tuple[int, ...]
+) -> None:
     container = Container(kind, code, transaction, struct.pack(f"<{len(parameters)}I", *parameters))
     assert Container.decode(container.encode()) == container
     assert container.parameters == parameters
@@ -359,7 +409,25 @@ def test_any_string_comes_back(value: str) -> None:
 
 
 @ROUND
-@given(st.builds(DeviceInfo, U16, U32, U16, TEXT, U16, CODES, CODES, CODES, CODES, CODES, TEXT, TEXT, TEXT, TEXT))
+@given(
+    st.builds(
+        DeviceInfo,
+        U16,
+        U32,
+        U16,
+        TEXT,
+        U16,
+        CODES,
+        CODES,
+        CODES,
+        CODES,
+        CODES,
+        TEXT,
+        TEXT,
+        TEXT,
+        TEXT,
+    )
+)
 def test_any_device_info_comes_back(value: DeviceInfo) -> None:
     assert DeviceInfo.decode(value.encode()) == value
 
@@ -371,13 +439,37 @@ def test_any_storage_info_comes_back(value: StorageInfo) -> None:
 
 
 @ROUND
-@given(st.builds(ObjectInfo, U32, U16, U16, U32, U16, U32, U32, U32, U32, U32, U32, U32, U16, U32, U32, *[TEXT] * 4))
+@given(
+    st.builds(
+        ObjectInfo,
+        U32,
+        U16,
+        U16,
+        U32,
+        U16,
+        U32,
+        U32,
+        U32,
+        U32,
+        U32,
+        U32,
+        U32,
+        U16,
+        U32,
+        U32,
+        *[TEXT] * 4,
+    )
+)
 def test_any_object_info_comes_back(value: ObjectInfo) -> None:
     assert ObjectInfo.decode(value.encode()) == value
 
 
 @ROUND
-@given(st.builds(lambda day, tenth, zone: (day, tenth, zone), DAYS, st.none() | st.integers(0, 9), ZONES))
+@given(
+    st.builds(
+        lambda day, tenth, zone: (day, tenth, zone), DAYS, st.none() | st.integers(0, 9), ZONES
+    )
+)
 def test_any_time_comes_back(parts: tuple[datetime, int | None, timezone | None]) -> None:
     day, tenth, zone = parts
     value = DateTime(day + timedelta(milliseconds=100 * (tenth or 0)), tenth is not None, zone)
@@ -386,10 +478,18 @@ def test_any_time_comes_back(parts: tuple[datetime, int | None, timezone | None]
 
 @needs_recording
 def test_a_real_cameras_device_info_is_read_and_written() -> None:
-    """A Canon, by what umockdev's recording says it sent: the data of GetDeviceInfo in transaction 1."""
-    line = next(line for line in TRANSFERS.read_text().splitlines() if "95010000020001100100" in line)
+    """A Canon, by what umockdev's recording says it sent: the data of GetDeviceInfo in transaction
+    1.
+    """
+    line = next(
+        line for line in TRANSFERS.read_text().splitlines() if "95010000020001100100" in line
+    )
     container = Container.decode(bytes.fromhex(line.split()[-1]))
-    assert (container.kind, container.code, container.transaction) == (Kind.DATA, ptp.Operation.GET_DEVICE_INFO, 1)
+    assert (container.kind, container.code, container.transaction) == (
+        Kind.DATA,
+        ptp.Operation.GET_DEVICE_INFO,
+        1,
+    )
     info = DeviceInfo.decode(container.payload)
     assert (info.manufacturer, info.model) == ("Canon Inc.", "Canon PowerShot SX200 IS")
     assert info.encode() == container.payload

@@ -1,14 +1,16 @@
-"""Taking a camera in, against the real vault: what is read, what is skipped, what is kept when something fails."""
+"""Taking a camera in, against the real vault: what is read, what is skipped, what is kept when
+something fails.
+"""
 
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from dockd.bay import Phase
-from dockd.card import CardGone, CardTrouble
-from dockd.halt import Stopping
-from dockd.pull import SAID_MAX
+from dockd.card.contract import CardGone, CardTrouble
+from dockd.docking.bay import Phase
+from dockd.docking.halt import Stopping
+from dockd.docking.pull import SAID_MAX
 from tests.dockd.card_maker import BOOT, CardMaker
 from tests.dockd.memory_card import Medium, path_of
 from tests.dockd.quay import GRACE_S, Quay, card_with, segments_of
@@ -50,12 +52,16 @@ def test_of_an_unknown_camera_nothing_is_read(quay: Quay, tmp_path: Path) -> Non
             pull.run()
     assert set(medium.read_bytes) == {path_of("DEVICE/device.json")}
     assert medium.contents == before
-    assert quay.said("camera.refused") == ["The camera BWC0042 is not registered. Nothing of it was read."]
+    assert quay.said("camera.refused") == [
+        "The camera BWC0042 is not registered. Nothing of it was read."
+    ]
     assert "camera.docked" not in quay.actions()
 
 
 def test_a_camera_of_another_kind_than_registered_is_refused(quay: Quay, tmp_path: Path) -> None:
-    """A card without device.json that calls itself by a signing camera's serial must not get round the signatures."""
+    """A card without device.json that calls itself by a signing camera's serial must not get round
+    the signatures.
+    """
     maker, _ = card_with(tmp_path / "card")
     quay.register(maker)
     medium = Medium({path_of("DCIM/100/A.MP4"): b"footage"})
@@ -65,7 +71,9 @@ def test_a_camera_of_another_kind_than_registered_is_refused(quay: Quay, tmp_pat
 
 
 def test_a_registered_serial_with_another_key_gives_nothing(quay: Quay, tmp_path: Path) -> None:
-    """Identity is the enrolled key: recordings that it did not sign stay on the camera, and an alarm says so."""
+    """Identity is the enrolled key: recordings that it did not sign stay on the camera, and an
+    alarm says so.
+    """
     real, _ = card_with(tmp_path / "card")
     quay.register(real)
     fake = CardMaker(tmp_path / "fake", "BWC0042")
@@ -78,7 +86,9 @@ def test_a_registered_serial_with_another_key_gives_nothing(quay: Quay, tmp_path
     report = quay.run(medium)
     assert [problem.code for problem in report.problems] == ["manifest.signature_wrong"]
     assert medium.contents == before
-    assert quay.said("camera.alarm") == ["BWC0042 shows another public key than the registered one."]
+    assert quay.said("camera.alarm") == [
+        "BWC0042 shows another public key than the registered one."
+    ]
     assert quay.rows() == []
 
 
@@ -94,12 +104,15 @@ def test_the_offset_is_measured_once_a_docking(quay: Quay, tmp_path: Path) -> No
     quay.hand.pass_time(90)
     pull.run()
     dockings = [entry["details"] for entry in quay.entries() if entry["action"] == "camera.docked"]
-    assert [(docking["offset_ms"], docking["offset_source"]) for docking in dockings] == [(offset_ms, "card")]
+    assert [(docking["offset_ms"], docking["offset_source"]) for docking in dockings] == [
+        (offset_ms, "card")
+    ]
 
 
 def test_a_camera_that_waited_is_measured_by_when_it_came(quay: Quay, tmp_path: Path) -> None:
-    """Its card shows the time at which it entered the dock. It stood there unregistered, or waited for its turn, and for a
-    moment the dock's clock was put right."""
+    """Its card shows the time at which it entered the dock. It stood there unregistered, or waited
+    for its turn, and for a moment the dock's clock was put right.
+    """
     maker, medium = card_with(tmp_path / "card", count=1)
     came = quay.clock.now()
     pull = quay.pull(medium)
@@ -109,27 +122,42 @@ def test_a_camera_that_waited_is_measured_by_when_it_came(quay: Quay, tmp_path: 
     quay.hand.moment += timedelta(seconds=90)
     quay.register(maker)
     pull.run()
-    docked = next(entry["details"] for entry in quay.entries() if entry["action"] == "camera.docked")
+    docked = next(
+        entry["details"] for entry in quay.entries() if entry["action"] == "camera.docked"
+    )
     offset = BOOT + timedelta(hours=1) - (came + timedelta(seconds=90))
-    assert (docked["offset_ms"], docked["offset_source"]) == (round(offset / timedelta(milliseconds=1)), "card")
+    assert (docked["offset_ms"], docked["offset_source"]) == (
+        round(offset / timedelta(milliseconds=1)),
+        "card",
+    )
 
 
 def test_a_camera_that_nobody_saw_arriving_states_no_offset(quay: Quay, tmp_path: Path) -> None:
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
     quay.run(medium, seen=False)
-    docked = next(entry["details"] for entry in quay.entries() if entry["action"] == "camera.docked")
+    docked = next(
+        entry["details"] for entry in quay.entries() if entry["action"] == "camera.docked"
+    )
     assert docked["offset_ms"] is None
 
 
-def test_a_card_that_comes_back_with_the_same_time_is_not_measured_again(quay: Quay, tmp_path: Path) -> None:
-    """A reader that lost its card for a moment: the camera has not looked at its clock meanwhile."""
+def test_a_card_that_comes_back_with_the_same_time_is_not_measured_again(
+    quay: Quay, tmp_path: Path
+) -> None:
+    """A reader that lost its card for a moment: the camera has not looked at
+    its clock meanwhile.
+    """
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
     quay.run(medium)
     quay.hand.pass_time(60)
     quay.run(medium)
-    offsets = [entry["details"]["offset_ms"] for entry in quay.entries() if entry["action"] == "camera.docked"]
+    offsets = [
+        entry["details"]["offset_ms"]
+        for entry in quay.entries()
+        if entry["action"] == "camera.docked"
+    ]
     assert offsets[0] is not None
     assert offsets[1] is None
 
@@ -143,7 +171,9 @@ def test_a_hostile_card_can_not_fill_the_log(quay: Quay, tmp_path: Path) -> None
     before = len(quay.entries())
     assert len(quay.run(medium).problems) == 2 * SAID_MAX - 1
     assert len(quay.entries()) - before == SAID_MAX + 2
-    assert quay.said("camera.alarm") == [f"More is wrong with BWC0042 than the {SAID_MAX} things that are told."]
+    assert quay.said("camera.alarm") == [
+        f"More is wrong with BWC0042 than the {SAID_MAX} things that are told."
+    ]
 
 
 def test_what_is_held_is_not_read_again(quay: Quay, tmp_path: Path) -> None:
@@ -161,7 +191,9 @@ def test_what_is_held_is_not_read_again(quay: Quay, tmp_path: Path) -> None:
     assert len(quay.rows()) == 2
 
 
-def test_the_same_name_with_other_content_is_a_new_recording_and_an_alarm(quay: Quay, tmp_path: Path) -> None:
+def test_the_same_name_with_other_content_is_a_new_recording_and_an_alarm(
+    quay: Quay, tmp_path: Path
+) -> None:
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
     quay.erase = False
@@ -177,12 +209,16 @@ def test_the_same_name_with_other_content_is_a_new_recording_and_an_alarm(quay: 
     assert (old.name, new.name) == (ONE, ONE)
     assert quay.holds(old, first)
     assert quay.holds(new, second)
-    assert quay.said("camera.alarm") == [f"{ONE} has other content than the vault holds under this name. Both are kept."]
+    assert quay.said("camera.alarm") == [
+        f"{ONE} has other content than the vault holds under this name. Both are kept."
+    ]
 
 
 @pytest.mark.parametrize("lanes", [1, 2])
 @pytest.mark.parametrize("taken", range(4))
-def test_taken_out_half_way_it_goes_on_with_the_first_missing_segment(quay: Quay, tmp_path: Path, taken: int, lanes: int) -> None:
+def test_taken_out_half_way_it_goes_on_with_the_first_missing_segment(
+    quay: Quay, tmp_path: Path, taken: int, lanes: int
+) -> None:
     """Fault A1. Nothing that stands is read twice, and the timeline knows all segments."""
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
@@ -204,9 +240,13 @@ def test_taken_out_half_way_it_goes_on_with_the_first_missing_segment(quay: Quay
     report = quay.run(medium, bay="bay 2", lanes=lanes)
     assert report.done
     assert not report.outcomes[0].broken
-    # What the lanes had in hand is dropped; what stood is not read again, and nothing twice. Another lane may have been a segment
-    # ahead, or behind.
-    again = {int(path[-1][:4]): count for path, count in medium.read_bytes.items() if path[-1].endswith(".mp4")}
+    # What the lanes had in hand is dropped; what stood is not read again, and nothing twice.
+    # Another lane may have been a segment ahead, or behind.
+    again = {
+        int(path[-1][:4]): count
+        for path, count in medium.read_bytes.items()
+        if path[-1].endswith(".mp4")
+    }
     assert again == {index: len(contents[index]) for index in again}
     assert taken in again
     assert len(set(range(taken, 4)) - set(again)) <= lanes - 1
@@ -232,7 +272,9 @@ def test_one_unreadable_object_blocks_nothing_else(quay: Quay, tmp_path: Path, b
     assert {path: content for path, content in medium.contents.items() if name in path} == kept
 
 
-def test_content_that_differs_from_the_manifest_is_thrown_away_and_stays(quay: Quay, tmp_path: Path) -> None:
+def test_content_that_differs_from_the_manifest_is_thrown_away_and_stays(
+    quay: Quay, tmp_path: Path
+) -> None:
     """Step 6: held against the camera's digest, not against a read without error."""
     maker, medium = card_with(tmp_path / "card", count=2)
     quay.register(maker)
@@ -268,7 +310,9 @@ def test_a_gap_in_the_chain_is_noted(quay: Quay, tmp_path: Path) -> None:
     quay.register(maker)
     report = quay.run(Medium.of_folder(tmp_path / "card"))
     assert report.done
-    assert quay.said("camera.finding") == ["Recording 2 is missing: neither the vault nor the camera holds it."]
+    assert quay.said("camera.finding") == [
+        "Recording 2 is missing: neither the vault nor the camera holds it."
+    ]
     assert report.remarks == tuple(quay.said("camera.finding"))
 
 
@@ -287,7 +331,9 @@ def test_what_a_listing_had_to_leave_out_is_not_safe_to_take(quay: Quay, tmp_pat
     """Fault B4: an unreadable folder may hold a recording."""
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
-    medium.trouble = (CardTrouble(("LOST.DIR",), "card.read_failed", "The folder /LOST.DIR can't be listed."),)
+    medium.trouble = (
+        CardTrouble(("LOST.DIR",), "card.read_failed", "The folder /LOST.DIR can't be listed."),
+    )
     report = quay.run(medium)
     assert quay.states() == {ONE: "erased"}
     assert not report.done
@@ -296,14 +342,19 @@ def test_what_a_listing_had_to_leave_out_is_not_safe_to_take(quay: Quay, tmp_pat
 
 def test_a_dcim_camera_is_read_twice(quay: Quay, tmp_path: Path) -> None:
     """Nothing is signed, so two complete readings have to agree before it is owned."""
-    medium = Medium({path_of("DCIM/100/A.MP4"): b"a" * 200_000, path_of("DCIM/100/B.MP4"): b"b" * 1000})
+    medium = Medium(
+        {path_of("DCIM/100/A.MP4"): b"a" * 200_000, path_of("DCIM/100/B.MP4"): b"b" * 1000}
+    )
     quay.register_dcim("VOL-1")
     report = quay.run(medium)
     assert report.done
     assert medium.names() == []
     # Edges for the identity and before the erase; the file itself two times.
     assert medium.read_bytes[path_of("DCIM/100/A.MP4")] >= 2 * 200_000
-    assert [quay.holds(row, [content]) for row, content in zip(quay.rows(), [b"a" * 200_000, b"b" * 1000], strict=True)]
+    assert [
+        quay.holds(row, [content])
+        for row, content in zip(quay.rows(), [b"a" * 200_000, b"b" * 1000], strict=True)
+    ]
     assert report.outcomes[0].claim is not None
 
 
@@ -327,7 +378,9 @@ def test_a_dcim_file_that_reads_differently_the_second_time_stays(quay: Quay) ->
     assert medium.contents == {path: second}
 
 
-def test_a_dcim_camera_taken_out_during_the_second_reading_is_not_read_a_third_time(quay: Quay) -> None:
+def test_a_dcim_camera_taken_out_during_the_second_reading_is_not_read_a_third_time(
+    quay: Quay,
+) -> None:
     """Fault A1: the first reading stands; on return only the second is made."""
     path, content = path_of("DCIM/100/A.MP4"), b"a" * 200_000
     medium = Medium({path: content})
@@ -348,7 +401,9 @@ def test_a_dcim_camera_taken_out_during_the_second_reading_is_not_read_a_third_t
 
 
 def test_a_stop_finishes_what_is_in_hand_and_begins_nothing(quay: Quay, tmp_path: Path) -> None:
-    """Fault G1: the last segment's recording is committed; the next recording is not begun; nothing is erased any more."""
+    """Fault G1: the last segment's recording is committed; the next recording is not begun; nothing
+    is erased any more.
+    """
     maker, medium = card_with(tmp_path / "card", count=2)
     quay.register(maker)
 
@@ -405,4 +460,8 @@ def test_the_bay_shows_how_far_it_is(quay: Quay, tmp_path: Path) -> None:
     assert (quay.bay.state.bytes_done, quay.bay.state.bytes_total) == (total, total)
     assert quay.bay.state.officer == "boa-7"
     counters = quay.board.counters()
-    assert (counters.recordings_stored, counters.recordings_erased, counters.bytes_stored) == (2, 2, total)
+    assert (counters.recordings_stored, counters.recordings_erased, counters.bytes_stored) == (
+        2,
+        2,
+        total,
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dockd.quarantine import DEATHS_MAX, TURN_S, Quarantine
+from dockd.docking.quarantine import DEATHS_MAX, TURN_S, Quarantine
 from tests.dockd.hand_clock import HandClock
 from tests.dockd.pier import Pier, Service
 
@@ -43,13 +43,17 @@ def test_a_life_that_ends_in_the_middle_counts_for_who_was_served(tmp_path: Path
         assert lives_and_dies(memory, "deadly") == ["deadly"]
     life = Quarantine(CLOCK, memory)
     assert [bay for bay in ("deadly", "done with") if life.holds(bay)] == ["deadly"]
-    assert Quarantine(CLOCK, memory).holds("deadly"), "a life in which it was not opened keeps it closed"
+    assert Quarantine(CLOCK, memory).holds("deadly"), (
+        "a life in which it was not opened keeps it closed"
+    )
     life.forget()
     assert not Quarantine(CLOCK, memory).holds("deadly")
 
 
 def test_who_stood_beside_a_deadly_camera_is_not_blamed(tmp_path: Path) -> None:
-    """After a death that any of them may have caused, they are served one after another: the deadly one alone is closed."""
+    """After a death that any of them may have caused, they are served one after another: the deadly
+    one alone is closed.
+    """
     memory = tmp_path / "quarantine.json"
     assert lives_and_dies(memory, "a", "deadly", "b") == ["a", "deadly", "b"]
     for _ in range(DEATHS_MAX):
@@ -65,7 +69,9 @@ def test_who_stood_beside_a_deadly_camera_is_not_blamed(tmp_path: Path) -> None:
 
 
 def test_a_dock_that_is_killed_again_and_again_blames_nobody_for_long(tmp_path: Path) -> None:
-    """What kills it stands at no port: who has fewer deaths goes first, so that they are shared out."""
+    """What kills it stands at no port: who has fewer deaths goes first, so that they are shared
+    out.
+    """
     memory = tmp_path / "quarantine.json"
     lives_and_dies(memory, "a", "b", "c")
     for _ in range(3 * (DEATHS_MAX - 1)):
@@ -94,7 +100,9 @@ def test_a_new_camera_is_served_beside_a_suspect_and_becomes_one(tmp_path: Path)
     assert lives_and_dies(memory, "new", "b") == ["new"]
 
 
-def test_a_suspect_with_much_to_pull_keeps_the_others_for_the_length_of_a_turn(tmp_path: Path) -> None:
+def test_a_suspect_with_much_to_pull_keeps_the_others_for_the_length_of_a_turn(
+    tmp_path: Path,
+) -> None:
     """And what then kills dockd beside it counts for neither, until it is alone again."""
     memory, clock = tmp_path / "quarantine.json", HandClock()
     lives_and_dies(memory, "slow", "b", "c")
@@ -113,7 +121,9 @@ def test_a_suspect_with_much_to_pull_keeps_the_others_for_the_length_of_a_turn(t
 
 
 def test_a_death_beside_a_camera_under_no_suspicion_counts_for_neither(tmp_path: Path) -> None:
-    """A new camera may be the deadly one: it goes in turn with the suspect from then on, and the deadly one alone is closed."""
+    """A new camera may be the deadly one: it goes in turn with the suspect from then on, and the
+    deadly one alone is closed.
+    """
     memory = tmp_path / "quarantine.json"
     lives_and_dies(memory, "a", "b")
     for at in range(DEATHS_MAX):
@@ -121,7 +131,9 @@ def test_a_death_beside_a_camera_under_no_suspicion_counts_for_neither(tmp_path:
     assert not Quarantine(CLOCK, memory).holds("a")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"deaths": {"a": "b"}, "served": []}', b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"deaths": {"a": "b"}, "served": []}', b"\xff"]
+)
 def test_a_memory_that_is_none_closes_nothing(tmp_path: Path, content: bytes) -> None:
     memory = tmp_path / "quarantine.json"
     memory.write_bytes(content)
@@ -133,8 +145,12 @@ def test_a_memory_that_can_not_be_written_stops_nobody(tmp_path: Path) -> None:
         pass
 
 
-def test_a_device_that_kills_dockd_is_found_in_its_third_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fault G3, with the real process: killed three times in the middle of the same camera. An orderly stop opens the port."""
+def test_a_device_that_kills_dockd_is_found_in_its_third_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault G3, with the real process: killed three times in the middle of the same camera. An
+    orderly stop opens the port.
+    """
     pier = Pier(tmp_path / "pier")
     pier.camera(count=1)
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(pier.sockets))
@@ -154,8 +170,12 @@ def test_a_device_that_kills_dockd_is_found_in_its_third_life(tmp_path: Path, mo
     assert pier.states() == {"BWC0042-000001": "erased"}
 
 
-def test_cameras_beside_each_other_take_turns_after_a_death(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the real process: it died beside two cameras, and then twice beside one; both are taken in."""
+def test_cameras_beside_each_other_take_turns_after_a_death(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the real process: it died beside two cameras, and then twice beside one; both are taken
+    in.
+    """
     pier = Pier(tmp_path / "pier")
     for serial in ("BWC0042", "BWC0043"):
         pier.camera(serial, count=1)

@@ -1,4 +1,6 @@
-"""The reader apart: a card in another process is the same card, and nothing that happens to that process happens to the dock."""
+"""The reader apart: a card in another process is the same card, and nothing that happens to that
+process happens to the dock.
+"""
 
 import contextlib
 import mmap
@@ -16,17 +18,36 @@ from typing import Any
 
 import pytest
 
-from dockd.approach import Approach
-from dockd.card import CardFile, CardFileChanged, CardGone, CardReadFailed, CardRefused, CardStuck, edges, read_whole
+from dockd.card.contract import (
+    CardFile,
+    CardFileChanged,
+    CardGone,
+    CardReadFailed,
+    CardRefused,
+    CardStuck,
+    edges,
+    read_whole,
+)
+from dockd.card.timeline import SegmentTimeline
 from dockd.config import DockSettings
-from dockd.mount import MountedCard
-from dockd.reader.card import CameraReader, ReaderCard
-from dockd.reader.child import granted
+from dockd.docking.approach import Approach
+from dockd.mounted.mounted_card import MountedCard
+from dockd.mounted.volumes import Volume
 from dockd.reader.landlock import Rights, restrict
 from dockd.reader.processes import Readers
-from dockd.reader.wire import MARKS_MAX, MESSAGE_MAX, TOLD_MAX, Broken, Line, failure_of, failure_words, file_of, file_words
-from dockd.timeline import SegmentTimeline
-from dockd.volumes import Volume
+from dockd.reader.remote_card import CameraReader, ReaderCard
+from dockd.reader.wire import (
+    MARKS_MAX,
+    MESSAGE_MAX,
+    TOLD_MAX,
+    Broken,
+    Line,
+    failure_of,
+    failure_words,
+    file_of,
+    file_words,
+)
+from dockd.reader.worker import granted
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.pier import ENOUGH_S, Pier, Service
 from vault.clock import SystemClock
@@ -34,7 +55,7 @@ from vault.clock import SystemClock
 HERE = Path(__file__).parent
 CONFINED = """
 import os, sys
-from dockd.reader.child import confine
+from dockd.reader.worker import confine
 confine({"place": "usb", "bus": "libusb", "key": [1, [2, 3], 47]})
 for path in sys.argv[1:]:
     try:
@@ -45,14 +66,20 @@ for path in sys.argv[1:]:
 """
 """A camera's reader that is through with its own work, and says which other files it could open."""
 NEEDS_LANDLOCK = pytest.mark.skipif(
-    os.system(f"{sys.executable} -c 'from dockd.reader.landlock import restrict; import sys; sys.exit(not restrict({{}}))'") != 0,
+    os.system(
+        f"{sys.executable} -c 'from dockd.reader.landlock import restrict; import sys; "
+        f"sys.exit(not restrict({{}}))'"
+    )
+    != 0,
     reason="this kernel has no Landlock",
 )
 
 
 def reader_of(root: Path, *program: str) -> CameraReader:
     readers = Readers(None, (sys.executable, *program)) if program else Readers(None)
-    return CameraReader(readers, {"place": "volume", "roots": [str(root)]}, SystemClock(), answer_s=ENOUGH_S)
+    return CameraReader(
+        readers, {"place": "volume", "roots": [str(root)]}, SystemClock(), answer_s=ENOUGH_S
+    )
 
 
 @pytest.fixture
@@ -77,7 +104,11 @@ def taken(card: ReaderCard | MountedCard, file: CardFile, block_bytes: int) -> b
 
 def children(pid: int) -> list[int]:
     """Of all its threads."""
-    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
 
 
 def test_a_card_in_a_reader_is_the_same_card(root: Path) -> None:
@@ -191,7 +222,9 @@ def test_a_reader_that_lies_is_a_dead_one(root: Path, lie: str) -> None:
     reader.leave()
 
 
-@pytest.mark.parametrize("lie", ["too many bytes", "no kind", "no facts", "no failure", "long facts", "impossible facts"])
+@pytest.mark.parametrize(
+    "lie", ["too many bytes", "no kind", "no facts", "no failure", "long facts", "impossible facts"]
+)
 def test_a_stream_that_lies_is_a_dead_one(root: Path, lie: str) -> None:
     reader = reader_of(root, str(HERE / "lying_reader.py"), lie)
     card = reader.open(root=str(root))
@@ -206,22 +239,37 @@ def test_what_a_reader_tells_for_people_is_cut(root: Path) -> None:
     reader = reader_of(root, str(HERE / "lying_reader.py"), "a tale")
     card = reader.open(root=str(root))
     files = card.files()
-    assert [(len(entry.code), len(entry.sentence)) for entry in card.trouble] == [(TOLD_MAX, TOLD_MAX)]
+    assert [(len(entry.code), len(entry.sentence)) for entry in card.trouble] == [
+        (TOLD_MAX, TOLD_MAX)
+    ]
     with card.open(files[0]) as stream:
         stream.readinto(memoryview(mmap.mmap(-1, 4096)))
         assert [len(sentence) for sentence in stream.facts().odd] == [TOLD_MAX] * 8
     reader.leave()
-    failure = failure_of({"code": CardReadFailed.code, "sentence": "s" * 100_000, "hint": "h" * 100_000})
+    failure = failure_of(
+        {"code": CardReadFailed.code, "sentence": "s" * 100_000, "hint": "h" * 100_000}
+    )
     assert (len(failure.sentence), len(failure.hint)) == (TOLD_MAX, TOLD_MAX)
 
 
-@pytest.mark.parametrize("pattern", [b"[],", b'{"a":0},', b'"ab",', b"-1234567,", b"[[[[]]]],"], ids=bytes.decode)
+@pytest.mark.parametrize(
+    "pattern", [b"[],", b'{"a":0},', b'"ab",', b"-1234567,", b"[[[[]]]],"], ids=bytes.decode
+)
 def test_no_message_takes_more_memory_than_there_is(pattern: bytes) -> None:
-    """A reader in wrong hands, and the dock's 1 GiB: the largest message that passes, and the largest that is sent."""
-    for size_bytes in (MESSAGE_MAX - 64, MARKS_MAX * len(pattern) // (sum(map(pattern.count, b"[{,")) + 1)):
-        content = b'{"ok":[' + pattern * (min(size_bytes, MESSAGE_MAX - 64) // len(pattern)) + b"0]}"
+    """A reader in wrong hands, and the dock's 1 GiB: the largest message that passes, and the
+    largest that is sent.
+    """
+    for size_bytes in (
+        MESSAGE_MAX - 64,
+        MARKS_MAX * len(pattern) // (sum(map(pattern.count, b"[{,")) + 1),
+    ):
+        content = (
+            b'{"ok":[' + pattern * (min(size_bytes, MESSAGE_MAX - 64) // len(pattern)) + b"0]}"
+        )
         near, far = socket.socketpair()
-        sender = threading.Thread(target=far.sendall, args=(len(content).to_bytes(4, "big") + content,))
+        sender = threading.Thread(
+            target=far.sendall, args=(len(content).to_bytes(4, "big") + content,)
+        )
         sender.start()
         tracemalloc.start()
         with contextlib.suppress(Broken):
@@ -248,15 +296,23 @@ def test_a_message_is_ascii(encoding: str) -> None:
 def test_the_most_that_a_camera_has_can_be_told() -> None:
     """100,000 files in folders as cameras make them."""
     files = [
-        file_words(CardFile(("RECORDINGS", f"BWC0042-{n:06}", f"{n % 60:04}.mp4"), 1 << 34, n << 40)) for n in range(100_000)
+        file_words(
+            CardFile(("RECORDINGS", f"BWC0042-{n:06}", f"{n % 60:04}.mp4"), 1 << 34, n << 40)
+        )
+        for n in range(100_000)
     ]
     near, far = socket.socketpair()
     with near, far:
-        sender = threading.Thread(target=Line(far).send, args=({"ok": {"files": files, "trouble": []}},))
+        sender = threading.Thread(
+            target=Line(far).send, args=({"ok": {"files": files, "trouble": []}},)
+        )
         sender.start()
         told, _ = Line(near).receive()
         sender.join()
-    assert [file_of(words) for words in told["ok"]["files"][:: len(files) - 1]] == [file_of(files[0]), file_of(files[-1])]
+    assert [file_of(words) for words in told["ok"]["files"][:: len(files) - 1]] == [
+        file_of(files[0]),
+        file_of(files[-1]),
+    ]
 
 
 def test_a_card_that_has_more_than_can_be_told_is_refused(tmp_path: Path) -> None:
@@ -266,7 +322,9 @@ def test_a_card_that_has_more_than_can_be_told_is_refused(tmp_path: Path) -> Non
     for number in range(900):
         (folder / (f"{number:03}" + "," * 252)).touch()
     program = tmp_path / "small.py"
-    program.write_text("from dockd.reader import child, wire\nwire.MARKS_MAX = 200_000\nchild.main()\n")
+    program.write_text(
+        "from dockd.reader import child, wire\nwire.MARKS_MAX = 200_000\nchild.main()\n"
+    )
     reader = reader_of(folder, str(program))
     card = reader.open(root=str(folder))
     with pytest.raises(CardRefused):
@@ -284,7 +342,9 @@ def test_descriptors_that_nobody_asked_for_are_closed(root: Path, lie: str) -> N
     with pytest.raises(CardStuck) as caught:
         reader.open(root=str(root)).files()
     assert caught.value.code == "reader.died"
-    assert len(list(Path("/proc/self/fd").iterdir())) == before - 1, "the line is closed, and all that came over it"
+    assert len(list(Path("/proc/self/fd").iterdir())) == before - 1, (
+        "the line is closed, and all that came over it"
+    )
 
 
 @pytest.mark.parametrize("lie", ["a byte now and then", "a stream's byte now and then"])
@@ -323,13 +383,17 @@ def test_a_reader_that_does_not_answer_is_given_up(root: Path, tmp_path: Path) -
 
 def test_no_reader_can_be_started(root: Path) -> None:
     with pytest.raises(CardStuck) as caught:
-        CameraReader(Readers(root / "no.sock"), {"place": "volume", "roots": [str(root)]}, SystemClock()).open(root=str(root))
+        CameraReader(
+            Readers(root / "no.sock"), {"place": "volume", "roots": [str(root)]}, SystemClock()
+        ).open(root=str(root))
     assert caught.value.code == "reader.absent"
 
 
 @NEEDS_LANDLOCK
 def test_a_reader_reaches_its_card_and_nothing_else(root: Path, tmp_path: Path) -> None:
-    """Another card, the vault, settings: whatever lies outside is shut, for root as well. Nothing is made on the card."""
+    """Another card, the vault, settings: whatever lies outside is shut, for root as well. Nothing
+    is made on the card.
+    """
     other = tmp_path / "other"
     other.mkdir()
     (other / "secret").write_text("secret")
@@ -347,10 +411,16 @@ def test_a_reader_reaches_its_card_and_nothing_else(root: Path, tmp_path: Path) 
 
 
 @NEEDS_LANDLOCK
-def test_a_reader_does_not_reach_where_its_dock_works(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service's working directory is /: Python would look for modules there, and the reader be granted all files."""
+def test_a_reader_does_not_reach_where_its_dock_works(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service's working directory is /: Python would look for modules there, and the reader be
+    granted all files.
+    """
     (tmp_path / "dockd").mkdir()
-    (tmp_path / "dockd" / "__init__.py").write_text("raise SystemExit('a module from the working directory')")
+    (tmp_path / "dockd" / "__init__.py").write_text(
+        "raise SystemExit('a module from the working directory')"
+    )
     monkeypatch.chdir(tmp_path)
     reader = reader_of(root)
     reader.open(root=str(root)).close()
@@ -363,7 +433,11 @@ def test_a_reader_is_granted_its_own_device_and_no_other() -> None:
     """To write to another camera is to erase it. Who follows the bus opens none at all."""
 
     def beyond_reading(greeting: dict[str, Any]) -> dict[str, Rights]:
-        return {str(path): rights for path, rights in granted(greeting).items() if rights & ~Rights.READING}
+        return {
+            str(path): rights
+            for path, rights in granted(greeting).items()
+            if rights & ~Rights.READING
+        }
 
     null = {"/dev/null": Rights.DEVICES}
     camera = {"place": "usb", "bus": "libusb", "key": [1, [2, 3], 47]}
@@ -372,7 +446,11 @@ def test_a_reader_is_granted_its_own_device_and_no_other() -> None:
     assert beyond_reading({"place": "usb", "bus": "libusb", "key": [1, [2], "../../sda"]}) == null
     assert beyond_reading({"place": "volume", "roots": ["/card"]}) == null | {"/card": Rights.CARD}
     for greeting in (camera, {"place": "bus", "bus": "libusb"}):
-        below_dev = {path: rights for path, rights in granted(greeting).items() if path.is_relative_to("/dev")}
+        below_dev = {
+            path: rights
+            for path, rights in granted(greeting).items()
+            if path.is_relative_to("/dev")
+        }
         assert below_dev[Path("/dev/bus/usb")] == Rights.LISTING
         assert Path("/dev") not in below_dev
     assert not {Path("/"), Path()} & set(granted(camera))
@@ -382,7 +460,10 @@ def test_a_reader_is_granted_its_own_device_and_no_other() -> None:
 def test_a_confined_reader_writes_to_no_other_device() -> None:
     """Whatever its user may open."""
     said = subprocess.run(
-        [sys.executable, "-c", CONFINED, "/dev/zero", "/dev/full", "/dev/null"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", CONFINED, "/dev/zero", "/dev/full", "/dev/null"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert said.stdout.split() == ["/dev/null"]
 
@@ -420,13 +501,18 @@ def test_landlock_grants_what_it_was_told_and_no_more(tmp_path: Path) -> None:
         os._exit(0)
     os.close(write)
     assert os.waitpid(child, 0)[1] == 0
-    answers = {name: word == "yes" for name, word in (said.split("=") for said in os.read(read, 4096).decode().split(","))}
+    answers = {
+        name: word == "yes"
+        for name, word in (said.split("=") for said in os.read(read, 4096).decode().split(","))
+    }
     os.close(read)
     assert {name for name, could in answers.items() if could} == {"read card", "remove from card"}
 
 
 def test_a_card_that_kills_its_reader_leaves_the_other_bays_running(tmp_path: Path) -> None:
-    """After three deaths the port is closed; the dock is the same process, and takes in what stands elsewhere."""
+    """After three deaths the port is closed; the dock is the same process, and takes in what stands
+    elsewhere.
+    """
     pier = Pier(tmp_path / "pier")
     deadly = pier.camera("BWC0666", 1)
     (deadly.root / "deadly.mp4").write_bytes(b"x")
@@ -441,7 +527,11 @@ def test_a_card_that_kills_its_reader_leaves_the_other_bays_running(tmp_path: Pa
     assert pier.states() == {"BWC0001-000001": "erased", "BWC0001-000002": "erased"}
     assert len(list(deadly.root.rglob("*.mp4"))) > 1
     assert [event["event"] for event in service.journal()].count("port quarantined") == 1
-    deaths = [event for event in service.journal() if event["event"] == "pull failed" and event["code"] == "reader.died"]
+    deaths = [
+        event
+        for event in service.journal()
+        if event["event"] == "pull failed" and event["code"] == "reader.died"
+    ]
     assert len(deaths) == 3
 
 
@@ -481,6 +571,10 @@ def test_a_volume_is_read_where_it_is_mounted_and_erased_behind_the_door(tmp_pat
 def test_errors_keep_their_words() -> None:
     failure = CardReadFailed("The sentence.", hint="The hint.")
     again = failure_of(failure_words(failure))
-    assert (type(again), again.sentence, again.hint) == (CardReadFailed, "The sentence.", "The hint.")
+    assert (type(again), again.sentence, again.hint) == (
+        CardReadFailed,
+        "The sentence.",
+        "The hint.",
+    )
     with pytest.raises(Broken):
         failure_of({"code": "vault.full", "sentence": "", "hint": ""})

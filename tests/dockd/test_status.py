@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dockd.bay import Bay, Board, Phase
-from dockd.status import StatusRefused, StatusServer, ask_status
+from dockd.display.status import StatusRefused, StatusServer, ask_status
+from dockd.docking.bay import Bay, Board, Phase
 from tests.vault.world import HandClock
 
 
@@ -28,7 +28,9 @@ def server(tmp_path: Path, board: Board) -> Iterator[StatusServer]:
     made.stop()
 
 
-def test_it_answers_with_all_bays_and_counters(tmp_path: Path, board: Board, server: StatusServer) -> None:
+def test_it_answers_with_all_bays_and_counters(
+    tmp_path: Path, board: Board, server: StatusServer
+) -> None:
     clock = HandClock()
     bay = Bay("1", board, clock)
     bay.camera_is("BWC0042", "boa-7")
@@ -107,7 +109,9 @@ def test_a_silent_place_is_refused_in_words(tmp_path: Path) -> None:
         ask_status(tmp_path / "s")
 
 
-@pytest.mark.parametrize("answer", [b"", b"no", b"[]", json.dumps({"format": "dockd/status/2"}).encode()])
+@pytest.mark.parametrize(
+    "answer", [b"", b"no", b"[]", json.dumps({"format": "dockd/status/2"}).encode()]
+)
 def test_what_is_not_dockd_is_refused(tmp_path: Path, answer: bytes) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
         other.bind(str(tmp_path / "s"))

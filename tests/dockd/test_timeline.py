@@ -1,4 +1,6 @@
-"""Is the pre-roll there, and is anything missing: one recording as it should be, then one thing wrong at a time."""
+"""Is the pre-roll there, and is anything missing: one recording as it should be, then one thing
+wrong at a time.
+"""
 
 import hashlib
 import struct
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.timeline import SegmentFacts, SegmentTimeline, judge
+from dockd.card.timeline import SegmentFacts, SegmentTimeline, judge
 from tests.dockd.card_maker import (
     FRAME_TICKS,
     VIDEO_TIMESCALE,
@@ -27,7 +29,14 @@ from tests.dockd.card_maker import (
     init,
     segment,
 )
-from vault.recording import Origin, PrerollClaim, RecordingClaim, SegmentClaim, TimelineVerdict, Wholeness
+from vault.recording import (
+    Origin,
+    PrerollClaim,
+    RecordingClaim,
+    SegmentClaim,
+    TimelineVerdict,
+    Wholeness,
+)
 
 CAMERA = CardMaker(Path("nowhere"))
 
@@ -50,7 +59,14 @@ def claim_of(made: MadeRecording) -> RecordingClaim:
         name=made.name,
         identity=made.sha256(),
         segments=tuple(
-            SegmentClaim(entry["name"], entry["bytes"], entry["sha256"], entry["start_ms"], entry["duration_ms"], None)
+            SegmentClaim(
+                entry["name"],
+                entry["bytes"],
+                entry["sha256"],
+                entry["start_ms"],
+                entry["duration_ms"],
+                None,
+            )
             for entry in made.document["segments"]
         ),
         preroll=PrerollClaim(30_000, preroll["delivered_ms"], preroll["short_because"], False),
@@ -65,10 +81,16 @@ def verdict(made: MadeRecording) -> TimelineVerdict:
     return found
 
 
-def remade(made: MadeRecording, index: int, change: Callable[[list[Gop]], list[Gop]], **options: bytes) -> MadeRecording:
-    """The same recording with the fragments of one segment changed; its manifest still states what it stated."""
+def remade(
+    made: MadeRecording, index: int, change: Callable[[list[Gop]], list[Gop]], **options: bytes
+) -> MadeRecording:
+    """The same recording with the fragments of one segment changed; its manifest still states what
+    it stated.
+    """
     audio = made.document["audio"] is not None
-    made.segments[f"{index:04d}.mp4"] = segment(change(gops(index * 10, 10, audio)), audio, **options)
+    made.segments[f"{index:04d}.mp4"] = segment(
+        change(gops(index * 10, 10, audio)), audio, **options
+    )
     made.restate()
     return made
 
@@ -143,11 +165,17 @@ def test_a_gap_between_segments_is_said() -> None:
     """Where pre-roll and live meet, and where files meet: the same rule."""
     found = verdict(remade(CAMERA.make(2), 2, lambda parts: parts[2:]))
     assert "0002.mp4: at 20000 ms 2000 ms of the picture are missing." in found.findings
-    assert "0002.mp4 runs from 22000 ms for 8000 ms; from 20000 ms for 10000 ms is stated." in found.findings
+    assert (
+        "0002.mp4 runs from 22000 ms for 8000 ms; from 20000 ms for 10000 ms is stated."
+        in found.findings
+    )
     assert found.preroll_ms == 8_000
 
 
-@pytest.mark.parametrize(("ticks", "whole"), [(0, True), (1, True), (-1, True), (2, False), (-2, False), (FRAME_TICKS, False)])
+@pytest.mark.parametrize(
+    ("ticks", "whole"),
+    [(0, True), (1, True), (-1, True), (2, False), (-2, False), (FRAME_TICKS, False)],
+)
 def test_one_tick_is_rounding_and_two_are_not(ticks: int, whole: bool) -> None:
     def shifted(parts: list[Gop]) -> list[Gop]:
         return [*parts[:9], replace(parts[9], video_start=parts[9].video_start + ticks)]
@@ -182,7 +210,10 @@ def test_sound_must_begin_with_each_segment() -> None:
     """Ruling 17: a first segment without sound makes players lose it for the whole recording."""
 
     def late(parts: list[Gop]) -> list[Gop]:
-        return [replace(part, audio_start=None, aac_frames=0) if index < 5 else part for index, part in enumerate(parts)]
+        return [
+            replace(part, audio_start=None, aac_frames=0) if index < 5 else part
+            for index, part in enumerate(parts)
+        ]
 
     found = verdict(remade(CAMERA.make(2), 0, late))
     assert "0000.mp4 does not begin with sound." in found.findings
@@ -196,13 +227,21 @@ def test_an_init_that_differs_is_said() -> None:
 
 
 def test_a_fragment_that_starts_on_no_keyframe_is_said() -> None:
-    found = verdict(remade(CAMERA.make(2), 1, lambda parts: [*parts[:5], replace(parts[5], keyframe=False), *parts[6:]]))
+    found = verdict(
+        remade(
+            CAMERA.make(2),
+            1,
+            lambda parts: [*parts[:5], replace(parts[5], keyframe=False), *parts[6:]],
+        )
+    )
     assert found.findings == ("0001.mp4: a fragment does not start on a keyframe.",)
     assert found.keyframe_first is True
 
 
 def test_a_recording_that_starts_on_no_keyframe_has_no_preroll_to_show() -> None:
-    found = verdict(remade(CAMERA.make(2), 0, lambda parts: [replace(parts[0], keyframe=False), *parts[1:]]))
+    found = verdict(
+        remade(CAMERA.make(2), 0, lambda parts: [replace(parts[0], keyframe=False), *parts[1:]])
+    )
     assert (found.keyframe_first, found.preroll_ms, found.wholeness) == (False, 0, Wholeness.BROKEN)
 
 
@@ -223,10 +262,14 @@ def test_a_preroll_that_is_not_there_is_said() -> None:
 
 
 def test_a_preroll_longer_than_it_may_be_is_said() -> None:
-    """P13. 30 s and the keyframe interval that they begin in; a ring that hands on more keeps more than it may."""
+    """P13. 30 s and the keyframe interval that they begin in; a ring that hands on more keeps more
+    than it may.
+    """
     assert verdict(CAMERA.make(2, seconds=60, preroll_ms=31_000)).wholeness is Wholeness.WHOLE
     found = verdict(CAMERA.make(2, seconds=60, preroll_ms=31_500))
-    assert found.findings == ("The pre-roll of 31500 ms is longer than 30 s and one keyframe interval.",)
+    assert found.findings == (
+        "The pre-roll of 31500 ms is longer than 30 s and one keyframe interval.",
+    )
 
 
 def test_durations_that_are_not_as_stated_are_said() -> None:
@@ -235,7 +278,9 @@ def test_durations_that_are_not_as_stated_are_said() -> None:
     assert verdict(made).findings == ("The recording lasts 40000 ms, and 41000 ms are stated.",)
     made = CAMERA.make(2)
     made.document["segments"][3]["duration_ms"] = 9_500
-    assert verdict(made).findings == ("0003.mp4 runs from 30000 ms for 10000 ms; from 30000 ms for 9500 ms is stated.",)
+    assert verdict(made).findings == (
+        "0003.mp4 runs from 30000 ms for 10000 ms; from 30000 ms for 9500 ms is stated.",
+    )
 
 
 def test_another_timescale_than_stated_is_said() -> None:
@@ -245,7 +290,13 @@ def test_another_timescale_than_stated_is_said() -> None:
 
 
 def test_a_fragment_without_a_time_is_said() -> None:
-    found = verdict(remade(CAMERA.make(2), 1, lambda parts: [*parts[:5], replace(parts[5], video_tfdt=False), *parts[6:]]))
+    found = verdict(
+        remade(
+            CAMERA.make(2),
+            1,
+            lambda parts: [*parts[:5], replace(parts[5], video_tfdt=False), *parts[6:]],
+        )
+    )
     assert "0001.mp4: a fragment of the picture has no time." in found.findings
 
 
@@ -256,7 +307,9 @@ def test_a_file_that_breaks_off_is_said(left_bytes: int) -> None:
     content = made.segments["0003.mp4"]
     cut = len(content) + left_bytes if left_bytes < 0 else content.rindex(b"mdat") - 4 + left_bytes
     made.segments["0003.mp4"] = content[:cut]
-    says = "The file ends in the middle of a box." if left_bytes else "The last fragment has no data."
+    says = (
+        "The file ends in the middle of a box." if left_bytes else "The last fragment has no data."
+    )
     found = verdict(made)
     assert found.wholeness is Wholeness.BROKEN
     assert f"0003.mp4: {says}" in found.findings
@@ -264,7 +317,14 @@ def test_a_file_that_breaks_off_is_said(left_bytes: int) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"no MP4 at all " * 100, bytes(10_000), b"\xff" * 10_000, init(), segment(gops(0, 10))[len(init()) :]],
+    [
+        b"",
+        b"no MP4 at all " * 100,
+        bytes(10_000),
+        b"\xff" * 10_000,
+        init(),
+        segment(gops(0, 10))[len(init()) :],
+    ],
 )
 def test_a_segment_that_is_no_mp4_breaks_the_verdict_and_nothing_else(content: bytes) -> None:
     """A first, a middle and a last segment of something else."""
@@ -276,7 +336,9 @@ def test_a_segment_that_is_no_mp4_breaks_the_verdict_and_nothing_else(content: b
         assert any(f"{index:04d}.mp4" in sentence for sentence in found.findings)
 
 
-@pytest.mark.parametrize("content", [b"no MP4 at all " * 100, segment(gops(0, 2))[:-1] + b"\0\0\0\x07none" + bytes(50)])
+@pytest.mark.parametrize(
+    "content", [b"no MP4 at all " * 100, segment(gops(0, 2))[:-1] + b"\0\0\0\x07none" + bytes(50)]
+)
 def test_where_a_file_is_no_mp4_does_not_depend_on_how_it_is_read(content: bytes) -> None:
     """Two readings of one file say the same, whatever their blocks."""
     whole = look(content)
@@ -288,7 +350,10 @@ def test_where_a_file_is_no_mp4_does_not_depend_on_how_it_is_read(content: bytes
 def test_a_recovered_recording_says_how_much_of_the_preroll_stands() -> None:
     """The power failed after the first of three segments of pre-roll."""
     made = CAMERA.make(2)
-    made.document |= {"stop_reason": "recovered", "stopped_mono_ms": made.document["started_mono_ms"] + 10_000}
+    made.document |= {
+        "stop_reason": "recovered",
+        "stopped_mono_ms": made.document["started_mono_ms"] + 10_000,
+    }
     made.document["segments"] = made.document["segments"][:1]
     made.segments = {"0000.mp4": made.segments["0000.mp4"]}
     found = verdict(made)
@@ -303,11 +368,17 @@ def test_a_recovered_recording_says_how_much_of_the_preroll_stands() -> None:
 
 def test_a_recovered_recording_without_segments_says_so() -> None:
     made = CAMERA.make(2)
-    made.document |= {"stop_reason": "recovered", "segments": [], "stopped_mono_ms": made.document["started_mono_ms"]}
+    made.document |= {
+        "stop_reason": "recovered",
+        "segments": [],
+        "stopped_mono_ms": made.document["started_mono_ms"],
+    }
     made.segments = {}
     found = verdict(made)
     assert found.wholeness is Wholeness.BROKEN
-    assert found.findings == ("The recording has no segment: the power failed before the first one was closed.",)
+    assert found.findings == (
+        "The recording has no segment: the power failed before the first one was closed.",
+    )
 
 
 def test_a_segment_that_was_not_seen_is_never_called_whole() -> None:
@@ -340,7 +411,9 @@ def test_findings_are_so_many_that_a_person_reads_them() -> None:
 
 
 def dcim_claim(count: int) -> RecordingClaim:
-    segments = tuple(SegmentClaim(f"DCIM/{index}.MP4", 1, None, None, None, None) for index in range(count))
+    segments = tuple(
+        SegmentClaim(f"DCIM/{index}.MP4", 1, None, None, None, None) for index in range(count)
+    )
     return RecordingClaim(Origin.DCIM, "VOL-1", "DCIM/0.MP4", "0" * 64, segments)
 
 
@@ -352,7 +425,9 @@ def plain_movie(duration_ms: int) -> bytes:
 
 def test_a_dcim_recording_has_a_duration_and_no_other_fact() -> None:
     facts = [look(plain_movie(4_000)), look(plain_movie(2_500))]
-    assert judge(dcim_claim(2), facts) == TimelineVerdict(Wholeness.NOT_STATED, None, 6_500, None, ())
+    assert judge(dcim_claim(2), facts) == TimelineVerdict(
+        Wholeness.NOT_STATED, None, 6_500, None, ()
+    )
     assert judge(dcim_claim(2), [facts[0], look(b"RIFF....AVI LIST")]).duration_ms is None
     assert judge(dcim_claim(2), [facts[0], None]).duration_ms is None
     gap = "Recording DCIM/0 has a gap: chapter 2 is not on the camera."
@@ -377,7 +452,9 @@ def test_any_bytes_in_any_blocks_give_facts(blocks: list[bytes]) -> None:
 @settings(derandomize=True, deadline=None, max_examples=1500)
 @given(data=st.data())
 def test_any_damage_to_a_segment_gives_a_verdict(data: st.DataObject) -> None:
-    """Fault A15. Bytes changed, cut out and put in anywhere, boxes and all: a verdict, never an exception."""
+    """Fault A15. Bytes changed, cut out and put in anywhere, boxes and all: a verdict, never an
+    exception.
+    """
     made = CAMERA.make(2, seconds=20, preroll_ms=10_000)
     content = bytearray(segment(gops(0, 10))[: data.draw(st.sampled_from([3_000, 20_000]))])
     for _ in range(data.draw(st.integers(1, 5))):
@@ -393,7 +470,9 @@ def test_any_damage_to_a_segment_gives_a_verdict(data: st.DataObject) -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from([b"ftyp", b"moov", b"moof", b"mdat", b"free", b"traf", b"trak", b"\xff\0\n\r"]),
+            st.sampled_from(
+                [b"ftyp", b"moov", b"moof", b"mdat", b"free", b"traf", b"trak", b"\xff\0\n\r"]
+            ),
             st.integers(0, 2**32 - 1) | st.integers(0, 40),
             st.binary(max_size=40),
         ),
@@ -402,7 +481,9 @@ def test_any_damage_to_a_segment_gives_a_verdict(data: st.DataObject) -> None:
 )
 def test_any_boxes_in_any_order_give_facts(parts: list[tuple[bytes, int, bytes]]) -> None:
     """Fault A15. Headers that are headers, sizes that are anything."""
-    facts = look(b"".join(struct.pack(">I4s", size_bytes, kind) + body for kind, size_bytes, body in parts))
+    facts = look(
+        b"".join(struct.pack(">I4s", size_bytes, kind) + body for kind, size_bytes, body in parts)
+    )
     judge(claim_of(CAMERA.make(2, seconds=10, preroll_ms=10_000)), [facts])
 
 
@@ -415,14 +496,22 @@ def test_any_boxes_in_any_order_give_facts(parts: list[tuple[bytes, int, bytes]]
         struct.pack(">I4s", 0x7FFF_FFFF, b"moov") + bytes(16 << 20),
         struct.pack(">I4s", 0x7FFF_FFFF, b"moof") + bytes(16 << 20),
         struct.pack(">I4sQ", 1, b"mdat", 2**64 - 1) + bytes(16 << 20),
-        init() + box(b"moof", box(b"traf", full_box(b"trun", 0, 0xF00, struct.pack(">I", 16_000), bytes(256_000)))) * 60,
+        init()
+        + box(
+            b"moof",
+            box(b"traf", full_box(b"trun", 0, 0xF00, struct.pack(">I", 16_000), bytes(256_000))),
+        )
+        * 60,
     ],
     ids=["boxes", "moofs", "trafs", "huge moov", "huge moof", "huge mdat", "huge runs"],
 )
 def test_memory_and_time_are_bounded_whatever_comes(content: bytes) -> None:
     """Fault A13. Sixteen MiB of the worst that can be thought of."""
     block_bytes = 1 << 20
-    blocks = [memoryview(content)[start : start + block_bytes] for start in range(0, len(content), block_bytes)]
+    blocks = [
+        memoryview(content)[start : start + block_bytes]
+        for start in range(0, len(content), block_bytes)
+    ]
     timeline = SegmentTimeline()
     tracemalloc.start()
     began_s = time.monotonic()

@@ -1,7 +1,9 @@
-"""A real camera nobody here wrote: the recording of a Canon, played by umockdev to the machine's own libusb, and dockd on it.
+"""A real camera nobody here wrote: the recording of a Canon, played by umockdev to the machine's
+own libusb, and dockd on it.
 
-The replay gives the recorded answer to the recorded bytes and an I/O error to all others: that dockd gets an answer proves that
-it asks for exactly what gphoto2 asked for when the recording was made. Its serial is in what the kernel tells of it.
+The replay gives the recorded answer to the recorded bytes and an I/O error to all others: that
+dockd gets an answer proves that it asks for exactly what gphoto2 asked for when the recording was
+made. Its serial is in what the kernel tells of it.
 """
 
 import json
@@ -22,13 +24,20 @@ pytestmark = needs_recording
 def identify(transfers: Path) -> dict[str, Any]:
     """What dockd makes of the camera.
 
-    A replay that dies of a signal is played again, twice at most: seen once in some hundreds on a loaded machine, inside the
-    preloaded library of umockdev.
+    A replay that dies of a signal is played again, twice at most: seen once in some hundreds on a
+    loaded machine, inside the preloaded library of umockdev.
     """
     replay = ["umockdev-run", f"--device={DEVICE}", f"--ioctl={NODE}={transfers}", "--"]
     python = [sys.executable, "-W", "error", "-m", "tests.dockd.identify"]
     for _ in range(3):
-        ended = subprocess.run([*replay, *python], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+        ended = subprocess.run(
+            [*replay, *python],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         if ended.returncode >= 0:
             break
     assert ended.returncode == 0, ended.stderr
@@ -45,13 +54,20 @@ def test_a_real_camera_is_identified() -> None:
     )
     device = said["device"]
     assert (device["manufacturer"], device["model"]) == ("Canon Inc.", "Canon PowerShot SX200 IS")
-    assert (device["version"], device["serial"]) == ("1-6.0.1.0", "C767F1C714174C309255F70E4A7B2EE2")
+    assert (device["version"], device["serial"]) == (
+        "1-6.0.1.0",
+        "C767F1C714174C309255F70E4A7B2EE2",
+    )
     assert (device["standard_version"], device["extension_id"], device["extension"]) == (100, 6, "")
     assert len(device["operations"]) == 52
     assert {0x1001, 0x1007, 0x1009, 0x101B} <= set(device["operations"])
     assert 0x9013 in device["operations"], "Canon's own codes are kept"
     assert 0xC001 in device["events"]
-    assert (len(device["properties"]), device["capture_formats"], device["object_formats"][0]) == (20, [0x3801], 0x3001)
+    assert (len(device["properties"]), device["capture_formats"], device["object_formats"][0]) == (
+        20,
+        [0x3801],
+        0x3001,
+    )
 
 
 def shortened(folder: Path, content: str, count: int, response: str) -> Path:
@@ -73,7 +89,9 @@ OK = "0C0000000300012001000000"
 
 
 def test_what_the_camera_did_not_finish_is_not_believed(tmp_path: Path) -> None:
-    """Fault A2 over a real libusb: a byte too few, another transaction's response, a length that is not what was sent."""
+    """Fault A2 over a real libusb: a byte too few, another transaction's response, a length that is
+    not what was sent.
+    """
     line = next(line for line in TRANSFERS.read_text().splitlines() if DEVICE_INFO in line)
     content = line.split()[-1]
     assert "device" in identify(shortened(tmp_path, content, 405, OK))
@@ -102,8 +120,12 @@ print(before, threads())
 
 
 def test_libusb_begins_behind_the_wall() -> None:
-    """It starts a thread, and Landlock shuts off those that are started after it was called, and no other."""
+    """It starts a thread, and Landlock shuts off those that are started after it was called, and no
+    other.
+    """
     replay = ["umockdev-run", f"--device={DEVICE}", "--", sys.executable, "-c", THREADS]
-    ended = subprocess.run(replay, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=True)
+    ended = subprocess.run(
+        replay, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=True
+    )
     before, after = map(int, ended.stdout.split())
     assert (before, after > 1) == (1, True)

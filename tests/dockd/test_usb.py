@@ -1,4 +1,6 @@
-"""Which cameras stand on the bus: bays that keep their names, arrivals and leavings, what is not opened."""
+"""Which cameras stand on the bus: bays that keep their names, arrivals and leavings, what is not
+opened.
+"""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -7,8 +9,8 @@ from pathlib import Path
 import pytest
 import usb.core
 
-from dockd.card import CardGone
-from dockd.usb import UsbAbsent, UsbWatcher, bus_of, watcher_of
+from dockd.card.contract import CardGone
+from dockd.usb.bus import UsbAbsent, UsbWatcher, bus_of, watcher_of
 from tests.dockd.usb_quay import UsbQuay
 from vault.clock import SystemClock
 
@@ -24,7 +26,10 @@ def dock(tmp_path: Path) -> Iterator[UsbQuay]:
 
 
 def test_a_bay_is_a_port_whoever_stands_in_it(dock: UsbQuay, tmp_path: Path) -> None:
-    first, second = dock.plug(tmp_path / "card", "CAM1", port=3), dock.plug(tmp_path / "card", "CAM2", port=1)
+    first, second = (
+        dock.plug(tmp_path / "card", "CAM1", port=3),
+        dock.plug(tmp_path / "card", "CAM2", port=1),
+    )
     seen = dock.devices()
     assert [(device.bay, device.volume_id) for device in seen] == [
         ("usb 1-1", "USB-1209-0007-CAM2"),
@@ -58,7 +63,9 @@ def test_the_same_camera_plugged_anew_is_another_docking(dock: UsbQuay, tmp_path
 
 def test_arrival_and_leaving_are_told(dock: UsbQuay, tmp_path: Path) -> None:
     told = threading.Semaphore(0)
-    watcher = UsbWatcher(lambda: usb.core.find(find_all=True, backend=dock.backend), SystemClock(), look_s=0.01)
+    watcher = UsbWatcher(
+        lambda: usb.core.find(find_all=True, backend=dock.backend), SystemClock(), look_s=0.01
+    )
     watcher.start(told.release)
     try:
         device = dock.plug(tmp_path / "card", "CAM1")
@@ -73,7 +80,11 @@ def test_arrival_and_leaving_are_told(dock: UsbQuay, tmp_path: Path) -> None:
 
 
 def test_a_machine_without_usb_has_no_cameras_and_is_asked_again() -> None:
-    answers: list[Exception | tuple[usb.core.Device, ...]] = [UsbAbsent("no bus"), usb.core.USBError("none", -1, 5), ()]
+    answers: list[Exception | tuple[usb.core.Device, ...]] = [
+        UsbAbsent("no bus"),
+        usb.core.USBError("none", -1, 5),
+        (),
+    ]
 
     def bus() -> Iterable[usb.core.Device]:
         answer = answers.pop(0)
@@ -94,9 +105,14 @@ def test_a_device_that_the_kernel_knows_is_not_opened_for_its_serial(
     told = tmp_path / "sys" / "1-2"
     told.mkdir(parents=True)
     (told / "serial").write_bytes(b"CAM \xff\n")
-    monkeypatch.setattr("dockd.usb.KERNEL_DEVICES", told.parent)
-    monkeypatch.setattr("dockd.usb._libusb", lambda: usb.core.find(find_all=True, backend=dock.backend))
-    cameras = [dock.plug(tmp_path / "card", "CAM1", port=2), dock.plug(tmp_path / "card", "CAM2", port=3)]
+    monkeypatch.setattr("dockd.usb.bus.KERNEL_DEVICES", told.parent)
+    monkeypatch.setattr(
+        "dockd.usb.bus._libusb", lambda: usb.core.find(find_all=True, backend=dock.backend)
+    )
+    cameras = [
+        dock.plug(tmp_path / "card", "CAM1", port=2),
+        dock.plug(tmp_path / "card", "CAM2", port=3),
+    ]
     watcher = watcher_of("libusb", SystemClock())
     watcher.look()
     names = [device.volume_id for device in watcher.devices()]

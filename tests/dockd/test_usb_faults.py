@@ -1,7 +1,9 @@
-"""Cameras on the USB that get something wrong: each fault by its name, through the whole pull, on a real vault.
+"""Cameras on the USB that get something wrong: each fault by its name, through the whole pull, on a
+real vault.
 
-After each, whatever else happened: every recording is whole on the camera or whole in the vault, and what is gone from the
-camera is in the vault (I1, I2). And a good docking afterwards finishes the work.
+After each, whatever else happened: every recording is whole on the camera or whole in the vault,
+and what is gone from the camera is in the vault (I1, I2). And a good docking afterwards finishes
+the work.
 """
 
 import errno
@@ -14,20 +16,22 @@ from pathlib import Path
 import pytest
 import usb.core
 
-from device_sim.faults import Fault, Kind
-from dockd.bay import Bay, Phase
-from dockd.card import CardGone
-from dockd.halt import Stopping
-from dockd.outcome import PullReport
-from dockd.pipes import CardBusy, CardForbidden, DeviceRefused
-from dockd.pull import Port, Pull
+from device_sim.usb.faults import Fault, Kind
+from dockd.card.contract import CardGone
+from dockd.docking.bay import Bay, Phase
+from dockd.docking.halt import Stopping
+from dockd.docking.outcome import PullReport
+from dockd.docking.pull import Port, Pull
+from dockd.usb.pipes import CardBusy, CardForbidden, DeviceRefused
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.usb_quay import UsbQuay, contents_of, lost
 from vault.errors import Failure
 
 PARTIAL_64, PARTIAL, GET_OBJECT, DELETE, OBJECT_INFO = 0x95C1, 0x101B, 0x1009, 0x100B, 0x1008
 DATE_TIME, OBJECT_PROP_VALUE = 0x5011, 0x9803
-ALL_WAYS, NO_64, ONLY_WHOLE = (frozenset({DATE_TIME} | lacking) for lacking in (set(), {PARTIAL_64}, {PARTIAL_64, PARTIAL}))
+ALL_WAYS, NO_64, ONLY_WHOLE = (
+    frozenset({DATE_TIME} | lacking) for lacking in (set(), {PARTIAL_64}, {PARTIAL_64, PARTIAL})
+)
 SERIAL = "BWC0042"
 SEGMENT = f"RECORDINGS/{SERIAL}-000001/0001.mp4"
 GIB = 1 << 30
@@ -42,8 +46,12 @@ def dock(tmp_path: Path) -> Iterator[UsbQuay]:
     dock.close()
 
 
-def docked(dock: UsbQuay, maker: CardMaker, *faults: Fault, without: frozenset[int] = ALL_WAYS) -> PullReport | Failure:
-    """One docking with these faults, and what came of it; nothing that the camera ever held may be lost by it."""
+def docked(
+    dock: UsbQuay, maker: CardMaker, *faults: Fault, without: frozenset[int] = ALL_WAYS
+) -> PullReport | Failure:
+    """One docking with these faults, and what came of it; nothing that the camera ever held may be
+    lost by it.
+    """
     before = ORIGINALS.setdefault(maker.root, contents_of(maker.root))
     device = dock.plug(maker.root, maker.serial, faults, without=without, port=1)
     ended: PullReport | Failure
@@ -90,7 +98,9 @@ def test_a_packet_that_is_lost_is_never_data(dock: UsbQuay, at: int) -> None:
 
 @pytest.mark.parametrize("without", [ALL_WAYS, ONLY_WHOLE], ids=["partial", "whole"])
 @pytest.mark.parametrize("kind", [None, Kind.NO_ZLP, Kind.EXTRA_ZLP, Kind.HEADER_APART])
-def test_empty_packets_missing_and_too_many(dock: UsbQuay, tmp_path: Path, kind: Kind | None, without: frozenset[int]) -> None:
+def test_empty_packets_missing_and_too_many(
+    dock: UsbQuay, tmp_path: Path, kind: Kind | None, without: frozenset[int]
+) -> None:
     """Fault A3, at 3 x 64 sizes around full packets."""
     folder = tmp_path / "card" / "DCIM"
     folder.mkdir(parents=True)
@@ -128,16 +138,26 @@ LIES = [
 
 @pytest.mark.parametrize("without", [ALL_WAYS, NO_64, ONLY_WHOLE], ids=["64", "32", "whole"])
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: f"{lie.kind} {lie.at}")
-def test_wrong_short_long_and_missing_answers(dock: UsbQuay, lie: Fault, without: frozenset[int]) -> None:
-    """Fault A4. Never a byte in the vault that is not the camera's, whichever ways the camera has."""
+def test_wrong_short_long_and_missing_answers(
+    dock: UsbQuay, lie: Fault, without: frozenset[int]
+) -> None:
+    """Fault A4. Never a byte in the vault that is not the camera's, whichever ways
+    the camera has.
+    """
     maker = dock.camera(SERIAL)
     docked(dock, maker, lie, without=without)
     finished(dock, maker)
 
 
-@pytest.mark.parametrize("lie", [lie for lie in LIES if lie.kind is not Kind.WRONG_BYTES], ids=lambda lie: f"{lie.kind} {lie.at}")
+@pytest.mark.parametrize(
+    "lie",
+    [lie for lie in LIES if lie.kind is not Kind.WRONG_BYTES],
+    ids=lambda lie: f"{lie.kind} {lie.at}",
+)
 def test_a_lie_of_one_way_is_met_by_the_next(dock: UsbQuay, lie: Fault) -> None:
-    """Fault A4. The camera gets it wrong in GetPartialObject64 alone: the same docking ends well."""
+    """Fault A4. The camera gets it wrong in GetPartialObject64 alone: the same
+    docking ends well.
+    """
     maker = dock.camera(SERIAL)
     only = Fault(lie.kind, lie.at, PARTIAL_64, lie.path)
     assert is_safe(docked(dock, maker, only))
@@ -161,7 +181,9 @@ def test_a_size_that_is_a_lie_is_not_taken_in(dock: UsbQuay) -> None:
 
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
-    """A card with objects around 4 GiB, all holes but for a few bytes at their ends and at the border."""
+    """A card with objects around 4 GiB, all holes but for a few bytes at their ends and at the
+    border.
+    """
     folder = tmp_path / "large" / "DCIM"
     folder.mkdir(parents=True)
     for name, size in (("A", 4 * GIB - 1), ("B", 4 * GIB), ("C", 4 * GIB + 1), ("D", 11 * 10**9)):
@@ -174,7 +196,9 @@ def large(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("without", [ALL_WAYS, NO_64, ONLY_WHOLE], ids=["64", "32", "whole"])
-def test_objects_of_4_gib_and_more_have_their_true_size(dock: UsbQuay, large: Path, without: frozenset[int]) -> None:
+def test_objects_of_4_gib_and_more_have_their_true_size(
+    dock: UsbQuay, large: Path, without: frozenset[int]
+) -> None:
     """Fault A5. Head and tail of each; that all of it comes whole is `make usb-big`."""
     dock.plug(large, "CAM1", without=without)
     card = dock.card()
@@ -222,17 +246,23 @@ def test_a_deletion_that_is_a_lie_is_found_by_the_next_session(dock: UsbQuay, na
 def test_a_deletion_that_was_done_and_denied_is_taken_up_again(dock: UsbQuay, name: str) -> None:
     """Fault A7, the other way round."""
     maker = dock.camera(SERIAL)
-    assert not is_safe(docked(dock, maker, Fault(Kind.DELETE_UNSAID, path=f"RECORDINGS/{SERIAL}-000001/{name}")))
+    assert not is_safe(
+        docked(dock, maker, Fault(Kind.DELETE_UNSAID, path=f"RECORDINGS/{SERIAL}-000001/{name}"))
+    )
     finished(dock, maker)
     assert set(dock.quay.states().values()) == {"erased"}
 
 
 @pytest.mark.parametrize("counter", [1, 2, 3])
 @pytest.mark.parametrize("name", ["0000.mp4", "0003.mp4", "recording.json"])
-def test_one_object_that_can_never_be_read_blocks_no_other(dock: UsbQuay, counter: int, name: str) -> None:
+def test_one_object_that_can_never_be_read_blocks_no_other(
+    dock: UsbQuay, counter: int, name: str
+) -> None:
     """Fault A8, at every position."""
     maker = dock.camera(SERIAL, 3)
-    ended = docked(dock, maker, Fault(Kind.UNREADABLE, path=f"RECORDINGS/{SERIAL}-{counter:06d}/{name}"))
+    ended = docked(
+        dock, maker, Fault(Kind.UNREADABLE, path=f"RECORDINGS/{SERIAL}-{counter:06d}/{name}")
+    )
     assert isinstance(ended, PullReport)
     assert not is_safe(ended)
     assert f"{SERIAL}-{counter:06d}" in ended.message + str(ended.outcomes)
@@ -255,7 +285,9 @@ def test_a_busy_interface_says_who_may_hold_it(dock: UsbQuay) -> None:
     where.open().close()
 
 
-def test_a_device_that_may_not_be_opened_names_the_udev_rule(dock: UsbQuay, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_may_not_be_opened_names_the_udev_rule(
+    dock: UsbQuay, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fault A9."""
     maker = dock.camera(SERIAL)
     dock.plug(maker.root, SERIAL)
@@ -270,7 +302,9 @@ def test_a_device_that_may_not_be_opened_names_the_udev_rule(dock: UsbQuay, monk
 
 
 def test_stopped_in_the_middle_of_a_transfer_at_many_moments(dock: UsbQuay) -> None:
-    """Fault A10. The thread lets go between two blocks; nobody closes under its hands, and no thread is left."""
+    """Fault A10. The thread lets go between two blocks; nobody closes under its hands, and no
+    thread is left.
+    """
     for number in range(60):
         maker = dock.camera(f"A{number:05d}")
         before = contents_of(maker.root)
@@ -315,7 +349,9 @@ def test_two_cameras_of_one_serial_are_taken_in_and_neither_is_erased(
     twin.key = maker.key
     twin.root.mkdir()
     twin.write_device()
-    twin.write(twin.make(1 if names == "same" else 2, previous=None if names == "same" else "0" * 64))
+    twin.write(
+        twin.make(1 if names == "same" else 2, previous=None if names == "same" else "0" * 64)
+    )
     for port, (root, serial) in enumerate(zip((maker.root, twin.root), wire, strict=True), 1):
         dock.plug(root, SERIAL, port=port, usb_serial=serial)
     before = {root: contents_of(root) for root in (maker.root, twin.root)}
@@ -341,7 +377,8 @@ def test_two_cameras_of_one_serial_are_taken_in_and_neither_is_erased(
 
 
 CONFIGURATION = bytes.fromhex(
-    "09 02 27 00 01 01 00 80 32  09 04 00 00 03 06 01 01 00  07 05 81 02 00 02 00  07 05 02 02 00 02 00  07 05 83 03 1c 00 06"
+    "09 02 27 00 01 01 00 80 32  09 04 00 00 03 06 01 01 00  07 05 81 02 00 02 00  07 05 02 "
+    "02 00 02 00  07 05 83 03 1c 00 06"
 )
 
 
@@ -376,8 +413,12 @@ def hostile_configurations() -> list[bytes]:
     return spoiled
 
 
-def test_hostile_descriptors_are_refused_and_the_other_camera_is_not_disturbed(dock: UsbQuay) -> None:
-    """Fault A12: at least 40 of them, each in a port of its own while a good camera stands in the first."""
+def test_hostile_descriptors_are_refused_and_the_other_camera_is_not_disturbed(
+    dock: UsbQuay,
+) -> None:
+    """Fault A12: at least 40 of them, each in a port of its own while a good camera stands in the
+    first.
+    """
     maker = dock.camera(SERIAL)
     good = dock.plug(maker.root, SERIAL, port=1)
     spoiled = hostile_configurations()
@@ -399,9 +440,16 @@ def test_hostile_descriptors_are_refused_and_the_other_camera_is_not_disturbed(d
 
 @pytest.mark.parametrize(
     ("triple", "word"),
-    [((3, 1, 1), "keyboard"), ((2, 2, 1), "serial or network"), ((10, 0, 0), "serial or network"), ((224, 1, 3), "network")],
+    [
+        ((3, 1, 1), "keyboard"),
+        ((2, 2, 1), "serial or network"),
+        ((10, 0, 0), "serial or network"),
+        ((224, 1, 3), "network"),
+    ],
 )
-def test_a_camera_that_is_more_than_a_camera_is_refused(dock: UsbQuay, triple: tuple[int, int, int], word: str) -> None:
+def test_a_camera_that_is_more_than_a_camera_is_refused(
+    dock: UsbQuay, triple: tuple[int, int, int], word: str
+) -> None:
     """Fault A12: a keyboard, a network or a serial interface beside the camera's."""
     maker = dock.camera(SERIAL)
     device = dock.plug(maker.root, SERIAL, beside=[triple])
@@ -434,7 +482,9 @@ def test_a_tree_without_an_end_has_bounds(dock: UsbQuay, at: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_hostile_names_are_told_and_become_no_path(dock: UsbQuay, tmp_path: Path, seed: int) -> None:
+def test_hostile_names_are_told_and_become_no_path(
+    dock: UsbQuay, tmp_path: Path, seed: int
+) -> None:
     """Fault A14."""
     maker = dock.camera(SERIAL)
     before = {path for path in tmp_path.rglob("*") if "quay" not in path.parts}
@@ -447,8 +497,12 @@ def test_hostile_names_are_told_and_become_no_path(dock: UsbQuay, tmp_path: Path
         finished(dock, maker)
 
 
-@pytest.mark.parametrize("content", [b"[" * 60_000, b"{" + b" " * 70_000 + b"}", b'{"a":' * 2000, b"\xff\xfe", b""])
-def test_papers_that_are_none_refuse_the_camera_or_the_recording(dock: UsbQuay, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content", [b"[" * 60_000, b"{" + b" " * 70_000 + b"}", b'{"a":' * 2000, b"\xff\xfe", b""]
+)
+def test_papers_that_are_none_refuse_the_camera_or_the_recording(
+    dock: UsbQuay, content: bytes
+) -> None:
     """Fault A15, over USB."""
     maker = dock.camera(SERIAL, 2)
     papers = maker.root / "RECORDINGS" / f"{SERIAL}-000001" / "recording.json"

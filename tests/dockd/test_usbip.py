@@ -20,9 +20,9 @@ from usbip.function import Interface
 from usbip.transport import USBIP, Loopback, Transport
 
 from device_sim.clock import ManualClock
-from device_sim.hub import Hub
-from device_sim.usb import UsbCamera
-from dockd.usbip import UsbipBackend
+from device_sim.usb.hub import Hub
+from device_sim.usb.usb import UsbCamera
+from dockd.usb.usbip import UsbipBackend
 from tests.dockd.scripted_usbip import (
     CONFIGURATION,
     DEVICE,
@@ -98,11 +98,15 @@ def failing(number: int) -> Iterator[pytest.ExceptionInfo[usb.core.USBError]]:
 
 
 def echo(wire: Wire, request: Request) -> None:
-    """As many bytes as are asked for, each the low byte of the request's length; and thanks for what is sent."""
+    """As many bytes as are asked for, each the low byte of the request's length; and thanks for
+    what is sent.
+    """
     if request.command == UNLINK:
         wire.unlinked(request, 0)
     else:
-        wire.answer(request, bytes([request.length & 255]) * request.length if request.direction else b"")
+        wire.answer(
+            request, bytes([request.length & 255]) * request.length if request.direction else b""
+        )
 
 
 # Which devices there are
@@ -113,19 +117,38 @@ def test_a_device_is_found_where_its_busid_says() -> None:
     with Bench(*devices) as bench:
         found = {device.port_numbers: device for device in bench.devices()}
         assert set(found) == {(3,), (2, 4)}
-        assert [(each.bus, each.address, each.port_number, each.speed) for each in found.values()] == [
+        assert [
+            (each.bus, each.address, each.port_number, each.speed) for each in found.values()
+        ] == [
             (1, 7, 3, usb.util.SPEED_HIGH),
             (3, 9, 4, usb.util.SPEED_SUPER),
         ]
-        assert {(each.idVendor, each.idProduct, each.bcdDevice, each.bNumConfigurations) for each in found.values()} == {
-            (0x1209, 7, 0x100, 1)
-        }
-        # The same devices the next time, over the same connections, though the server lists them no more.
+        assert {
+            (each.idVendor, each.idProduct, each.bcdDevice, each.bNumConfigurations)
+            for each in found.values()
+        } == {(0x1209, 7, 0x100, 1)}
+        # The same devices the next time, over the same connections, though the server lists them no
+        # more.
         assert [(each.bus, each.address) for each in bench.devices()] == [(1, 7), (3, 9)]
         assert [len(device.requests) for device in devices] == [1, 1]
 
 
-NO_PORTS = ["", "1", "1-", "-1", "0-1", "1-0", "1-01", "1-1:1.0", "1-1.", "1-1..2", "٣-1", "usb1", "1-1-1", "1-" + "9" * 29]
+NO_PORTS = [
+    "",
+    "1",
+    "1-",
+    "-1",
+    "0-1",
+    "1-0",
+    "1-01",
+    "1-1:1.0",
+    "1-1.",
+    "1-1..2",
+    "٣-1",
+    "usb1",
+    "1-1-1",
+    "1-" + "9" * 29,
+]
 
 
 @pytest.mark.parametrize("busid", NO_PORTS)
@@ -227,7 +250,12 @@ def test_plugged_again_and_again() -> None:
             assert bench.devices() == []
             if address % 50 == 0:
                 gc.collect()
-                seen.append((len(open_descriptors()), sum(t.name.startswith("usbip-") for t in threading.enumerate())))
+                seen.append(
+                    (
+                        len(open_descriptors()),
+                        sum(t.name.startswith("usbip-") for t in threading.enumerate()),
+                    )
+                )
         assert seen[0] == seen[1]
         assert seen[0][1] == 0
 
@@ -236,7 +264,9 @@ def test_plugged_again_and_again() -> None:
 
 
 def listing(count: int, *entries: bytes) -> bytes:
-    return struct.pack(">HHII", VERSION, 5, 0, count) + b"".join(entry + bytes([6, 1, 1, 0]) for entry in entries)
+    return struct.pack(">HHII", VERSION, 5, 0, count) + b"".join(
+        entry + bytes([6, 1, 1, 0]) for entry in entries
+    )
 
 
 @pytest.mark.parametrize(
@@ -245,8 +275,14 @@ def listing(count: int, *entries: bytes) -> bytes:
         pytest.param(b"", id="nothing"),
         pytest.param(listing(1)[:11], id="half a head"),
         pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n".ljust(2000), id="another protocol"),
-        pytest.param(struct.pack(">HHII", VERSION, 3, 0, 1) + Scripted("1-5").facts() + bytes(4), id="another answer"),
-        pytest.param(struct.pack(">HHII", 0x0106, 5, 0, 1) + Scripted("1-5").facts() + bytes(4), id="another version"),
+        pytest.param(
+            struct.pack(">HHII", VERSION, 3, 0, 1) + Scripted("1-5").facts() + bytes(4),
+            id="another answer",
+        ),
+        pytest.param(
+            struct.pack(">HHII", 0x0106, 5, 0, 1) + Scripted("1-5").facts() + bytes(4),
+            id="another version",
+        ),
         pytest.param(struct.pack(">HHI", VERSION, 5, 1), id="an error"),
         pytest.param(listing(2, Scripted("1-5").facts()), id="fewer than it says"),
         pytest.param(listing(0xFFFFFFFF) + bytes(1 << 20), id="four thousand millions"),
@@ -283,7 +319,9 @@ def test_a_server_that_says_nothing_is_not_waited_for() -> None:
         bench.server.on_list = lambda wire: wire.receive(1) and None
         assert bench.devices() == []
         bench.server.on_list = regular_list
-        bench.server.on_import = lambda wire, busid: regular_import(wire, busid) if busid == "1-2" else hang(wire)
+        bench.server.on_import = lambda wire, busid: (
+            regular_import(wire, busid) if busid == "1-2" else hang(wire)
+        )
         assert [device.port_numbers for device in bench.devices()] == [(2,)]
 
 
@@ -295,8 +333,12 @@ def hang(wire: Wire) -> None:
     "reply",
     [
         pytest.param(struct.pack(">HHI", VERSION, 3, 1), id="taken"),
-        pytest.param(struct.pack(">HHI", VERSION, 3, 0) + Scripted("1-2").facts(), id="another device"),
-        pytest.param(struct.pack(">HHI", VERSION, 5, 0) + Scripted("1-1").facts(), id="another answer"),
+        pytest.param(
+            struct.pack(">HHI", VERSION, 3, 0) + Scripted("1-2").facts(), id="another device"
+        ),
+        pytest.param(
+            struct.pack(">HHI", VERSION, 5, 0) + Scripted("1-1").facts(), id="another answer"
+        ),
         pytest.param(struct.pack(">HHI", VERSION, 3, 0) + Scripted("1-1").facts()[:-1], id="half"),
         pytest.param(bytes(400), id="zeros"),
         pytest.param(b"\xff" * 400, id="ones"),
@@ -334,7 +376,9 @@ HOSTILE = [
     pytest.param(configuration(interface(), PIPES, interface(), PIPES), id="an interface twice"),
     pytest.param(configuration(interface(0, 1), PIPES), id="an alternate setting of nothing"),
     pytest.param(configuration(interface()), id="missing endpoints"),
-    pytest.param(configuration(interface(endpoints=255), endpoint(0x81) * 254), id="254 of 255 endpoints"),
+    pytest.param(
+        configuration(interface(endpoints=255), endpoint(0x81) * 254), id="254 of 255 endpoints"
+    ),
     pytest.param(configuration(interface(endpoints=0), endpoint(0x81) * 9000), id="9000 endpoints"),
     pytest.param(configuration(interface(), PIPES, interfaces=2), id="missing interface"),
     pytest.param(configuration(interface(), PIPES, interfaces=0), id="an interface too many"),
@@ -345,14 +389,18 @@ HOSTILE = [
 
 @pytest.mark.parametrize("blob", HOSTILE)
 def test_a_configuration_that_lies_hides_nobody(blob: bytes) -> None:
-    """It is found, as a device whose configuration can't be read, every time it is asked (fault A12)."""
+    """It is found, as a device whose configuration can't be read, every time it is asked (fault
+    A12).
+    """
     with Bench(Scripted("1-1", config=blob), Scripted("1-2")) as bench:
         for _ in range(2):
             hostile, honest = bench.devices()
             with failing(errno.EPROTO) as caught:
                 list(hostile)
             assert caught.value.strerror.startswith("its configuration ")
-            assert [len(list(interface)) for configuration in honest for interface in configuration] == [2]
+            assert [
+                len(list(interface)) for configuration in honest for interface in configuration
+            ] == [2]
             with failing(errno.EPROTO):
                 hostile.set_configuration()
 
@@ -361,13 +409,26 @@ def test_a_configuration_that_lies_hides_nobody(blob: bytes) -> None:
 def test_what_else_a_configuration_holds_is_kept(repeats: int) -> None:
     """Descriptors of classes belong to what stands before them; 64 KiB of them are read as well."""
     extra = bytes([9, 0x24, 1, 2, 3, 4, 5, 6, 7]) * repeats
-    blob = configuration(interface(3), PIPES, interface(0, 0, 0), extra, interface(0, 1, 1), endpoint(0x83), interfaces=2)
+    blob = configuration(
+        interface(3),
+        PIPES,
+        interface(0, 0, 0),
+        extra,
+        interface(0, 1, 1),
+        endpoint(0x83),
+        interfaces=2,
+    )
     with Bench(Scripted(config=blob)) as bench:
         (found,) = bench.device()
-        described = [(each.bInterfaceNumber, each.bAlternateSetting, len(each.extra_descriptors)) for each in found]
+        described = [
+            (each.bInterfaceNumber, each.bAlternateSetting, len(each.extra_descriptors))
+            for each in found
+        ]
         assert described == [(0, 0, len(extra)), (0, 1, 0), (3, 0, 0)]
         assert [each.bEndpointAddress for each in found[(1, 0)]] == [0x81, 0x02]
-        assert [(each.bEndpointAddress, each.wMaxPacketSize) for each in found[(0, 1)]] == [(0x83, 512)]
+        assert [(each.bEndpointAddress, each.wMaxPacketSize) for each in found[(0, 1)]] == [
+            (0x83, 512)
+        ]
 
 
 def stalling(wire: Wire, request: Request) -> None:
@@ -392,7 +453,10 @@ def saying(content: bytes) -> Handler:
 def test_a_device_that_does_not_say_what_it_is_hides_nobody(on_setup: Handler) -> None:
     """What the server's list says of it stands in."""
     with Bench(Scripted("1-1", on_setup=on_setup), Scripted("1-2"), patience_s=0.05) as bench:
-        found = [(each.port_numbers, each.idVendor, each.idProduct, each.bDeviceClass) for each in bench.devices()]
+        found = [
+            (each.port_numbers, each.idVendor, each.idProduct, each.bDeviceClass)
+            for each in bench.devices()
+        ]
         assert found == [((1,), 0x1209, 7, 0), ((2,), 0x1209, 7, 0)]
 
 
@@ -425,7 +489,15 @@ def test_transfers_in_all_directions() -> None:
     said = []
 
     def on(wire: Wire, request: Request) -> None:
-        said.append((request.direction, request.endpoint, request.length, request.setup.hex(), request.content))
+        said.append(
+            (
+                request.direction,
+                request.endpoint,
+                request.length,
+                request.setup.hex(),
+                request.content,
+            )
+        )
         wire.answer(request, b"abcd"[: request.length] if request.direction else b"")
 
     with Bench(Scripted(on=on)) as bench:
@@ -455,7 +527,9 @@ def test_the_device_s_own_number_is_on_every_request() -> None:
     device = Scripted("5-1", address=9, on=echo)
     with Bench(device) as bench:
         bench.device().read(0x81, 64)
-    assert {request.device for request in device.requests} == {1 << 16 | 9}, "bus and address as the import said"
+    assert {request.device for request in device.requests} == {1 << 16 | 9}, (
+        "bus and address as the import said"
+    )
 
 
 def test_standard_requests() -> None:
@@ -474,14 +548,18 @@ def test_standard_requests() -> None:
 def test_eight_mebibytes_in_one_request() -> None:
     size = 8 << 20
     content = bytes(range(256)) * (size // 256)
-    device = Scripted(on=lambda wire, request: wire.answer(request, content if request.direction else b""))
+    device = Scripted(
+        on=lambda wire, request: wire.answer(request, content if request.direction else b"")
+    )
     with Bench(device) as bench:
         found = bench.device()
         buffer = array.array("B", bytes(size))
         assert found.read(0x81, buffer) == size
         assert bytes(buffer) == content
         assert found.write(0x02, content) == size
-        assert [len(request.content) for request in device.requests if request.endpoint == 2] == [size]
+        assert [len(request.content) for request in device.requests if request.endpoint == 2] == [
+            size
+        ]
         assert len([request for request in device.requests if request.endpoint == 1]) == 1
 
 
@@ -493,7 +571,10 @@ def test_interrupts_are_polled() -> None:
         found = bench.device()
         assert len(found.read(0x83, 28)) == 28
         found.read(0x81, 64)
-    assert [(each.endpoint, each.interval > 0) for each in device.requests if each.endpoint] == [(3, True), (1, False)]
+    assert [(each.endpoint, each.interval > 0) for each in device.requests if each.endpoint] == [
+        (3, True),
+        (1, False),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -513,7 +594,11 @@ def test_errors_are_those_of_libusb(status: int, number: int, code: int) -> None
     """Data that came with one are taken off the wire: what follows is in its place."""
 
     def on(wire: Wire, request: Request) -> None:
-        wire.answer(request, b"x" * 5 if request.length == 512 else b"yz", status=status if request.length == 512 else 0)
+        wire.answer(
+            request,
+            b"x" * 5 if request.length == 512 else b"yz",
+            status=status if request.length == 512 else 0,
+        )
 
     with Bench(Scripted(on=on)) as bench:
         device = bench.device()
@@ -553,7 +638,9 @@ def test_threads_share_a_device() -> None:
             thread.start()
         for thread in threads:
             thread.join(ENOUGH_S)
-    assert sorted(results, key=lambda seen: len(max(seen))) == [{bytes([size & 255]) * size} for size in range(1000, 1008)]
+    assert sorted(results, key=lambda seen: len(max(seen))) == [
+        {bytes([size & 255]) * size} for size in range(1000, 1008)
+    ]
 
 
 # Interfaces
@@ -594,7 +681,11 @@ def test_a_time_out_takes_the_request_back() -> None:
             assert isinstance(caught.value, usb.core.USBTimeoutError)
         device.on = echo
         assert len(found.read(0x81, 512)) == 512
-        asked = [request for request in device.requests if request.endpoint == 1 or request.command == UNLINK]
+        asked = [
+            request
+            for request in device.requests
+            if request.endpoint == 1 or request.command == UNLINK
+        ]
         submitted = [request.sequence for request in asked if request.command == SUBMIT]
         assert [request.unlinks for request in asked if request.command == UNLINK] == submitted[:2]
         assert len({request.sequence for request in device.requests}) == len(device.requests)
@@ -602,7 +693,9 @@ def test_a_time_out_takes_the_request_back() -> None:
 
 @pytest.mark.parametrize("status", [0, -104])
 def test_data_that_came_before_the_taking_back_is_not_lost(status: int) -> None:
-    """The device had answered when the request was taken back; or, as some servers do, it gives what it had with the error."""
+    """The device had answered when the request was taken back; or, as some servers do, it gives
+    what it had with the error.
+    """
     asked: list[Request] = []
 
     def on(wire: Wire, request: Request) -> None:
@@ -641,7 +734,9 @@ def test_a_request_that_was_cancelled_without_data_timed_out() -> None:
 
 
 def test_a_server_that_does_not_take_back_is_given_up() -> None:
-    """Nobody knows when it would write into the buffer: the link falls, and the buffer is the caller's again."""
+    """Nobody knows when it would write into the buffer: the link falls, and the buffer is the
+    caller's again.
+    """
     with Bench(Scripted(on=lambda wire, request: None), patience_s=0.1) as bench:
         device = bench.device()
         with failing(errno.ENODEV):
@@ -737,7 +832,17 @@ def half_the_data(wire: Wire, request: Request) -> None:
 
 @pytest.mark.parametrize(
     "lie",
-    [too_much, below_nothing, a_gibibyte, to_nobody, twice, a_request, half_a_head, half_the_data, answering(b"\xa5" * 480)],
+    [
+        too_much,
+        below_nothing,
+        a_gibibyte,
+        to_nobody,
+        twice,
+        a_request,
+        half_a_head,
+        half_the_data,
+        answering(b"\xa5" * 480),
+    ],
     ids=lambda lie: lie.__name__,
 )
 def test_a_server_that_lies_is_as_good_as_unplugged(lie: Handler) -> None:
@@ -819,7 +924,12 @@ def parrots(request: pytest.FixtureRequest) -> Iterator[tuple[Transport, UsbipBa
 def test_the_package_s_own_device(parrots: tuple[Transport, UsbipBackend]) -> None:
     _, backend = parrots
     (device,) = usb.core.find(find_all=True, backend=backend)
-    assert (device.idVendor, device.idProduct, device.product, device.serial_number) == (0x1209, 0x0042, "Parrot", "P-1")
+    assert (device.idVendor, device.idProduct, device.product, device.serial_number) == (
+        0x1209,
+        0x0042,
+        "Parrot",
+        "P-1",
+    )
     assert (device.bus, device.port_numbers, device.speed) == (1, (1,), usb.util.SPEED_HIGH)
     device.set_configuration()
     for size in (1, 511, 512, 513, 70_000):
@@ -841,15 +951,23 @@ def test_the_package_s_own_device(parrots: tuple[Transport, UsbipBackend]) -> No
 
 @pytest.mark.parametrize("tcp", [False, True], ids=["in process", "tcp"])
 def test_a_simulated_camera(tmp_path: Path, tcp: bool) -> None:
-    """Found, asked, unplugged in the middle, plugged again with another address; the camera beside it undisturbed."""
+    """Found, asked, unplugged in the middle, plugged again with another address; the camera beside
+    it undisturbed.
+    """
     hub = Hub()
     backend = UsbipBackend.over_tcp("127.0.0.1", hub.serve()) if tcp else UsbipBackend(hub.connect)
     with contextlib.closing(hub), contextlib.closing(backend):
-        cameras = [UsbCamera.of_folder(tmp_path, serial, ManualClock(0)) for serial in ("BWC0042", "BWC0043")]
+        cameras = [
+            UsbCamera.of_folder(tmp_path, serial, ManualClock(0))
+            for serial in ("BWC0042", "BWC0043")
+        ]
         for camera in cameras:
             hub.plug(camera)
         first, second = usb.core.find(find_all=True, backend=backend)
-        assert [(each.port_numbers, each.serial_number) for each in (first, second)] == [((1,), "BWC0042"), ((2,), "BWC0043")]
+        assert [(each.port_numbers, each.serial_number) for each in (first, second)] == [
+            ((1,), "BWC0042"),
+            ((2,), "BWC0043"),
+        ]
         for device in (first, second):
             device.set_configuration()
         info = device_info(first)
@@ -874,7 +992,9 @@ def test_a_simulated_camera(tmp_path: Path, tcp: bool) -> None:
         hub.unplug(cameras[0])
         waiting.join(ENOUGH_S)
         assert told == [errno.ENODEV]
-        assert [each.port_numbers for each in usb.core.find(find_all=True, backend=backend)] == [(2,)]
+        assert [each.port_numbers for each in usb.core.find(find_all=True, backend=backend)] == [
+            (2,)
+        ]
         assert device_info(second) == device_info(second)
         hub.plug(cameras[0])
         again = next(iter(usb.core.find(find_all=True, backend=backend)))

@@ -8,13 +8,13 @@ from pathlib import Path
 import structlog
 from structlog.testing import capture_logs
 
-from dockd.bay import Phase, Vigil
-from dockd.card import SENTENCE_MAX, CardGone, CardTrouble
-from dockd.pull import SAID_MAX, Port
-from dockd.quarantine import Quarantine
-from dockd.reader.card import CameraReader
+from dockd.card.contract import SENTENCE_MAX, CardGone, CardTrouble
+from dockd.docking.bay import Phase, Vigil
+from dockd.docking.pull import SAID_MAX, Port
+from dockd.docking.quarantine import Quarantine
+from dockd.docking.visit import FIRST_WAIT_S, LONGEST_WAIT_S, OUT_OF_TURN, PATIENCE, Visit
 from dockd.reader.processes import ReaderDied, Readers
-from dockd.visit import FIRST_WAIT_S, LONGEST_WAIT_S, OUT_OF_TURN, PATIENCE, Visit
+from dockd.reader.remote_card import CameraReader
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.memory_card import Medium, path_of
 from tests.dockd.quay import Quay, card_with
@@ -25,7 +25,9 @@ ENOUGH_S = 30.0
 
 
 class Waits:
-    """The pause of a visit's thread: each wait is written down, and the test says what happens during it."""
+    """The pause of a visit's thread: each wait is written down, and the test says what happens
+    during it.
+    """
 
     def __init__(self, *meanwhile: Callable[[], None]) -> None:
         self.seconds: list[float | None] = []
@@ -46,7 +48,9 @@ def nothing() -> None:
 
 def visit_of(quay: Quay, medium: Medium, waits: Waits) -> Visit:
     """A visit that ends by leaving once the waits' script is through."""
-    visit = Visit("1", Port("VOL-1", medium.open, 1, 0.0), quay.workplace(), quay.board, waits, nothing)
+    visit = Visit(
+        "1", Port("VOL-1", medium.open, 1, 0.0), quay.workplace(), quay.board, waits, nothing
+    )
     waits.over = visit.leave
     return visit
 
@@ -60,7 +64,9 @@ def phase_of(quay: Quay) -> Phase | None:
     return next((state.phase for state in quay.board.states()), None)
 
 
-def test_a_camera_that_is_done_waits_without_end_and_leaves_an_empty_bay(quay: Quay, tmp_path: Path) -> None:
+def test_a_camera_that_is_done_waits_without_end_and_leaves_an_empty_bay(
+    quay: Quay, tmp_path: Path
+) -> None:
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
     phases: list[Phase | None] = []
@@ -88,8 +94,12 @@ def test_what_appears_later_on_a_docked_card_is_taken_in_too(quay: Quay, tmp_pat
     assert quay.actions().count("camera.docked") == 1
 
 
-def test_a_card_that_went_and_came_back_between_two_looks_is_read_anew(quay: Quay, tmp_path: Path) -> None:
-    """Faults A1, B1. The dock has seen one card all the time; its reader, walled in with what stood there first, has not."""
+def test_a_card_that_went_and_came_back_between_two_looks_is_read_anew(
+    quay: Quay, tmp_path: Path
+) -> None:
+    """Faults A1, B1. The dock has seen one card all the time; its reader, walled in with what stood
+    there first, has not.
+    """
     maker, _ = card_with(tmp_path / "card", count=1)
     quay.register(maker)
     place, away = maker.root, tmp_path / "away"
@@ -115,7 +125,9 @@ def test_a_card_that_went_and_came_back_between_two_looks_is_read_anew(quay: Qua
 
 
 def test_failures_are_tried_again_ever_more_slowly(quay: Quay, tmp_path: Path) -> None:
-    """An unregistered camera is asked for as long as it stands there: the coordinator may register it."""
+    """An unregistered camera is asked for as long as it stands there: the coordinator may register
+    it.
+    """
     maker, medium = card_with(tmp_path / "card", count=1)
     times = 8
     waits = Waits(*[nothing] * times, lambda: quay.register(maker))
@@ -136,10 +148,19 @@ class Teller:
 
 
 def test_a_reader_that_answers_does_not_stand_still(quay: Quay, tmp_path: Path) -> None:
-    """Fault G2. One answer may take nearly as long as the watchdog waits; two slow ones must not restart all bays."""
+    """Fault G2. One answer may take nearly as long as the watchdog waits; two slow ones must not
+    restart all bays.
+    """
     _, medium = card_with(tmp_path / "card", count=1)
     teller = Teller()
-    visit = Visit("1", Port("VOL-1", medium.open, 1, 0.0, keeper=teller), quay.workplace(), quay.board, Waits(), nothing)
+    visit = Visit(
+        "1",
+        Port("VOL-1", medium.open, 1, 0.0, keeper=teller),
+        quay.workplace(),
+        quay.board,
+        Waits(),
+        nothing,
+    )
     vigil = Vigil(120, quay.hand)
     for _ in range(5):
         assert vigil.all_is_well([visit.pulse()])
@@ -159,7 +180,9 @@ def test_an_unknown_camera_leaves_without_a_word(quay: Quay, tmp_path: Path) -> 
 
 
 def test_who_left_before_its_turn_leaves_no_word_behind(quay: Quay, tmp_path: Path) -> None:
-    """Nothing of it was touched. It may be docked in any bay, and nothing is there then to settle a complaint of this one."""
+    """Nothing of it was touched. It may be docked in any bay, and nothing is there then to settle a
+    complaint of this one.
+    """
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
     memory = tmp_path / "quarantine.json"
@@ -170,19 +193,25 @@ def test_who_left_before_its_turn_leaves_no_word_behind(quay: Quay, tmp_path: Pa
         quay.quarantine = Quarantine(quay.clock, memory)
         killed.enter_context(quay.quarantine.serving("2"))
         messages: list[str] = []
-        serve(visit_of(quay, medium, Waits(lambda: messages.append(quay.board.states()[0].message))))
+        serve(
+            visit_of(quay, medium, Waits(lambda: messages.append(quay.board.states()[0].message)))
+        )
     assert messages == [OUT_OF_TURN]
     assert medium.opened == 0
     assert quay.board.states() == ()
 
 
-def test_a_card_that_fails_the_same_way_again_and_again_only_keeps_its_bay(quay: Quay, tmp_path: Path) -> None:
+def test_a_card_that_fails_the_same_way_again_and_again_only_keeps_its_bay(
+    quay: Quay, tmp_path: Path
+) -> None:
     """Poison: no more is tried, the lamp stays red, and the place is not lost to the others."""
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
     medium.unreadable = {path_of("RECORDINGS/BWC0042-000001/0002.mp4")}
     messages: list[str] = []
-    waits = Waits(*[nothing] * (PATIENCE - 1), lambda: messages.append(quay.board.states()[0].message))
+    waits = Waits(
+        *[nothing] * (PATIENCE - 1), lambda: messages.append(quay.board.states()[0].message)
+    )
     serve(visit_of(quay, medium, waits))
     assert waits.seconds[:PATIENCE] == [5, 10, 20, 40, None]
     assert "Nothing more is tried" in messages[0]
@@ -203,7 +232,9 @@ def test_a_failure_of_another_kind_starts_the_count_anew(quay: Quay, tmp_path: P
 
 
 def test_a_mistake_of_ours_keeps_to_its_bay(quay: Quay, tmp_path: Path) -> None:
-    """The one outermost `except Exception`: logged with its traceback, the bay red, the back-off kept."""
+    """The one outermost `except Exception`: logged with its traceback, the bay red, the back-off
+    kept.
+    """
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
 
@@ -223,11 +254,15 @@ def test_a_mistake_of_ours_keeps_to_its_bay(quay: Quay, tmp_path: Path) -> None:
         serve(visit_of(quay, medium, waits))
     assert phases == [Phase.FAULT]
     assert waits.seconds[0] == FIRST_WAIT_S
-    assert [entry["log_level"] for entry in told if entry["event"] == "bay failed" and entry["exc_info"]] == ["error"]
+    assert [
+        entry["log_level"] for entry in told if entry["event"] == "bay failed" and entry["exc_info"]
+    ] == ["error"]
     assert quay.states() == {"BWC0042-000001": "erased"}
 
 
-def test_taken_half_way_it_says_taken_too_early_until_it_is_back(quay: Quay, tmp_path: Path) -> None:
+def test_taken_half_way_it_says_taken_too_early_until_it_is_back(
+    quay: Quay, tmp_path: Path
+) -> None:
     """Fault A1, for the officer: and the second docking goes on."""
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
@@ -252,7 +287,9 @@ def test_taken_half_way_it_says_taken_too_early_until_it_is_back(quay: Quay, tmp
 
 
 def test_the_dock_may_say_that_it_left_before_the_card_does(quay: Quay, tmp_path: Path) -> None:
-    """A read from a lazily unmounted card would go on for ever: the thread lets go at its next block."""
+    """A read from a lazily unmounted card would go on for ever: the thread lets go at its next
+    block.
+    """
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
     visit = visit_of(quay, medium, Waits())
@@ -277,11 +314,14 @@ def test_a_stop_ends_a_wait(quay: Quay, tmp_path: Path) -> None:
 
 
 def test_a_camera_fills_neither_the_log_nor_the_journal(quay: Quay, tmp_path: Path) -> None:
-    """Fault A13. One that says it is gone whenever it has told its tales can't tell them anew for ever, nor at any length."""
+    """Fault A13. One that says it is gone whenever it has told its tales can't tell them anew for
+    ever, nor at any length.
+    """
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
     medium.trouble = tuple(
-        CardTrouble((f"{number}", "n" * 9000), "card.other", f"{number} " + "s" * 9000) for number in range(500)
+        CardTrouble((f"{number}", "n" * 9000), "card.other", f"{number} " + "s" * 9000)
+        for number in range(500)
     )
 
     def go_and_come(path: tuple[str, ...], position: int) -> None:
@@ -303,7 +343,9 @@ def test_a_camera_fills_neither_the_log_nor_the_journal(quay: Quay, tmp_path: Pa
 
 
 def test_a_reader_that_dies_at_a_look_again_counts_as_any_other(quay: Quay, tmp_path: Path) -> None:
-    """A card that kills its reader once it is done with, and then whenever it is opened: the third death closes the port."""
+    """A card that kills its reader once it is done with, and then whenever it is opened: the third
+    death closes the port.
+    """
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
     messages: list[str] = []
@@ -316,5 +358,7 @@ def test_a_reader_that_dies_at_a_look_again_counts_as_any_other(quay: Quay, tmp_
 
     waits = Waits(become_deadly, nothing, lambda: messages.append(quay.board.states()[0].message))
     serve(visit_of(quay, medium, waits))
-    assert waits.seconds[:3] == [None, FIRST_WAIT_S, None], "one death at the look again, two in rounds"
+    assert waits.seconds[:3] == [None, FIRST_WAIT_S, None], (
+        "one death at the look again, two in rounds"
+    )
     assert "closed" in messages[0]

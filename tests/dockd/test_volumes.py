@@ -1,4 +1,6 @@
-"""Mounts are noticed, whatever inotify says. Real mounts of tmpfs, as not every kernel has FAT; which count is a setting."""
+"""Mounts are noticed, whatever inotify says. Real mounts of tmpfs, as not every kernel has FAT;
+which count is a setting.
+"""
 
 import os
 import stat
@@ -12,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from dockd.approach import Approach
-from dockd.card import CardRefused
+from dockd.card.contract import CardRefused
 from dockd.config import DockSettings
+from dockd.docking.approach import Approach
+from dockd.mounted.volumes import MountWatcher, Volume
 from dockd.reader.processes import Readers
-from dockd.volumes import MountWatcher, Volume
 from tests.dockd.real_mounts import ext4, mount, tmpfs, unmount
 from vault.clock import SystemClock
 
@@ -52,8 +54,12 @@ class Seen:
 
 
 @contextmanager
-def watching(*roots: Path, watched_folder: Path | None = None, rescan_s: float = 600) -> Iterator[Seen]:
-    watcher = MountWatcher(roots, filesystems=("tmpfs",), watched_folder=watched_folder, rescan_s=rescan_s)
+def watching(
+    *roots: Path, watched_folder: Path | None = None, rescan_s: float = 600
+) -> Iterator[Seen]:
+    watcher = MountWatcher(
+        roots, filesystems=("tmpfs",), watched_folder=watched_folder, rescan_s=rescan_s
+    )
     seen = Seen(watcher)
     watcher.start(seen)
     try:
@@ -75,14 +81,18 @@ def test_a_mount_is_noticed_and_described(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("round_", range(5))
 def test_a_mount_over_a_watched_folder_is_noticed(tmp_path: Path, round_: int) -> None:
-    """Fault B1. inotify gives no event for the mount, nor for any file in it: only mountinfo tells."""
+    """Fault B1. inotify gives no event for the mount, nor for any file in it:
+    only mountinfo tells.
+    """
     bay = tmp_path / "bay1"
     bay.mkdir()
     with watching(tmp_path, watched_folder=bay) as seen:
         for _ in range(2):
             with tmpfs(bay):
                 (bay / "DEVICE").mkdir()
-                seen.wait_for(lambda: tmp_path / "bay1" in [volume.mountpoint for volume in seen.volumes])
+                seen.wait_for(
+                    lambda: tmp_path / "bay1" in [volume.mountpoint for volume in seen.volumes]
+                )
             seen.wait_for(lambda: not seen.volumes)
 
 
@@ -102,7 +112,9 @@ def test_many_mounts_at_once_are_all_noticed(tmp_path: Path) -> None:
 
 
 def test_a_mount_whose_device_is_gone_is_no_card(tmp_path: Path) -> None:
-    """A card that was done with and pulled out stays mounted for a moment; it must not arrive anew as another one."""
+    """A card that was done with and pulled out stays mounted for a moment; it must not arrive anew
+    as another one.
+    """
     blocks, bay = tmp_path / "blocks", tmp_path / "cards" / "bay1"
     blocks.mkdir()
     with ext4(tmp_path / "card.img", bay):
@@ -111,12 +123,18 @@ def test_a_mount_whose_device_is_gone_is_no_card(tmp_path: Path) -> None:
         device = bay.stat().st_dev
         (blocks / f"{os.major(device)}:{os.minor(device)}").touch()
         assert [volume.bay for volume in watcher.volumes()] == ["bay1"]
-        assert [volume.bay for volume in MountWatcher([bay.parent], filesystems=("ext4",)).volumes()] == ["bay1"]
+        assert [
+            volume.bay for volume in MountWatcher([bay.parent], filesystems=("ext4",)).volumes()
+        ] == ["bay1"]
 
 
 def test_only_named_file_systems_below_named_roots_count(tmp_path: Path) -> None:
     """Fault B7. The default takes FAT and exFAT only; elsewhere nothing is looked at."""
-    with tmpfs(tmp_path / "roots" / "bay1"), tmpfs(tmp_path / "elsewhere"), tmpfs(tmp_path / "roots" / "a b\\c\n"):
+    with (
+        tmpfs(tmp_path / "roots" / "bay1"),
+        tmpfs(tmp_path / "elsewhere"),
+        tmpfs(tmp_path / "roots" / "a b\\c\n"),
+    ):
         roots = [tmp_path / "roots"]
         assert MountWatcher(roots).volumes() == ()
         assert MountWatcher([tmp_path / "roots" / "bay1"], filesystems=("tmpfs",)).volumes() == ()
@@ -137,7 +155,11 @@ def test_a_card_that_could_not_be_mounted_is_there_and_can_not_be_read(tmp_path:
     finally:
         unmount(place)
     settings = DockSettings(vault=tmp_path / "vault.toml")
-    with pytest.raises(CardRefused, match="card-1-2-0-1 can't be mounted: its file system is damaged, or neither vfat nor exfat"):
+    with pytest.raises(
+        CardRefused,
+        match="card-1-2-0-1 can't be mounted: its file system is damaged, or "
+        "neither vfat nor exfat",
+    ):
         Approach(settings, Readers(None), SystemClock()).volume(volume).open()
 
 
@@ -148,30 +170,41 @@ def test_a_read_only_mount_says_so(tmp_path: Path) -> None:
 
 
 def test_of_mounts_in_one_place_the_topmost_counts(tmp_path: Path) -> None:
-    """A volume that another one hides can't be reached by its path; it is not offered under that path."""
+    """A volume that another one hides can't be reached by its path; it is not offered under that
+    path.
+    """
     with tmpfs(tmp_path / "bay1", "size=1m"), tmpfs(tmp_path / "bay1", "size=2m"):
         (volume,) = MountWatcher([tmp_path], filesystems=("tmpfs",)).volumes()
-        assert os.statvfs(volume.mountpoint).f_blocks * os.statvfs(volume.mountpoint).f_frsize == 2 << 20
+        assert (
+            os.statvfs(volume.mountpoint).f_blocks * os.statvfs(volume.mountpoint).f_frsize
+            == 2 << 20
+        )
     with tmpfs(tmp_path / "roots" / "bay1"), tmpfs(tmp_path / "roots"):
         (tmp_path / "roots" / "bay1").mkdir()
         assert MountWatcher([tmp_path / "roots"], filesystems=("tmpfs",)).volumes() == ()
 
 
 def test_a_volume_is_named_by_its_identifier(tmp_path: Path) -> None:
-    """By the device number behind the link, as udev makes it; a link that leads nowhere is passed over."""
+    """By the device number behind the link, as udev makes it; a link that leads nowhere is passed
+    over.
+    """
     by_uuid = tmp_path / "by-uuid"
     by_uuid.mkdir()
     with tmpfs(tmp_path / "roots" / "bay1") as place:
         (by_uuid / "0000-0000").symlink_to(tmp_path / "nothing")
         os.mknod(tmp_path / "device", stat.S_IFBLK | 0o600, place.stat().st_dev)
         (by_uuid / "1A2B-3C4D").symlink_to(tmp_path / "device")
-        (volume,) = MountWatcher([tmp_path / "roots"], filesystems=("tmpfs",), by_uuid=by_uuid).volumes()
+        (volume,) = MountWatcher(
+            [tmp_path / "roots"], filesystems=("tmpfs",), by_uuid=by_uuid
+        ).volumes()
         assert volume.volume_id == "VOL-1A2B-3C4D"
         assert volume.bay == "bay1"
 
 
 def test_a_card_that_was_pulled_out_and_is_still_mounted_is_not_there(tmp_path: Path) -> None:
-    """Its name at udev is gone first: under another name it would be a camera that arrived, and was taken too early."""
+    """Its name at udev is gone first: under another name it would be a camera that arrived, and was
+    taken too early.
+    """
     blocks = tmp_path / "blocks"
     blocks.mkdir()
     with ext4(tmp_path / "card.img", tmp_path / "roots" / "bay1") as place:
@@ -195,13 +228,18 @@ def test_sub_folders_of_the_watched_folder_are_cards(tmp_path: Path) -> None:
     assert watcher.volumes() == (Volume(watched / "CAM1", "CAM1", "CAM1", "folder", False),)
     with tmpfs(watched / "CAM2"):
         assert [volume.bay for volume in watcher.volumes()] == ["CAM1"]
-        assert [volume.filesystem for volume in MountWatcher([], filesystems=("tmpfs",), watched_folder=watched).volumes()] == [
+        assert [
+            volume.filesystem
+            for volume in MountWatcher([], filesystems=("tmpfs",), watched_folder=watched).volumes()
+        ] == [
             "folder",
             "tmpfs",
         ]
 
 
-def test_a_card_that_goes_while_it_is_looked_at_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_that_goes_while_it_is_looked_at_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fault A1: it was in the folder's list, and is gone a moment later. The dock serves on."""
     (tmp_path / "stays").mkdir()
     listed = [tmp_path / "gone", tmp_path / "stays"]
@@ -213,7 +251,8 @@ def test_a_card_that_goes_while_it_is_looked_at_is_not_there(tmp_path: Path, mon
 def test_a_new_sub_folder_is_noticed_by_its_hint(tmp_path: Path) -> None:
     with watching(watched_folder=tmp_path) as seen:
         assert seen.bays() == []
-        # The hint begins a moment after the watch does; each new folder is another chance, none waits for the rescan.
+        # The hint begins a moment after the watch does; each new folder is another chance, none
+        # waits for the rescan.
         deadline_s = time.monotonic() + WAIT_S
         index = 0
         while seen.bays() == [] and time.monotonic() < deadline_s:
@@ -224,7 +263,9 @@ def test_a_new_sub_folder_is_noticed_by_its_hint(tmp_path: Path) -> None:
 
 
 def test_a_sub_folder_is_noticed_without_any_hint(tmp_path: Path) -> None:
-    """Fault B2. The watched folder is not there when the watch begins, so that no hint ever comes: the rescan finds it."""
+    """Fault B2. The watched folder is not there when the watch begins, so that no hint ever comes:
+    the rescan finds it.
+    """
     watched = tmp_path / "cards"
     with watching(watched_folder=watched, rescan_s=0.05) as seen:
         (watched / "CAM1").mkdir(parents=True)
@@ -253,7 +294,7 @@ def test_watching_does_not_leak(tmp_path: Path) -> None:
     script = (
         "import os, sys, time, threading\n"
         "from pathlib import Path\n"
-        "from dockd.volumes import MountWatcher\n"
+        "from dockd.mounted.volumes import MountWatcher\n"
         "def count(): return len(os.listdir('/proc/self/fd')), threading.active_count()\n"
         "def round_():\n"
         "    watcher = MountWatcher([], watched_folder=Path(sys.argv[1]))\n"
@@ -267,4 +308,9 @@ def test_watching_does_not_leak(tmp_path: Path) -> None:
         "while count() > before and time.monotonic() < deadline: time.sleep(0.05)\n"
         "assert count() <= before, (before, count())\n"
     )
-    subprocess.run([sys.executable, "-c", script, tmp_path], check=True, cwd=Path(__file__).parents[2], timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", script, tmp_path],
+        check=True,
+        cwd=Path(__file__).parents[2],
+        timeout=60,
+    )

@@ -1,7 +1,8 @@
-"""`python -m tests.dockd.usb_big`: objects of 4 GiB and more come over the wire whole, by each way of asking (fault A5).
+"""`python -m tests.dockd.usb_big`: objects of 4 GiB and more come over the wire whole, by each way
+of asking (fault A5).
 
-The files are holes but for some bytes at their ends and around every border where a 32-bit number runs out; what comes is
-compared byte for byte with what stands on the disk.
+The files are holes but for some bytes at their ends and around every border where a 32-bit number
+runs out; what comes is compared byte for byte with what stands on the disk.
 """
 
 import os
@@ -14,7 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from dockd.card import Card, CardFile
+from dockd.card.contract import Card, CardFile
 from tests.dockd.usb_quay import UsbQuay
 
 GIB = 1 << 30
@@ -45,7 +46,9 @@ def make_card(root: Path, sizes: dict[str, int]) -> None:
 
 
 def compared(card: Card, file: CardFile, true: Path) -> Iterator[int]:
-    """How far it came, after each block. Raises AssertionError at the first byte that differs, or where the end is another."""
+    """How far it came, after each block. Raises AssertionError at the first byte that differs, or
+    where the end is another.
+    """
     ours, theirs = memoryview(bytearray(BLOCK_BYTES)), memoryview(bytearray(BLOCK_BYTES))
     at = 0
     with card.open(file) as reader, true.open("rb", buffering=0) as disk:
@@ -55,7 +58,9 @@ def compared(card: Card, file: CardFile, true: Path) -> Iterator[int]:
                 more = disk.readinto(theirs[got:count])
                 assert more, f"{file.shown}: more came than the file has, at byte {at + got}"
                 got += more
-            assert ours[:count] == theirs[:count], f"{file.shown}: wrong bytes between {at} and {at + count}"
+            assert ours[:count] == theirs[:count], (
+                f"{file.shown}: wrong bytes between {at} and {at + count}"
+            )
             at += count
             yield at
     assert at == true.stat().st_size, f"{file.shown}: {at} bytes came"

@@ -1,4 +1,6 @@
-"""A dock with a USB in software: the simulator's responders, the real backend, the real vault, all in this process."""
+"""A dock with a USB in software: the simulator's responders, the real backend, the real vault, all
+in this process.
+"""
 
 import random
 import threading
@@ -12,16 +14,16 @@ from typing import Self
 import usb.core
 
 from device_sim.clock import ManualClock
-from device_sim.faults import Fault
-from device_sim.hub import Hub
-from device_sim.usb import UsbCamera
-from dockd.bay import Bay, Phase
-from dockd.card import Card, CardFile, CardTrouble, FileReader, shown
-from dockd.outcome import PullReport
-from dockd.pipes import Patience
-from dockd.pull import Port, Pull
-from dockd.usb import UsbDevice, UsbWatcher
-from dockd.usbip import UsbipBackend
+from device_sim.usb.faults import Fault
+from device_sim.usb.hub import Hub
+from device_sim.usb.usb import UsbCamera
+from dockd.card.contract import Card, CardFile, CardTrouble, FileReader, shown
+from dockd.docking.bay import Bay, Phase
+from dockd.docking.outcome import PullReport
+from dockd.docking.pull import Port, Pull
+from dockd.usb.bus import UsbDevice, UsbWatcher
+from dockd.usb.pipes import Patience
+from dockd.usb.usbip import UsbipBackend
 from tests.dockd.card_maker import CardMaker
 from tests.dockd.quay import Quay, card_with
 from vault.clock import Clock, SystemClock
@@ -39,8 +41,9 @@ Contents = dict[str, list[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Docked:
-    """How a docking ended: with a report, or with what stopped it. `lost` is what it broke of I1 and I2, for whatever stood on
-    this card at its first docking."""
+    """How a docking ended: with a report, or with what stopped it. `lost` is what it broke of I1
+    and I2, for whatever stood on this card at its first docking.
+    """
 
     device: UsbCamera
     lost: list[str]
@@ -74,7 +77,9 @@ class UsbQuay:
         self.quay = Quay(folder / "quay", self.clock)
         self.hub = Hub()
         self.backend = UsbipBackend(self.hub.connect)
-        self.watcher = UsbWatcher(lambda: usb.core.find(find_all=True, backend=self.backend), self.clock, patience=HASTE)
+        self.watcher = UsbWatcher(
+            lambda: usb.core.find(find_all=True, backend=self.backend), self.clock, patience=HASTE
+        )
 
     def close(self) -> None:
         self.hub.close()
@@ -88,14 +93,20 @@ class UsbQuay:
         return maker
 
     def footage(self, serial: str, recordings: Sequence[Sequence[int]]) -> CardMaker:
-        """A registered camera's card: for each recording segments of these sizes, of bytes that are no video."""
+        """A registered camera's card: for each recording segments of these sizes, of bytes that are
+        no video.
+        """
         maker = CardMaker(self.folder / serial, serial)
         maker.write_device()
         previous = None
         for counter, sizes in enumerate(recordings, 1):
-            made = maker.make(counter, previous=previous, seconds=len(sizes), segment_s=1, preroll_ms=0)
+            made = maker.make(
+                counter, previous=previous, seconds=len(sizes), segment_s=1, preroll_ms=0
+            )
             noise = random.Random(f"{serial} {counter}")
-            made.segments = {name: noise.randbytes(size) for name, size in zip(made.segments, sizes, strict=True)}
+            made.segments = {
+                name: noise.randbytes(size) for name, size in zip(made.segments, sizes, strict=True)
+            }
             made.restate()
             maker.write(made)
             previous = made.sha256()
@@ -123,12 +134,16 @@ class UsbQuay:
         **how: object,
     ) -> UsbCamera:
         """Cameras have no clock unless a test is about it: looking for a tick takes its time."""
-        device = UsbCamera.of_folder(root, serial, ManualClock(0), faults=faults, without=without, **how)  # type: ignore[arg-type]
+        device = UsbCamera.of_folder(
+            root, serial, ManualClock(0), faults=faults, without=without, **how
+        )  # type: ignore[arg-type]
         self.hub.plug(device, port)
         return device
 
     def unplug(self, device: UsbCamera) -> None:
-        """Pull it out, and look until the bus shows it no more: the news travels through a socket."""
+        """Pull it out, and look until the bus shows it no more: the news travels
+        through a socket.
+        """
         bay = f"usb {device.device.busid}"
         self.hub.unplug(device)
         for _ in range(LOOKS_MAX):
@@ -153,7 +168,15 @@ class UsbQuay:
         self.bay = Bay(bay, self.quay.board, self.clock)
         return Pull(port, self.quay.workplace(), self.bay, threading.Event())
 
-    def docking(self, root: Path, serial: str, faults: Sequence[Fault] = (), *, lanes: int = 1, **how: object) -> "Docked":
+    def docking(
+        self,
+        root: Path,
+        serial: str,
+        faults: Sequence[Fault] = (),
+        *,
+        lanes: int = 1,
+        **how: object,
+    ) -> "Docked":
         """A camera's stay from plugging it in to taking it out, with one pull."""
         stood = self._stood.setdefault(root, contents_of(root))
         device = self.plug(root, serial, faults, port=1, **how)  # type: ignore[arg-type]
@@ -206,7 +229,9 @@ class NudgedCard:
 
     def open(self, file: CardFile, offset: int = 0) -> "NudgedReader":
         self._nudge(f"open {file.shown}")
-        return NudgedReader(self._card.open(file, offset), lambda: self._nudge(f"read {file.shown}"))
+        return NudgedReader(
+            self._card.open(file, offset), lambda: self._nudge(f"read {file.shown}")
+        )
 
     def delete(self, file: CardFile) -> None:
         self._nudge(f"delete {file.shown}")
@@ -243,20 +268,31 @@ class NudgedReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
 
 def contents_of(root: Path) -> Contents:
-    """The recordings on a card by name, with their segments in order; a DCIM camera's files, each a recording of one."""
+    """The recordings on a card by name, with their segments in order; a DCIM camera's files, each a
+    recording of one.
+    """
     folders = sorted((root / "RECORDINGS").iterdir()) if (root / "RECORDINGS").is_dir() else []
-    found = {folder.name: [path.read_bytes() for path in sorted(folder.glob("*.mp4"))] for folder in folders}
+    found = {
+        folder.name: [path.read_bytes() for path in sorted(folder.glob("*.mp4"))]
+        for folder in folders
+    }
     clips = (path for path in (root / "DCIM").rglob("*") if path.is_file())
     return found | {shown(path.relative_to(root).parts): [path.read_bytes()] for path in clips}
 
 
 def lost(dock: UsbQuay, before: Contents, root: Path) -> list[str]:
-    """I1 and I2, for each recording that stood on the camera when it was docked: intact there, or whole in the vault.
+    """I1 and I2, for each recording that stood on the camera when it was docked: intact there, or
+    whole in the vault.
 
     Nor does the vault hold anything else under its name.
     """

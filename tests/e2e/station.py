@@ -1,6 +1,7 @@
 """A whole station to test with: simulated cameras, the real `dockd` as a process, a real vault.
 
-Cameras come as cards in a watched folder, or over USB: a bus in this process, reached by `dockd` over USB/IP in user space.
+Cameras come as cards in a watched folder, or over USB: a bus in this process, reached by `dockd`
+over USB/IP in user space.
 """
 
 import io
@@ -14,18 +15,19 @@ from pathlib import Path
 import av
 import numpy as np
 
-from device_sim.camera import Camera, Mode
-from device_sim.hub import Hub
-from device_sim.insertion import insert, pull
-from device_sim.scene import read_counter
-from device_sim.usb import UsbCamera
+from device_sim.camera.camera import Camera, Mode
+from device_sim.camera.scene import read_counter
+from device_sim.scenario.insertion import insert, pull
+from device_sim.usb.hub import Hub
+from device_sim.usb.usb import UsbCamera
 from tests.vault.world import HandClock, founded, plaintexts
-from vault import cameras, catalogue
-from vault.catalogue import RecordingRow
+from vault.catalogue import recording_rows
+from vault.catalogue.recording_rows import RecordingRow
 from vault.clock import SystemClock
 from vault.config import VaultSettings
+from vault.custody import cameras
+from vault.operations.verify import Finding, verify
 from vault.vault import Vault
-from vault.verify import Finding, verify
 
 PROGRAMS = Path(sysconfig.get_path("scripts"))
 
@@ -39,7 +41,9 @@ class Transport(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """What a recording shows when it is played: the burnt-in counters, and the time stamps in units of the timescale."""
+    """What a recording shows when it is played: the burnt-in counters, and the time stamps in units
+    of the timescale.
+    """
 
     counters: list[int | None]
     stamps: list[int]
@@ -47,7 +51,9 @@ class Frames:
 
 
 class Station:
-    """One docking PC in a folder: vault, settings, and a watched folder for cards or a USB. `close` it."""
+    """One docking PC in a folder: vault, settings, and a watched folder for cards or a USB. `close`
+    it.
+    """
 
     def __init__(self, folder: Path, transport: Transport = Transport.CARD) -> None:
         self.folder = folder
@@ -59,7 +65,10 @@ class Station:
         self.bays = folder / "bays"
         self.bays.mkdir()
         self.vault_config, self.dock_config = folder / "vault.toml", folder / "dockd.toml"
-        self.vault_config.write_text(f'root = "{self.settings.root}"\npins = "{self.settings.pins}"\nreserve_mb = 1\nlanes = 2\n')
+        self.vault_config.write_text(
+            f'root = "{self.settings.root}"\npins = "{self.settings.pins}"\nreserve_mb = '
+            f"1\nlanes = 2\n"
+        )
         self.usb_backend = "off"
         if transport is Transport.USB:
             self.hub = Hub()
@@ -80,14 +89,18 @@ class Station:
 
     def register(self, camera: Camera) -> None:
         with self.vault() as vault, vault.writing() as tx:
-            cameras.register(tx, vault.log, vault.clock, (camera.serial, camera.public_key, "sim"), "test")
+            cameras.register(
+                tx, vault.log, vault.clock, (camera.serial, camera.public_key, "sim"), "test"
+            )
 
     def close(self) -> None:
         if self.hub is not None:
             self.hub.close()
 
     def insert(self, camera: Camera) -> None:
-        """Put the camera into the dock: its card into the watched folder, or its plug into the USB."""
+        """Put the camera into the dock: its card into the watched folder, or its plug
+        into the USB.
+        """
         if self.hub is None:
             insert(camera, self.bays)
             return
@@ -109,7 +122,11 @@ class Station:
 
     def place(self, camera: Camera) -> str:
         """What `dockd once` is given."""
-        return str(self.bays / camera.serial) if self.hub is None else self.bay(camera).replace(" ", ":")
+        return (
+            str(self.bays / camera.serial)
+            if self.hub is None
+            else self.bay(camera).replace(" ", ":")
+        )
 
     def dock(self, camera: Camera) -> subprocess.CompletedProcess[str]:
         """Insert, take in with `dockd once`, and take the camera out again."""
@@ -121,7 +138,9 @@ class Station:
     def once(self, place: str) -> subprocess.CompletedProcess[str]:
         return self.call("dockd", "once", place, "--config", self.dock_config)
 
-    def call(self, program: str, *words: object, typed: str = "") -> subprocess.CompletedProcess[str]:
+    def call(
+        self, program: str, *words: object, typed: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         """One of the project's programs, with its error output joined to its output."""
         return subprocess.run(
             [PROGRAMS / program, *map(str, words)],
@@ -135,7 +154,7 @@ class Station:
 
     def rows(self) -> list[RecordingRow]:
         with self.vault() as vault, vault.reading() as tx:
-            return catalogue.all_recordings(tx)
+            return recording_rows.all_recordings(tx)
 
     def findings(self) -> tuple[Finding, ...]:
         with self.vault() as vault:

@@ -2,8 +2,8 @@
 
     python -m tests.fuzz --inputs 1000000 --seed 1 --processes 2
 
-One seed gives one choice of inputs, however many processes share them. Exit code 1: something was found, and stands below as
-bytes that can become a test.
+One seed gives one choice of inputs, however many processes share them. Exit code 1: something was
+found, and stands below as bytes that can become a test.
 """
 
 import argparse
@@ -20,7 +20,10 @@ def main() -> int:
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--processes", type=int, default=1)
     words.add_argument(
-        "--only", action="append", choices=[parser.name for parser in PARSERS], help="this parser; may be repeated"
+        "--only",
+        action="append",
+        choices=[parser.name for parser in PARSERS],
+        help="this parser; may be repeated",
     )
     given = words.parse_args()
     parsers = [parser for parser in PARSERS if given.only is None or parser.name in given.only]
@@ -36,8 +39,13 @@ def main() -> int:
 def _show(report: Report, took_s: float) -> None:
     print(f"{'parser':<26}{'inputs':>10}{'read':>10}{'refused':>10}{'most steps':>12}")
     for name, count in report.counts.items():
-        print(f"{name:<26}{count.inputs:>10,}{count.read:>10,}{count.inputs - count.read:>10,}{count.steps_max:>12,}")
-    print(f"{report.inputs:,} inputs in {took_s:.0f} s, {report.inputs / took_s:,.0f} inputs/s, {len(report.findings)} findings")
+        print(
+            f"{name:<26}{count.inputs:>10,}{count.read:>10,}{count.inputs - count.read:>10,}{count.steps_max:>12,}"
+        )
+    print(
+        f"{report.inputs:,} inputs in {took_s:.0f} s, {report.inputs / took_s:,.0f} inputs/s, "
+        f"{len(report.findings)} findings"
+    )
     for finding in report.findings.values():
         print(finding)
 

@@ -14,9 +14,13 @@ from tests.fuzz.guarded import Steps
 from tests.fuzz.parser import Finding, Parser, examine, warm
 
 FINDINGS_MAX = 20
-"""So many different ones are kept of one parser; a hundred thousand of one kind say no more than the first."""
+"""So many different ones are kept of one parser; a hundred thousand of one kind say no more than
+the first.
+"""
 MEMORY_MAX_BYTES = 3 << 30
-"""Address space of a process of its own: a parser that asks for more gets a MemoryError, and that is a finding."""
+"""Address space of a process of its own: a parser that asks for more gets a MemoryError, and that
+is a finding.
+"""
 SILENT_MAX_S = 120.0
 """Without a new input for so long, a process is hanging where no Python runs."""
 
@@ -55,7 +59,9 @@ class Report:
         key = (finding.parser, finding.what)
         kept = self.findings.get(key)
         of_parser = Counter(parser for parser, _ in self.findings)[finding.parser]
-        if (kept is None and of_parser < FINDINGS_MAX) or (kept is not None and len(finding.content) < len(kept.content)):
+        if (kept is None and of_parser < FINDINGS_MAX) or (
+            kept is not None and len(finding.content) < len(kept.content)
+        ):
             self.findings[key] = finding
 
     def add(self, other: "Report") -> None:
@@ -71,12 +77,24 @@ class Report:
 def quotas(parsers: Sequence[Parser], inputs: int) -> list[int]:
     """How many inputs each parser gets, by its share: `inputs` in all."""
     whole = sum(parser.share for parser in parsers)
-    bounds = [inputs * sum(parser.share for parser in parsers[:place]) // whole for place in range(len(parsers) + 1)]
+    bounds = [
+        inputs * sum(parser.share for parser in parsers[:place]) // whole
+        for place in range(len(parsers) + 1)
+    ]
     return [bounds[place + 1] - bounds[place] for place in range(len(parsers))]
 
 
-def run(parsers: Sequence[Parser], inputs: int, seed: int, turn: int = 0, turns: int = 1, place: Any = None) -> Report:
-    """Every `turns`th input from the number `turn` on. `place`, two numbers, always says which parser has which input."""
+def run(
+    parsers: Sequence[Parser],
+    inputs: int,
+    seed: int,
+    turn: int = 0,
+    turns: int = 1,
+    place: Any = None,
+) -> Report:
+    """Every `turns`th input from the number `turn` on. `place`, two numbers, always says which
+    parser has which input.
+    """
     report, steps = Report(), Steps()
     for index, (parser, quota) in enumerate(zip(parsers, quotas(parsers, inputs), strict=True)):
         warm(parser, steps)
@@ -96,7 +114,9 @@ def run_in_processes(parsers: Sequence[Parser], inputs: int, seed: int, processe
     for turn in range(processes):
         place = RawArray("q", 2)
         ours, theirs = spawn.Pipe(duplex=False)
-        process = spawn.Process(target=_work, args=(theirs, place, parsers, inputs, seed, turn, processes), daemon=True)
+        process = spawn.Process(
+            target=_work, args=(theirs, place, parsers, inputs, seed, turn, processes), daemon=True
+        )
         process.start()
         theirs.close()
         workers[turn] = (process, ours, place, (-1, -1))
@@ -116,13 +136,23 @@ def run_in_processes(parsers: Sequence[Parser], inputs: int, seed: int, processe
     return report
 
 
-def _work(pipe: Connection, place: Any, parsers: Sequence[Parser], inputs: int, seed: int, turn: int, turns: int) -> None:
+def _work(
+    pipe: Connection,
+    place: Any,
+    parsers: Sequence[Parser],
+    inputs: int,
+    seed: int,
+    turn: int,
+    turns: int,
+) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX_BYTES, MEMORY_MAX_BYTES))
     pipe.send(run(parsers, inputs, seed, turn, turns, place))
     pipe.close()
 
 
-def _farewell(process: SpawnProcess, pipe: Connection, parser: Parser, seed: int, number: int) -> Report:
+def _farewell(
+    process: SpawnProcess, pipe: Connection, parser: Parser, seed: int, number: int
+) -> Report:
     """What a process had to report, or what it died of."""
     try:
         report = pipe.recv()
@@ -133,5 +163,11 @@ def _farewell(process: SpawnProcess, pipe: Connection, parser: Parser, seed: int
     if isinstance(report, Report):
         return report
     died = Report()
-    died.find(Finding(parser.name, f"the process died with exit code {process.exitcode}", parser.input(seed, number)))
+    died.find(
+        Finding(
+            parser.name,
+            f"the process died with exit code {process.exitcode}",
+            parser.input(seed, number),
+        )
+    )
     return died

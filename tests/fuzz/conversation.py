@@ -1,9 +1,11 @@
-"""A small camera that keeps to the protocol but where the input says otherwise, and all that dockd does with one.
+"""A small camera that keeps to the protocol but where the input says otherwise, and all that dockd
+does with one.
 
-The input is a list of sabotages, eight bytes each: which transfer, what is done to it, where, with what. So the dock is lied to
-in the middle of a conversation that otherwise goes on, which no bytes thought out beforehand could do: transaction ids, sessions
-and what is asked next depend on what the dock does. Everything from pyusb's enumeration up is the real thing; there is no other
-thread, and no time passes.
+The input is a list of sabotages, eight bytes each: which transfer, what is done to it, where, with
+what. So the dock is lied to in the middle of a conversation that otherwise goes on, which no bytes
+thought out beforehand could do: transaction ids, sessions and what is asked next depend on what the
+dock does. Everything from pyusb's enumeration up is the real thing; there is no other thread, and
+no time passes.
 """
 
 import errno
@@ -20,8 +22,9 @@ import structlog.testing
 import usb.core
 from usbip.core import IN, Setup
 
-from dockd.card import Card, CardError, CardFile
-from dockd.ptp import (
+from dockd.card.contract import Card, CardError, CardFile
+from dockd.usb.bus import UsbWatcher
+from dockd.usb.ptp import (
     HEADER_BYTES,
     ROOT,
     WHOLE_LENGTH_UNKNOWN,
@@ -36,8 +39,7 @@ from dockd.ptp import (
     encode_array,
     encode_text,
 )
-from dockd.usb import UsbWatcher
-from dockd.usbip import UsbipBackend
+from dockd.usb.usbip import UsbipBackend
 from tests.dockd.hand_clock import HandClock
 from tests.fuzz.parser import Differs
 
@@ -46,13 +48,17 @@ STORAGE = 0x00010001
 ORDERS_MAX = 40
 """Each is looked at for each container, and those steps count as if they were the dock's."""
 MORE_MAX = 8
-"""Transfers that one order may repeat: twice as many for each of a thousand orders would be more than memory holds."""
+"""Transfers that one order may repeat: twice as many for each of a thousand orders would be more
+than memory holds.
+"""
 ACTS = 21
 """Kinds of sabotage; the last is none."""
 BY_OPERATION = 192
 MOMENT = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
 DEVICE = bytes.fromhex("12 01 0002 00 00 00 40 0912 0700 0001 01 02 03 01")
-"""A device descriptor: USB 2.0, classes by interface, 1209:0007, strings 1 to 3, one configuration."""
+"""A device descriptor: USB 2.0, classes by interface, 1209:0007, strings 1 to
+3, one configuration.
+"""
 CONFIGURATION = bytes.fromhex(
     "09 02 2700 01 01 00 C0 01"  # configuration 1, 39 bytes in all, one interface
     "09 04 00 00 03 06 01 01 00"  # interface 0: still image, three endpoints
@@ -85,22 +91,65 @@ _TREE: dict[int, tuple[int, str, bytes | None]] = {
 _DATASETS = (
     *[
         encode_text(text)
-        for text in ("", "00010101T000000+2359", "99991231T235959.9-2359", "00010101T000000Z", "99991231T235959")
+        for text in (
+            "",
+            "00010101T000000+2359",
+            "99991231T235959.9-2359",
+            "00010101T000000Z",
+            "99991231T235959",
+        )
     ],
-    *[encode_text(text) for text in ("20261123T220001.5", "20261123T220001+1400", "19691231T235959Z", "a" * 254, "\ud83d")],
-    *[encode_array(handles, 4) for handles in ((), (1, 1, 1), (0,), (ROOT,), (2, 1), tuple(range(300)), (STORAGE, STORAGE + 1))],
+    *[
+        encode_text(text)
+        for text in (
+            "20261123T220001.5",
+            "20261123T220001+1400",
+            "19691231T235959Z",
+            "a" * 254,
+            "\ud83d",
+        )
+    ],
+    *[
+        encode_array(handles, 4)
+        for handles in (
+            (),
+            (1, 1, 1),
+            (0,),
+            (ROOT,),
+            (2, 1),
+            tuple(range(300)),
+            (STORAGE, STORAGE + 1),
+        )
+    ],
     *[struct.pack("<Q", size) for size in (0, 1 << 32, (1 << 64) - 1)],
     *[
-        ObjectInfo(STORAGE, form, 0, size, 0, 0, 0, 0, 0, 0, 0, parent, 0, 0, 0, name, "", date, "").encode()
+        ObjectInfo(
+            STORAGE, form, 0, size, 0, 0, 0, 0, 0, 0, 0, parent, 0, 0, 0, name, "", date, ""
+        ).encode()
         for name in ("A.MP4", "", "..", "a/b", "\\", "\ud83d", "\u202e", "x" * 254, "DCIM")
-        for form, size, parent, date in ((0x3001, 0, 2, ""), (0xB982, 0xFFFFFFFF, 0, "99991231T235959.9Z"), (0xB982, 3, 3, "?"))
+        for form, size, parent, date in (
+            (0x3001, 0, 2, ""),
+            (0xB982, 0xFFFFFFFF, 0, "99991231T235959.9Z"),
+            (0xB982, 3, 3, "?"),
+        )
     ],
     StorageInfo(4, 3, 1, 1, 0, 0, "", "").encode(),
     DeviceInfo(100, 6, 100, "", 0, (), (), (0x5011,), (), (), "", "", "", "").encode(),
 )
-"""Well-formed data that a camera may bring where they do not belong, or that no calendar, no path and no card can have."""
+"""Well-formed data that a camera may bring where they do not belong, or that no calendar, no path
+and no card can have.
+"""
 _OPERATIONS = tuple(Operation)
-_ERRNOS = (errno.ETIMEDOUT, errno.EPIPE, errno.EIO, errno.ENODEV, errno.EOVERFLOW, errno.EBUSY, errno.EACCES, 0)
+_ERRNOS = (
+    errno.ETIMEDOUT,
+    errno.EPIPE,
+    errno.EIO,
+    errno.ENODEV,
+    errno.EOVERFLOW,
+    errno.EBUSY,
+    errno.EACCES,
+    0,
+)
 _RECORD = struct.Struct("<BBHI")
 
 
@@ -108,7 +157,8 @@ _RECORD = struct.Struct("<BBHI")
 class Sabotage:
     """One record of the input. `turn` counts what the camera sends, or is asked for on endpoint 0.
 
-    From BY_OPERATION on it names an operation instead, and which of its answers: all, every second, the others, the first.
+    From BY_OPERATION on it names an operation instead, and which of its answers: all, every second,
+    the others, the first.
     """
 
     turn: int
@@ -117,11 +167,16 @@ class Sabotage:
     value: int
 
     def is_due(self, sent: int, operation: int, times: int) -> bool:
-        """Whether it concerns the container of this number, which answers the operation for the so manieth time."""
+        """Whether it concerns the container of this number, which answers the operation for the so
+        manieth time.
+        """
         if self.turn < BY_OPERATION:
             return self.turn == sent
         which, index = divmod(self.turn - BY_OPERATION, len(_OPERATIONS))
-        return operation == _OPERATIONS[index] and (True, times % 2 == 0, times % 2 == 1, times == 1)[which % 4]
+        return (
+            operation == _OPERATIONS[index]
+            and (True, times % 2 == 0, times % 2 == 1, times == 1)[which % 4]
+        )
 
 
 def sabotages(content: bytes) -> list[Sabotage]:
@@ -132,12 +187,17 @@ def sabotages(content: bytes) -> list[Sabotage]:
 
 
 class Camera:
-    """Answers commands, and keeps what was written. Objects are those of the tree until they are deleted."""
+    """Answers commands, and keeps what was written. Objects are those of the tree until they are
+    deleted.
+    """
 
     def __init__(self, lacks: int) -> None:
         partial = (Operation.GET_PARTIAL_OBJECT_64, Operation.GET_PARTIAL_OBJECT)[lacks:]
         self.operations = tuple(
-            sorted(set(Operation) - {Operation.GET_PARTIAL_OBJECT, Operation.GET_PARTIAL_OBJECT_64} | {*partial})
+            sorted(
+                set(Operation) - {Operation.GET_PARTIAL_OBJECT, Operation.GET_PARTIAL_OBJECT_64}
+                | {*partial}
+            )
         )
         self._tree = dict(_TREE)
         self._session = 0
@@ -156,7 +216,9 @@ class Camera:
             return None, Response.OPERATION_NOT_SUPPORTED
         return self._answer_in_session(Operation(operation), (*parameters, 0, 0, 0, 0, 0))
 
-    def _answer_in_session(self, operation: Operation, parameters: tuple[int, ...]) -> tuple[bytes | None, int]:
+    def _answer_in_session(
+        self, operation: Operation, parameters: tuple[int, ...]
+    ) -> tuple[bytes | None, int]:
         first = parameters[0]
         match operation:
             case Operation.CLOSE_SESSION:
@@ -168,7 +230,9 @@ class Camera:
                 return StorageInfo(4, 3, 0, 1 << 36, 1 << 35, 0, "SD", "").encode(), Response.OK
             case Operation.GET_OBJECT_HANDLES:
                 folder = 0 if parameters[2] == ROOT else parameters[2]
-                inside = tuple(handle for handle, (parent, _, _) in self._tree.items() if parent == folder)
+                inside = tuple(
+                    handle for handle, (parent, _, _) in self._tree.items() if parent == folder
+                )
                 return encode_array(inside, 4), Response.OK
             case Operation.GET_DEVICE_PROP_VALUE:
                 # A clock of whole seconds that ticks at every third look.
@@ -180,14 +244,32 @@ class Camera:
             return None, Response.INVALID_OBJECT_HANDLE
         return self._answer_of_object(operation, parameters)
 
-    def _answer_of_object(self, operation: Operation, parameters: tuple[int, ...]) -> tuple[bytes | None, int]:
+    def _answer_of_object(
+        self, operation: Operation, parameters: tuple[int, ...]
+    ) -> tuple[bytes | None, int]:
         parent, name, content = self._tree[parameters[0]]
         body = content or b""
         match operation:
             case Operation.GET_OBJECT_INFO:
                 size = WHOLE_LENGTH_UNKNOWN if name == "B.MP4" else len(body)
                 form = 0x3001 if content is None else 0xB982
-                numbers = (STORAGE, form, 0, size, 0, 0, 0, 0, 0, 0, 0, parent, int(content is None), 0, 0)
+                numbers = (
+                    STORAGE,
+                    form,
+                    0,
+                    size,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    parent,
+                    int(content is None),
+                    0,
+                    0,
+                )
                 return ObjectInfo(*numbers, name, "", "20261123T215019", "").encode(), Response.OK
             case Operation.GET_OBJECT_PROP_VALUE:
                 return struct.pack("<Q", len(body)), Response.OK
@@ -206,7 +288,7 @@ class Camera:
 
 
 class Wire:
-    """In the place of `dockd.usbip.Link`: the camera's end of the cable, with the sabotages."""
+    """In the place of `dockd.usb.usbip.Link`: the camera's end of the cable, with the sabotages."""
 
     def __init__(self, orders: list[Sabotage]) -> None:
         self.busid = "1-3"
@@ -261,7 +343,9 @@ class Wire:
                 self._command = None
         return b""
 
-    def transfer(self, direction: int, endpoint: int, buffer: memoryview, timeout_ms: int, setup: bytes = b"") -> int:
+    def transfer(
+        self, direction: int, endpoint: int, buffer: memoryview, timeout_ms: int, setup: bytes = b""
+    ) -> int:
         """Bulk in or out."""
         if self.gone:
             raise _error(3)
@@ -285,7 +369,9 @@ class Wire:
         self._command = None
         data, code = self._camera.answer(command.code, command.parameters)
         if data is not None:
-            self._send(Container(Kind.DATA, command.code, command.transaction, data).encode(), command.code)
+            self._send(
+                Container(Kind.DATA, command.code, command.transaction, data).encode(), command.code
+            )
         self._send(Container(Kind.RESPONSE, code, command.transaction).encode(), -command.code)
 
     def _send(self, content: bytes, operation: int) -> None:
@@ -298,16 +384,28 @@ class Wire:
                 pieces = self._sabotaged(pieces, order)
         for piece in pieces:
             self._coming.append(piece)
-            if isinstance(piece, bytes) and piece and len(piece) % PACKET_BYTES == 0 and len(self._orders) % 2 == 0:
+            if (
+                isinstance(piece, bytes)
+                and piece
+                and len(piece) % PACKET_BYTES == 0
+                and len(self._orders) % 2 == 0
+            ):
                 self._coming.append(b"")
 
-    def _sabotaged(self, pieces: list[bytes | usb.core.USBError], order: Sabotage) -> list[bytes | usb.core.USBError]:
+    def _sabotaged(
+        self, pieces: list[bytes | usb.core.USBError], order: Sabotage
+    ) -> list[bytes | usb.core.USBError]:
         content = next((piece for piece in pieces if isinstance(piece, bytes)), b"")
         at = order.at % (len(content) + 1)
         match order.act:
             case 0 if len(content) >= HEADER_BYTES:
                 dataset = _DATASETS[order.value % len(_DATASETS)]
-                return [struct.pack("<I", HEADER_BYTES + len(dataset)) + content[4:HEADER_BYTES] + dataset, *pieces[1:]]
+                return [
+                    struct.pack("<I", HEADER_BYTES + len(dataset))
+                    + content[4:HEADER_BYTES]
+                    + dataset,
+                    *pieces[1:],
+                ]
             case 1:
                 return [content[:at]]
             case 2:
@@ -393,7 +491,10 @@ def converse(content: bytes) -> list[Any]:
 
 def _use(card: Card) -> object:
     files = card.files()
-    said: list[object] = [[(file.shown, file.size_bytes) for file in files], [trouble.code for trouble in card.trouble]]
+    said: list[object] = [
+        [(file.shown, file.size_bytes) for file in files],
+        [trouble.code for trouble in card.trouble],
+    ]
     said.append(card.clock_offset_ms())
     said.append(card.set_clock(MOMENT))
     for file in files[:4]:
@@ -446,5 +547,9 @@ def _longer(content: bytes, more: int) -> bytes:
 def _edited(content: bytes, orders: list[Sabotage]) -> bytes:
     for order in orders:
         at = order.at % (len(content) + 1)
-        content = content[:at] if order.turn > 250 else _patched(content, at, order.value, 1 + order.turn % 2)
+        content = (
+            content[:at]
+            if order.turn > 250
+            else _patched(content, at, order.value, 1 + order.turn % 2)
+        )
     return content

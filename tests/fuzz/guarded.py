@@ -1,4 +1,6 @@
-"""Bytes that notice a reading past their end, a count of the steps that a call takes, and the weight of what it gives."""
+"""Bytes that notice a reading past their end, a count of the steps that a call takes, and the
+weight of what it gives.
+"""
 
 import signal
 import sys
@@ -11,7 +13,9 @@ from typing import Any, SupportsIndex, cast
 from pydantic import BaseModel
 
 CPU_MAX_S = 20.0
-"""Of the processor, for one input that needs a thousandth of it: what is no step of Python, such as an expression, ends here."""
+"""Of the processor, for one input that needs a thousandth of it: what is no step of Python, such as
+an expression, ends here.
+"""
 
 
 class Past(BaseException):
@@ -35,7 +39,9 @@ class Guarded(bytes):
 
 
 class Steps:
-    """Counts the lines of Python that a call runs through, wherever they stand, and ends it at the limit."""
+    """Counts the lines of Python that a call runs through, wherever they stand, and ends it at the
+    limit.
+    """
 
     def __init__(self) -> None:
         self.taken = 0
@@ -43,11 +49,14 @@ class Steps:
 
     @contextmanager
     def counted(self, limit: int) -> Iterator[None]:
-        """Raises TooLong inside of the call. Main thread only; a tracer that was there before is put back."""
+        """Raises TooLong inside of the call. Main thread only; a tracer that was there before is
+        put back.
+        """
         self.taken, self._limit = 0, limit
         before = sys.gettrace()
         handler = signal.signal(signal.SIGVTALRM, self._ring)
-        # Python stops tracing where a tracer raised, and a parser may go on while it lets go: the clock rings again and again.
+        # Python stops tracing where a tracer raised, and a parser may go on while it lets go: the
+        # clock rings again and again.
         signal.setitimer(signal.ITIMER_VIRTUAL, CPU_MAX_S, CPU_MAX_S / 20)
         sys.settrace(self._count)
         try:
@@ -68,7 +77,9 @@ class Steps:
 
 
 def weight(value: object) -> int:
-    """How much a value holds: one for each object in it, one for each byte or character, one for each 8 bits of a number."""
+    """How much a value holds: one for each object in it, one for each byte or character, one for
+    each 8 bits of a number.
+    """
     total = 0
     todo = [value]
     while todo:

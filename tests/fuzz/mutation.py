@@ -63,7 +63,9 @@ def _box_bounds(content: bytes, start: int, end: int) -> list[int]:
 
 
 def fit_boxes(content: bytes) -> bytes:
-    """Sizes that reach beyond the box around them are made to end with it, so that a parser looks inside at all."""
+    """Sizes that reach beyond the box around them are made to end with it, so that a parser looks
+    inside at all.
+    """
     mended = bytearray(content)
     _fit(mended, 0, len(mended))
     return bytes(mended)
@@ -83,11 +85,16 @@ def _fit(content: bytearray, start: int, end: int) -> None:
 class Mutator:
     """Draws inputs for one parser.
 
-    `tokens` are words of its language, which take each other's place. `mend` puts right what would have the whole input
-    refused at its first byte.
+    `tokens` are words of its language, which take each other's place. `mend` puts right what would
+    have the whole input refused at its first byte.
     """
 
-    def __init__(self, seeds: Sequence[Seed], tokens: Sequence[bytes] = (), mend: Callable[[bytes], bytes] | None = None) -> None:
+    def __init__(
+        self,
+        seeds: Sequence[Seed],
+        tokens: Sequence[bytes] = (),
+        mend: Callable[[bytes], bytes] | None = None,
+    ) -> None:
         self._seeds = seeds
         self._tokens = tokens
         self._mend = mend
@@ -122,23 +129,37 @@ class Mutator:
             chance.choice(_CHANGES)(pieces, at, chance, chance.choice(self._seeds).pieces)
 
     def _reword(self, pieces: list[bytes], chance: random.Random) -> None:
-        """Another word of its kind for a word, or one of its characters changed: most of this is still the language."""
+        """Another word of its kind for a word, or one of its characters changed: most of this is
+        still the language.
+        """
         words = [place for place, piece in enumerate(pieces) if _kind(piece) != "mark"]
         if not words:
             return
         at = chance.choice(words)
         if chance.random() < 0.5:
-            pieces[at] = chance.choice([token for token in self._tokens if _kind(token) == _kind(pieces[at])])
+            pieces[at] = chance.choice(
+                [token for token in self._tokens if _kind(token) == _kind(pieces[at])]
+            )
         else:
             word = bytearray(pieces[at])
             place = chance.randrange(len(word) - 1) + 1 if len(word) > 2 else 0
-            word[place] = chance.choice(b"0123456789") if chr(word[place]).isdigit() else chance.randrange(0x20, 0x7F)
+            word[place] = (
+                chance.choice(b"0123456789")
+                if chr(word[place]).isdigit()
+                else chance.randrange(0x20, 0x7F)
+            )
             pieces[at] = bytes(word)
 
 
 def _kind(token: bytes) -> str:
     """Which words of JSON may take each other's place."""
-    return "text" if token[:1] == b'"' else "number" if token[:1].isalnum() or token[:1] == b"-" else "mark"
+    return (
+        "text"
+        if token[:1] == b'"'
+        else "number"
+        if token[:1].isalnum() or token[:1] == b"-"
+        else "mark"
+    )
 
 
 def _flip(pieces: list[bytes], at: int, chance: random.Random, other: Sequence[bytes]) -> None:
@@ -155,12 +176,29 @@ def _noise(pieces: list[bytes], at: int, chance: random.Random, other: Sequence[
 
 
 def _lie(pieces: list[bytes], at: int, chance: random.Random, other: Sequence[bytes]) -> None:
-    """A number from where things go wrong: nothing, all, half of all, about the length of the rest."""
+    """A number from where things go wrong: nothing, all, half of all, about the length
+    of the rest.
+    """
     piece = pieces[at]
     width = len(piece) if len(piece) in _WIDTHS else chance.choice(_WIDTHS)
     rest = sum(len(later) for later in pieces[at + 1 :])
     whole = rest + sum(len(earlier) for earlier in pieces[: at + 1])
-    numbers = (0, 1, 2, 7, 8, 9, 255, 65535, 1 << 30, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 62, (1 << 64) - 1)
+    numbers = (
+        0,
+        1,
+        2,
+        7,
+        8,
+        9,
+        255,
+        65535,
+        1 << 30,
+        (1 << 31) - 1,
+        1 << 31,
+        (1 << 32) - 1,
+        1 << 62,
+        (1 << 64) - 1,
+    )
     about = (rest - 1, rest, rest + 1, rest // 2, rest // 4, whole, whole + 1, whole - 1)
     number = chance.choice(numbers if chance.random() < 0.6 else about) % (1 << 8 * width)
     lie = number.to_bytes(width, chance.choice(("little", "big")))

@@ -1,4 +1,6 @@
-"""A parser of bytes that nobody vouches for, how it is handed one input, and what it must never do."""
+"""A parser of bytes that nobody vouches for, how it is handed one input, and what it
+must never do.
+"""
 
 import random
 import traceback
@@ -16,7 +18,9 @@ SENTENCE_MAX = 1000
 """Characters of a refusal: it goes into a log."""
 WARM_SEEDS, WARM_STEPS = 20, 1_000_000
 _BEHIND = (b"\0" * 600, b"\xff" * 600)
-"""Two kinds of bytes behind the input, longer than a string of PTP can be. What depends on them was read past the end."""
+"""Two kinds of bytes behind the input, longer than a string of PTP can be. What depends on them was
+read past the end.
+"""
 
 
 class Hand(Enum):
@@ -25,9 +29,13 @@ class Hand(Enum):
     BYTES = auto()
     """As bytes whose slices don't stop at their end in silence."""
     DATASET = auto()
-    """So too; and what was read is read again from the same bytes with others behind them, which must change nothing."""
+    """So too; and what was read is read again from the same bytes with others behind them, which
+    must change nothing.
+    """
     VIEW = auto()
-    """As a view into more bytes, and again into others: what is read, or refused, must be the same."""
+    """As a view into more bytes, and again into others: what is read, or refused, must
+    be the same.
+    """
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,8 @@ class Differs(AssertionError):
 
 @dataclass(frozen=True)
 class Parser:
-    """One parser, and its contract: it answers, or raises one of `refusals`, within these steps, with no more than this weight.
+    """One parser, and its contract: it answers, or raises one of `refusals`, within these steps,
+    with no more than this weight.
 
     `read` is given what `hand` says. `share`: how many inputs of a hundred or so it gets.
     """
@@ -89,7 +98,9 @@ class _Broke(Exception):
 
 
 def examine(parser: Parser, content: bytes, steps: Steps) -> tuple[bool, Finding | None]:
-    """Hand one input to a parser: whether it was read rather than refused, and what is wrong with that."""
+    """Hand one input to a parser: whether it was read rather than refused, and what is wrong with
+    that.
+    """
     try:
         if parser.hand is Hand.VIEW:
             return _examine_view(parser, content, steps), None
@@ -104,14 +115,18 @@ def examine(parser: Parser, content: bytes, steps: Steps) -> tuple[bool, Finding
 
 
 def warm(parser: Parser, steps: Steps) -> None:
-    """Have the parser read some seeds, so that what it compiles and remembers is done: those are no steps of one input."""
+    """Have the parser read some seeds, so that what it compiles and remembers is done: those are no
+    steps of one input.
+    """
     for example in parser.seeds[:: len(parser.seeds) // WARM_SEEDS + 1]:
         with suppress(_Broke):
             handed = memoryview(example.content) if parser.hand is Hand.VIEW else example.content
             _outcome(parser, handed, WARM_STEPS, steps)
 
 
-def _outcome(parser: Parser, handed: bytes | memoryview, limit: int, steps: Steps) -> tuple[bool, object]:
+def _outcome(
+    parser: Parser, handed: bytes | memoryview, limit: int, steps: Steps
+) -> tuple[bool, object]:
     """True and the value, or False and the refusal's text."""
     try:
         with steps.counted(limit):
@@ -123,7 +138,9 @@ def _outcome(parser: Parser, handed: bytes | memoryview, limit: int, steps: Step
     except (Past, TooLong) as wrong:
         raise _Broke(f"{_place(wrong)}: {wrong}") from None
     except Exception as error:  # noqa: BLE001 - any other exception is what is looked for
-        raise _Broke(f"{_place(error)}: {type(error).__name__}: {str(error)[:SENTENCE_MAX]}") from None
+        raise _Broke(
+            f"{_place(error)}: {type(error).__name__}: {str(error)[:SENTENCE_MAX]}"
+        ) from None
 
 
 def _examine_view(parser: Parser, content: bytes, steps: Steps) -> bool:
@@ -156,5 +173,9 @@ def _check_behind(parser: Parser, content: bytes, value: object) -> None:
 
 def _place(error: BaseException) -> str:
     """The innermost line of the parser's, which tells one finding from another."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.endswith("guarded.py")]
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.endswith("guarded.py")
+    ]
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import usb.core
 
-from dockd import ptp
-from dockd.boxes import BrokenBoxError, SampleDefaults, read_moof, read_moov
-from dockd.descriptors import parse_configuration
-from dockd.document import ManifestRefused, device_document, recording_document
-from dockd.timeline import SegmentFacts, SegmentTimeline, judge
+from dockd.card.document import ManifestRefused, device_document, recording_document
+from dockd.card.mp4_boxes import BrokenBoxError, SampleDefaults, read_moof, read_moov
+from dockd.card.timeline import SegmentFacts, SegmentTimeline, judge
+from dockd.usb import ptp
+from dockd.usb.descriptors import parse_configuration
 from tests.dockd import golden_ptp as golden
 from tests.dockd.card_maker import CardMaker, Gop, box, fragment, full_box, init
 from tests.fuzz.conversation import CONFIGURATION, WITH_KEYBOARD, converse
@@ -22,7 +22,11 @@ from vault.recording import Origin, RecordingClaim, TimelineVerdict
 _DEFAULTS = {1: SampleDefaults(3000, 0x0101_0000)}
 _MAKER = CardMaker(Path("unused"))
 _RECORDING = _MAKER.make(seconds=4, preroll_ms=2000, segment_s=2)
-_SEGMENT = init() + fragment(1, Gop(0, 3, audio_start=0, aac_frames=2, payload=24)) + fragment(2, Gop(9000, 3, payload=24))
+_SEGMENT = (
+    init()
+    + fragment(1, Gop(0, 3, audio_start=0, aac_frames=2, payload=24))
+    + fragment(2, Gop(9000, 3, payload=24))
+)
 _PIECE_BYTES = 7
 """Odd and small: the cuts between two blocks fall everywhere in a box."""
 
@@ -104,7 +108,9 @@ def _facts(content: bytes | memoryview, block_bytes: int) -> SegmentFacts:
 
 
 def _claim(manifest: bytes) -> RecordingClaim:
-    return RecordingClaim(Origin.MANIFEST, _MAKER.serial, _RECORDING.name, "", (), manifest=manifest)
+    return RecordingClaim(
+        Origin.MANIFEST, _MAKER.serial, _RECORDING.name, "", (), manifest=manifest
+    )
 
 
 def _recording(content: bytes) -> tuple[object, TimelineVerdict]:
@@ -122,7 +128,11 @@ def _ptp(*examples: golden.Golden) -> tuple[Seed, ...]:
 
 def fit_container(content: bytes) -> bytes:
     """A container that states its own length, so that a parser looks inside at all."""
-    return struct.pack("<I", len(content)) + content[4:] if len(content) >= ptp.HEADER_BYTES else content
+    return (
+        struct.pack("<I", len(content)) + content[4:]
+        if len(content) >= ptp.HEADER_BYTES
+        else content
+    )
 
 
 _TIMES = tuple(
@@ -153,7 +163,9 @@ _EVERY_FIELD = box(
     b"traf",
     full_box(b"tfhd", 0, 0x3B, struct.pack(">IQIIII", 1, 5, 6, 40, 9, 0x0200_0000)),
     full_box(b"tfdt", 0, 0, struct.pack(">I", 9000)),
-    full_box(b"trun", 0, 0xF05, struct.pack(">IiI8I", 2, 16, 0x0200_0000, 7, 99, 0, 55, 8, 99, 0, 55)),
+    full_box(
+        b"trun", 0, 0xF05, struct.pack(">IiI8I", 2, 16, 0x0200_0000, 7, 99, 0, 55, 8, 99, 0, 55)
+    ),
 )
 
 _JSON_TOKENS = (
@@ -212,7 +224,14 @@ _JSON_TOKENS = (
 _RECORDING_JSON = json.dumps(_RECORDING.document).encode()
 _RECOVERED_JSON = json.dumps(
     _RECORDING.document
-    | {"segments": [], "stop_reason": "recovered", "audio": None, "officer": None, "counter": 2, "overlaps": _RECORDING.name}
+    | {
+        "segments": [],
+        "stop_reason": "recovered",
+        "audio": None,
+        "officer": None,
+        "counter": 2,
+        "overlaps": _RECORDING.name,
+    }
     | {"recording": f"{_MAKER.serial}-000002", "previous_sha256": "0" * 64}
 ).encode()
 
@@ -223,7 +242,9 @@ def fit_descriptors(content: bytes) -> bytes:
 
 
 def _orders(*orders: tuple[int, int, int, int]) -> Seed:
-    return Seed(tuple(piece for turn, act, at, value in orders for piece in _order(turn, act, at, value)))
+    return Seed(
+        tuple(piece for turn, act, at, value in orders for piece in _order(turn, act, at, value))
+    )
 
 
 def _order(turn: int, act: int, at: int, value: int) -> tuple[bytes, ...]:
@@ -231,9 +252,20 @@ def _order(turn: int, act: int, at: int, value: int) -> tuple[bytes, ...]:
 
 
 _CONVERSATIONS = (
-    *[_orders((turn % 3, 20, 0, 0), (turn, act, 12 + 7 * turn, act + turn)) for turn in range(250) for act in range(20)],
-    *[_orders((turn % 3, 20, 0, 0), (turn, 0, 0, kind)) for turn in range(192, 250) for kind in range(50)],
-    *[_orders((turn, turn % 17, 12, turn), (7 * turn % 160, turn % 13, 300, 2**31)) for turn in range(160)],
+    *[
+        _orders((turn % 3, 20, 0, 0), (turn, act, 12 + 7 * turn, act + turn))
+        for turn in range(250)
+        for act in range(20)
+    ],
+    *[
+        _orders((turn % 3, 20, 0, 0), (turn, 0, 0, kind))
+        for turn in range(192, 250)
+        for kind in range(50)
+    ],
+    *[
+        _orders((turn, turn % 17, 12, turn), (7 * turn % 160, turn % 13, 300, 2**31))
+        for turn in range(160)
+    ],
     _orders((0, 15, 0, 0), (0, 19, 12, 7)),
 )
 """One or two sabotages, of every kind, at many turns."""
@@ -241,12 +273,28 @@ _CONVERSATIONS = (
 _LISTED = (LIST, *device(3), b"\6\1\1\0", *device(4), b"\6\1\1\0")
 _SERVERS = (
     Seed((struct.pack("<H", sum(map(len, _LISTED))), *_LISTED, IMPORT, *device(3))),
-    Seed((struct.pack("<H", sum(map(len, _LISTED))), *_LISTED, IMPORT, *device(3), ANSWER, bytes(18))),
+    Seed(
+        (struct.pack("<H", sum(map(len, _LISTED))), *_LISTED, IMPORT, *device(3), ANSWER, bytes(18))
+    ),
 )
 
 PARSERS = (
-    Parser("ptp.Header", _header, (ptp.Malformed,), _ptp(*golden.CONTAINERS, golden.LONG_DATA), Hand.DATASET, share=6),
-    Parser("ptp.Container", _container, (ptp.Malformed,), _ptp(*golden.CONTAINERS), mend=fit_container, share=10),
+    Parser(
+        "ptp.Header",
+        _header,
+        (ptp.Malformed,),
+        _ptp(*golden.CONTAINERS, golden.LONG_DATA),
+        Hand.DATASET,
+        share=6,
+    ),
+    Parser(
+        "ptp.Container",
+        _container,
+        (ptp.Malformed,),
+        _ptp(*golden.CONTAINERS),
+        mend=fit_container,
+        share=10,
+    ),
     Parser(
         "ptp.DeviceInfo",
         _device_info,
@@ -255,11 +303,34 @@ PARSERS = (
         Hand.DATASET,
         share=16,
     ),
-    Parser("ptp.StorageInfo", _storage_info, (ptp.Malformed,), _ptp(golden.STORAGE_INFO), Hand.DATASET, share=8),
-    Parser("ptp.ObjectInfo", _object_info, (ptp.Malformed,), _ptp(*golden.OBJECT_INFOS), Hand.DATASET, share=16),
-    Parser("ptp.decode_handles", _handles, (ptp.Malformed,), _ptp(golden.HANDLES, golden.NO_HANDLES), Hand.DATASET, share=6),
+    Parser(
+        "ptp.StorageInfo",
+        _storage_info,
+        (ptp.Malformed,),
+        _ptp(golden.STORAGE_INFO),
+        Hand.DATASET,
+        share=8,
+    ),
+    Parser(
+        "ptp.ObjectInfo",
+        _object_info,
+        (ptp.Malformed,),
+        _ptp(*golden.OBJECT_INFOS),
+        Hand.DATASET,
+        share=16,
+    ),
+    Parser(
+        "ptp.decode_handles",
+        _handles,
+        (ptp.Malformed,),
+        _ptp(golden.HANDLES, golden.NO_HANDLES),
+        Hand.DATASET,
+        share=6,
+    ),
     Parser("ptp.decode_text", _text, (ptp.Malformed,), _ptp(*golden.TEXTS), Hand.DATASET, share=6),
-    Parser("ptp.decode_u64", _u64, (ptp.Malformed,), _ptp(golden.OBJECT_SIZE), Hand.DATASET, share=2),
+    Parser(
+        "ptp.decode_u64", _u64, (ptp.Malformed,), _ptp(golden.OBJECT_SIZE), Hand.DATASET, share=2
+    ),
     Parser("ptp.DateTime", _time, (ptp.Malformed,), _TIMES, Hand.DATASET, share=6),
     Parser(
         "boxes.read_moov",
@@ -317,6 +388,14 @@ PARSERS = (
         share=12,
     ),
     Parser("usbip.enumeration", enumerate_server, (), _SERVERS, steps=Bound(10_000, 40), share=2),
-    Parser("usb.conversation", converse, (), _CONVERSATIONS, steps=Bound(3_000_000, 0), weight=Bound(200_000, 0), share=2),
+    Parser(
+        "usb.conversation",
+        converse,
+        (),
+        _CONVERSATIONS,
+        steps=Bound(3_000_000, 0),
+        weight=Bound(200_000, 0),
+        share=2,
+    ),
 )
 """All of them."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self, cast
 
-from dockd.usbip import UsbipBackend
+from dockd.usb.usbip import UsbipBackend
 from tests.fuzz.parser import Differs
 
 LIST = struct.pack(">HHII", 0x0111, 5, 0, 2)
@@ -20,7 +20,12 @@ def device(port: int) -> tuple[bytes, ...]:
     """struct usbip_usb_device, in its fields."""
     busid = f"1-{port}".encode()
     path = b"/sys/devices/platform/vhci_hcd.0/usb1/" + busid
-    numbers = struct.pack(">III", 1, 6 + port, 3), struct.pack(">HHH", 0x1209, 7, 0x100), bytes([0, 0, 0, 1, 1]), b"\1"
+    numbers = (
+        struct.pack(">III", 1, 6 + port, 3),
+        struct.pack(">HHH", 0x1209, 7, 0x100),
+        bytes([0, 0, 0, 1, 1]),
+        b"\1",
+    )
     return path.ljust(256, b"\0"), busid.ljust(32, b"\0"), *numbers
 
 
@@ -57,7 +62,9 @@ class Connection:
 
 
 def enumerate_server(content: bytes) -> list[tuple[str, int, int, int]]:
-    """List and import twice. The input begins with the length of the list; what follows is the reply to each import."""
+    """List and import twice. The input begins with the length of the list; what follows is the
+    reply to each import.
+    """
     size = int.from_bytes(content[:2], "little") if len(content) > 1 else 0
     border = min(2 + size, len(content))
     replies = [bytes(content[min(2, border) : border])]
@@ -67,9 +74,15 @@ def enumerate_server(content: bytes) -> list[tuple[str, int, int, int]]:
 
     backend = UsbipBackend(cast(Any, connect))
     with _threads_watched() as died:
-        found = [(link.busid, link.bus, link.address, link.vendor) for link in backend.enumerate_devices()]
+        found = [
+            (link.busid, link.bus, link.address, link.vendor)
+            for link in backend.enumerate_devices()
+        ]
         replies.append(replies[0] if replies else b"")
-        found += [(link.busid, link.bus, link.address, link.vendor) for link in backend.enumerate_devices()]
+        found += [
+            (link.busid, link.bus, link.address, link.vendor)
+            for link in backend.enumerate_devices()
+        ]
         backend.close()
     if died:
         raise Differs(f"a thread died: {died[0]!r}")

@@ -1,4 +1,6 @@
-"""A slice of the fuzzer's run (fault A15), and parsers with planted mistakes, each of which it has to find."""
+"""A slice of the fuzzer's run (fault A15), and parsers with planted mistakes, each of which it has
+to find.
+"""
 
 import os
 import re
@@ -42,12 +44,19 @@ def test_inputs_are_neither_all_read_nor_all_refused() -> None:
 def test_every_parser_reads_its_own_seeds() -> None:
     for parser in PARSERS:
         for example in parser.seeds[::201]:
-            parser.read(memoryview(example.content) if parser.hand is Hand.VIEW else example.content)
+            parser.read(
+                memoryview(example.content) if parser.hand is Hand.VIEW else example.content
+            )
 
 
 def test_a_camera_without_sabotage_is_read_and_erased() -> None:
     """With every way of reading that a camera may have; what is lied to below begins from here."""
-    listed = [("DCIM/100MEDIA/A.MP4", 1283), ("DCIM/100MEDIA/B.MP4", 1012), ("DCIM/EMPTY.TXT", 0), ("NOTE.TXT", 1)]
+    listed = [
+        ("DCIM/100MEDIA/A.MP4", 1283),
+        ("DCIM/100MEDIA/B.MP4", 1012),
+        ("DCIM/EMPTY.TXT", 0),
+        ("NOTE.TXT", 1),
+    ]
     for lacks in (0, 1, 2):
         (said,) = converse(bytes([lacks]) + bytes(7))
         assert said[:2] == [listed, []]
@@ -55,7 +64,9 @@ def test_a_camera_without_sabotage_is_read_and_erased() -> None:
 
 
 def test_a_second_configuration_is_asked_for() -> None:
-    """Two configurations are rare and allowed; the one that can't be read has the device refused, and ends no thread."""
+    """Two configurations are rare and allowed; the one that can't be read has the device refused,
+    and ends no thread.
+    """
     second = struct.pack("<BBHI", 0, 18, 17, 2)
     assert len(converse(second)) == 1
     unreadable = struct.pack("<BBHI", 0, 19, 0, 0)
@@ -70,13 +81,25 @@ def test_a_server_is_believed_as_far_as_it_goes() -> None:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("usb.conversation", struct.pack("<BBHI", 40, 16, 0, 3)),  # nothing but empty packets from its 40th answer on
+        (
+            "usb.conversation",
+            struct.pack("<BBHI", 40, 16, 0, 3),
+        ),  # nothing but empty packets from its 40th answer on
         ("usb.conversation", struct.pack("<BBHI", 1, 16, 0, 3)),
-        ("usb.conversation", struct.pack("<BBHI", 52, 13, 0, 0)),  # pulled out while its pipe was drained
-        ("usb.conversation", struct.pack("<BBHI", 215, 0, 0, 1)),  # a clock that jumps to the calendar's first day
+        (
+            "usb.conversation",
+            struct.pack("<BBHI", 52, 13, 0, 0),
+        ),  # pulled out while its pipe was drained
+        (
+            "usb.conversation",
+            struct.pack("<BBHI", 215, 0, 0, 1),
+        ),  # a clock that jumps to the calendar's first day
         ("usb.conversation", struct.pack("<BBHI", 215, 0, 0, 2)),  # and to its last
         ("usb.conversation", struct.pack("<BBHI", 0, 18, 17, 9)),  # nine configurations
-        ("timeline", bytes.fromhex("0000000866747970 0000000c6d6f6f76 00000003")),  # a box too small, wherever a block ends
+        (
+            "timeline",
+            bytes.fromhex("0000000866747970 0000000c6d6f6f76 00000003"),
+        ),  # a box too small, wherever a block ends
     ],
 )
 def test_what_was_found_once_is_not_found_again(name: str, content: bytes) -> None:
@@ -89,7 +112,9 @@ def careful(content: bytes) -> object:
     """Two texts, each behind its length."""
     texts, at = [], 0
     for width in (1, 2):
-        size = int.from_bytes(content[at : at + width] if at + width <= len(content) else b"", "little")
+        size = int.from_bytes(
+            content[at : at + width] if at + width <= len(content) else b"", "little"
+        )
         if at + width + size > len(content):
             raise Refused("too short")
         texts.append(bytes(content[at + width : at + width + size]))
@@ -171,7 +196,9 @@ _SLOW = re.compile(rb"(a?a?)*b")
 
 
 def planted(read: Callable[..., object], hand: Hand = Hand.BYTES) -> Parser:
-    return Parser("planted", read, (Refused,), (GOOD,), hand, steps=Bound(200, 20), weight=Bound(100, 4))
+    return Parser(
+        "planted", read, (Refused,), (GOOD,), hand, steps=Bound(200, 20), weight=Bound(100, 4)
+    )
 
 
 @pytest.mark.parametrize("hand", Hand)
@@ -197,15 +224,21 @@ def test_a_careful_parser_passes(hand: Hand) -> None:
 )
 def test_a_planted_mistake_is_found(read: Callable[..., object], hand: Hand, what: str) -> None:
     report = run([planted(read, hand)], 500, SEED)
-    assert any(re.search(what, finding.what) for finding in report.findings.values()), list(report.findings)
+    assert any(re.search(what, finding.what) for finding in report.findings.values()), list(
+        report.findings
+    )
     for finding in report.findings.values():
         assert bytes.fromhex(str(finding).split("'")[-2]) == finding.content
 
 
-def test_what_takes_no_steps_is_ended_by_the_processors_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_takes_no_steps_is_ended_by_the_processors_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("tests.fuzz.guarded.CPU_MAX_S", 0.2)
     report = run([planted(thinking)], 1, SEED)
-    assert any("s of the processor" in finding.what for finding in report.findings.values()), list(report.findings)
+    assert any("s of the processor" in finding.what for finding in report.findings.values()), list(
+        report.findings
+    )
 
 
 def test_the_death_of_a_process_is_a_finding() -> None:
@@ -249,4 +282,7 @@ def test_weight_counts_what_a_value_holds() -> None:
 def test_boxes_are_made_to_fit() -> None:
     inner = struct.pack(">I4s", 0xFFFFFFFF, b"tkhd") + b"four"
     outer = struct.pack(">I4s", 3, b"trak") + inner
-    assert fit_boxes(outer) == struct.pack(">I4s", 20, b"trak") + struct.pack(">I4s", 12, b"tkhd") + b"four"
+    assert (
+        fit_boxes(outer)
+        == struct.pack(">I4s", 20, b"trak") + struct.pack(">I4s", 12, b"tkhd") + b"four"
+    )

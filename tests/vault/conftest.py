@@ -6,7 +6,7 @@ import pytest
 from tests.vault.office import Office, office
 from tests.vault.world import HandClock, founded
 from vault.config import VaultSettings
-from vault.intake import Intake
+from vault.intake.intake import Intake
 from vault.vault import Vault
 
 
@@ -44,5 +44,12 @@ def here(tmp_path: Path) -> Iterator[Office]:
 @pytest.fixture
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without what the machine that tests has set for itself."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+    for name in (
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)

@@ -1,5 +1,5 @@
-"""A reader of checkpoints, written from the texts of C2SP signed-note and tlog-checkpoint and RFC 6962, sharing no code with
-`vault`.
+"""A reader of checkpoints, written from the texts of C2SP signed-note and tlog-checkpoint and RFC
+6962, sharing no code with `vault`.
 
 python -m tests.vault.note_reader NOTE VERIFIER_KEY
 """
@@ -29,7 +29,9 @@ class Head:
 
 
 def read_key(encoded: str) -> tuple[str, bytes, bytes]:
-    """A verifier key `<name>+<hex key ID>+<base64 type and key>`: name, key ID, Ed25519 public key."""
+    """A verifier key `<name>+<hex key ID>+<base64 type and key>`: name, key ID,
+    Ed25519 public key.
+    """
     name, identifier, material = encoded.split("+", 2)
     raw = base64.b64decode(material, validate=True)
     if raw[0] != 1 or len(raw) != 33:
@@ -67,7 +69,11 @@ def read_note(note: bytes, encoded_key: str) -> Head:
     first = body.split("\n")[:-1]
     if len(first) < 3 or not first[0] or "" in first:
         raise NotANote("origin, size and root, and no empty line")
-    if not first[1].isascii() or not first[1].isdigit() or (first[1] != "0" and first[1].startswith("0")):
+    if (
+        not first[1].isascii()
+        or not first[1].isdigit()
+        or (first[1] != "0" and first[1].startswith("0"))
+    ):
         raise NotANote("the size is decimal without leading zeros")
     root = base64.b64decode(first[2], validate=True)
     if len(root) != 32:

@@ -1,4 +1,6 @@
-"""A municipality's office to test custody with: named persons, a vault, recordings of their cameras, and days that pass."""
+"""A municipality's office to test custody with: named persons, a vault, recordings of their
+cameras, and days that pass.
+"""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -11,18 +13,20 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.vault.world import CHEAP, HandClock, claim_of, settings_in
-from vault import cameras
-from vault.ceremony import Founder, Founders
 from vault.clock import utc_moment
 from vault.config import VaultSettings
-from vault.founding import found
-from vault.intake import Intake
-from vault.jsonform import parse_object, readable, to_base64
-from vault.people import Signed, actor, sign_in
-from vault.policy import ESCROW_HOLDERS, Actor, Function
+from vault.crypto.canonical_json import parse_object, readable, to_base64
+from vault.custody import cameras
+from vault.custody.people import Signed, actor, sign_in
+from vault.custody.retention.sweep import Swept, sweep
+from vault.intake.intake import Intake
+from vault.keyring.first import Founders
+from vault.keyring.seats import Founder
+from vault.operations.founding import found
 from vault.recording import Docking, PrerollClaim, TimelineVerdict, Wholeness
-from vault.retention import Swept, sweep
-from vault.store import BytesSource
+from vault.rules.actions import Actor
+from vault.rules.roles import ESCROW_HOLDERS, Function
+from vault.storage.store import BytesSource
 from vault.vault import Vault
 
 ESCROW = {holder: f"escrow code of {holder}" for holder in ESCROW_HOLDERS}
@@ -65,7 +69,10 @@ class Office:
         self.clock.pass_time(days * 86400)
 
     def record(
-        self, officer: str | None = "boa-17", contents: Sequence[bytes] = (b"one" * 50, b"two" * 70), **changes: Any
+        self,
+        officer: str | None = "boa-17",
+        contents: Sequence[bytes] = (b"one" * 50, b"two" * 70),
+        **changes: Any,
     ) -> str:
         """A recording of five minutes that ended an hour ago, docked now; returns its id."""
         self.counter += 1
@@ -73,7 +80,9 @@ class Office:
         stopped = changes.pop("stopped", now - timedelta(hours=1))
         self.intake.docked(CAMERA, Docking(stopped - timedelta(hours=8), 0, "card"))
         digests = [hashlib.sha256(content).hexdigest() for content in contents]
-        segments = [{"name": f"{at:04d}.mp4", "sha256": digest} for at, digest in enumerate(digests)]
+        segments = [
+            {"name": f"{at:04d}.mp4", "sha256": digest} for at, digest in enumerate(digests)
+        ]
         statement = readable({"counter": self.counter, "segments": segments})
         claim = claim_of(
             contents,
@@ -126,7 +135,9 @@ class Office:
     def gone_by(self, recording_id: str) -> str | None:
         """When it was destroyed, by the log."""
         found = [
-            entry["details"]["destroyed_utc"] for entry in self.told("recording.destroyed") if entry["subject"] == recording_id
+            entry["details"]["destroyed_utc"]
+            for entry in self.told("recording.destroyed")
+            if entry["subject"] == recording_id
         ]
         return found[0] if found else None
 
@@ -134,13 +145,19 @@ class Office:
         """How old it was at its destruction, from its stop."""
         gone = self.gone_by(recording_id)
         assert gone is not None
-        stored = next(entry for entry in self.told("recording.stored") if entry["subject"] == recording_id)
+        stored = next(
+            entry for entry in self.told("recording.stored") if entry["subject"] == recording_id
+        )
         return (utc_moment(gone) - utc_moment(stored["time_utc"])).total_seconds() / 86400 + 1 / 24
 
 
 @contextmanager
 def office(
-    folder: Path, people: Sequence[Founder] = PEOPLE, *, clock: HandClock | None = None, **changes: object
+    folder: Path,
+    people: Sequence[Founder] = PEOPLE,
+    *,
+    clock: HandClock | None = None,
+    **changes: object,
 ) -> Iterator[Office]:
     """A founded vault with its camera registered."""
     clock = clock or HandClock()
@@ -151,7 +168,14 @@ def office(
     with vault.writing() as tx:
         public = to_base64(camera_key.public_key().public_bytes_raw())
         cameras.register(tx, vault.log, clock, (CAMERA, public, "simulated"), "test")
-    opened = Office(settings, clock, vault, Intake(vault), {one.name: one.passphrase for one in people}, camera_key)
+    opened = Office(
+        settings,
+        clock,
+        vault,
+        Intake(vault),
+        {one.name: one.passphrase for one in people},
+        camera_key,
+    )
     try:
         yield opened
     finally:

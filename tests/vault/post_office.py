@@ -1,4 +1,6 @@
-"""Who takes messages, on loopback: a mail server that speaks SMTP, and a web server that takes a POST; each in threads."""
+"""Who takes messages, on loopback: a mail server that speaks SMTP, and a web server that takes a
+POST; each in threads.
+"""
 
 import datetime
 import ipaddress
@@ -24,7 +26,9 @@ from cryptography.x509.oid import NameOID
 
 @dataclass
 class MailServer:
-    """What came in. `refuses`: addresses that it does not relay to; `busy`: it takes nothing now."""
+    """What came in. `refuses`: addresses that it does not relay to; `busy`: it
+    takes nothing now.
+    """
 
     address: str
     tls: ssl.SSLContext | None = None
@@ -50,7 +54,9 @@ def mail_server(host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> I
             while line := self.rfile.readline().decode().rstrip("\r\n"):
                 verb, argument = line[:4].upper(), line.partition(":")[2].strip("<> ")
                 if verb == "EHLO":
-                    self._say("250-here", "250 STARTTLS" if kept.tls and not encrypted else "250 8BITMIME")
+                    self._say(
+                        "250-here", "250 STARTTLS" if kept.tls and not encrypted else "250 8BITMIME"
+                    )
                 elif verb == "STAR" and kept.tls:
                     self._say("220 go on")
                     self.connection = kept.tls.wrap_socket(self.connection, server_side=True)
@@ -138,7 +144,9 @@ def _running(server: socketserver.BaseServer) -> Iterator[None]:
 
 
 def certificate(folder: Path, host: str) -> tuple[ssl.SSLContext, Path]:
-    """A server's side of TLS for an address, and the file of the authority that vouches for it: itself."""
+    """A server's side of TLS for an address, and the file of the authority that vouches for it:
+    itself.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)
@@ -150,14 +158,19 @@ def certificate(folder: Path, host: str) -> tuple[ssl.SSLContext, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]),
+            critical=False,
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     authority, private = folder / "authority.pem", folder / "server.key"
     authority.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     form = serialization.PrivateFormat.PKCS8
-    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority, private)
     return context, authority

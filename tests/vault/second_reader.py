@@ -1,7 +1,8 @@
 """A second reader of the vault's stored formats, as a court's expert would write one.
 
-Written from ``vault/FORMAT.md`` alone, with bare primitives, and sharing no code with ``vault``. Whatever this reader refuses, it
-refuses with :class:`Refused`; it repairs nothing and writes nothing into the vault.
+Written from ``vault/FORMAT.md`` alone, with bare primitives, and sharing no code with ``vault``.
+Whatever this reader refuses, it refuses with :class:`Refused`; it repairs nothing and writes
+nothing into the vault.
 
     python -m tests.vault.second_reader VAULT RECORDING FUNCTION_A FUNCTION_B OUTDIR
 """
@@ -60,7 +61,9 @@ def _require(holds: bool, otherwise: str) -> None:
 
 
 def _get(holder: JsonObject, key: str, kind: type[T]) -> T:
-    """The value under a key, which must be there and of this kind (and no truth value where a number is due)."""
+    """The value under a key, which must be there and of this kind (and no truth value where a
+    number is due).
+    """
     value = holder.get(key)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise Refused(f"{key} is missing or no {kind.__name__}")
@@ -70,7 +73,9 @@ def _get(holder: JsonObject, key: str, kind: type[T]) -> T:
 def _objects(holder: JsonObject, key: str) -> list[JsonObject]:
     """A list of JSON objects under a key."""
     items = _get(holder, key, list)
-    _require(all(isinstance(item, dict) for item in items), f"{key} holds something other than objects")
+    _require(
+        all(isinstance(item, dict) for item in items), f"{key} holds something other than objects"
+    )
     return items
 
 
@@ -105,7 +110,7 @@ def _context(*parts: str) -> bytes:
     return b"\0".join(part.encode("utf-8") for part in parts)
 
 
-# --- 1. Sealed files ------------------------------------------------------------------------------------------------
+# --- 1. Sealed files ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,14 @@ class Place:
 
     def context(self, index: int, count: int) -> bytes:
         """The context of piece `index` of `count`."""
-        return _context("dock-vault/file/v1", self.vault, self.recording, self.sealed_name, str(index), str(count))
+        return _context(
+            "dock-vault/file/v1",
+            self.vault,
+            self.recording,
+            self.sealed_name,
+            str(index),
+            str(count),
+        )
 
 
 def message_length(size: int) -> int:
@@ -127,22 +139,33 @@ def message_length(size: int) -> int:
 
 
 def message_size(length: int) -> int:
-    """How many plaintext bytes a message of `length` bytes holds; a length that no whole message has is refused."""
+    """How many plaintext bytes a message of `length` bytes holds; a length that no whole message
+    has is refused.
+    """
     full, rest = divmod(length - HEADER, SEALED_CHUNK)
-    _require(length >= HEADER + TAG and rest >= TAG, f"no message is {length} bytes long: truncated")
+    _require(
+        length >= HEADER + TAG and rest >= TAG, f"no message is {length} bytes long: truncated"
+    )
     return full * CHUNK + rest - TAG
 
 
 class Message:
-    """One message inside a stream. Nothing is given out before the commitment holds and the last chunk has opened."""
+    """One message inside a stream. Nothing is given out before the commitment holds and the last
+    chunk has opened.
+    """
 
-    def __init__(self, stream: BinaryIO, offset: int, length: int, key: bytes, context: bytes) -> None:
+    def __init__(
+        self, stream: BinaryIO, offset: int, length: int, key: bytes, context: bytes
+    ) -> None:
         self._stream, self._offset = stream, offset
         self.size = message_size(length)
         header = self._at(0, HEADER)
         info = MESSAGE_LABEL + b"\0" + header[:SALT] + context
         derived = HKDFExpand(hashes.SHA512(), 76, info).derive(key)
-        _require(hmac.compare_digest(derived[44:], header[SALT:]), "the commitment is not that of this key and context")
+        _require(
+            hmac.compare_digest(derived[44:], header[SALT:]),
+            "the commitment is not that of this key and context",
+        )
         self._cipher, self._nonce = AESGCM(derived[:32]), int.from_bytes(derived[32:44], "big")
         self._last = self._chunk(self.size // CHUNK)
 
@@ -163,11 +186,19 @@ class Message:
             raise Refused(f"chunk {index} does not open") from error
 
     def read(self, start: int = 0, stop: int | None = None) -> bytes:
-        """Plaintext bytes from `start` up to `stop`, opening only the chunks they stand in (and, before, the last)."""
+        """Plaintext bytes from `start` up to `stop`, opening only the chunks they stand in (and,
+        before, the last).
+        """
         stop = self.size if stop is None else stop
-        _require(0 <= start <= stop <= self.size, f"no bytes {start} to {stop} in a message of {self.size}")
+        _require(
+            0 <= start <= stop <= self.size,
+            f"no bytes {start} to {stop} in a message of {self.size}",
+        )
         first, last = start // CHUNK, self.size // CHUNK
-        chunks = (self._last if index == last else self._chunk(index) for index in range(first, -(-stop // CHUNK)))
+        chunks = (
+            self._last if index == last else self._chunk(index)
+            for index in range(first, -(-stop // CHUNK))
+        )
         return b"".join(chunks)[start - first * CHUNK : stop - first * CHUNK]
 
 
@@ -196,7 +227,9 @@ class SealedFile:
         """The message of one piece."""
         offset = index * SEALED_PIECE
         length = min(SEALED_PIECE, self.length - offset)
-        return Message(self._stream, offset, length, self._key, self._place.context(index, self.count))
+        return Message(
+            self._stream, offset, length, self._key, self._place.context(index, self.count)
+        )
 
     def pieces(self) -> Iterator[bytes]:
         """The plaintext, piece after piece."""
@@ -205,7 +238,9 @@ class SealedFile:
 
     def read(self, start: int, stop: int) -> bytes:
         """Plaintext bytes `start` to `stop`, opening only the pieces and chunks they stand in."""
-        _require(0 <= start <= stop <= self.size, f"no bytes {start} to {stop} in a file of {self.size}")
+        _require(
+            0 <= start <= stop <= self.size, f"no bytes {start} to {stop} in a file of {self.size}"
+        )
         found = []
         for index in range(start // PIECE, -(-stop // PIECE)):
             piece, base = self._piece(index), index * PIECE
@@ -225,7 +260,7 @@ def read_range(path: Path, key: bytes, place: Place, start: int, stop: int) -> b
         return SealedFile(stream, key, place).read(start, stop)
 
 
-# --- 4. The keyring -------------------------------------------------------------------------------------------------
+# --- 4. The keyring -------------------------------------------------------------------------------
 
 
 def dsse_message(payload_type: str, payload: bytes) -> bytes:
@@ -268,26 +303,43 @@ def _only(holder: JsonObject, listed: str, key: str, value: str) -> JsonObject:
 def verify_keyring(envelope: bytes, signers: Sequence[bytes] | None = None) -> Keyring:
     """Open keyring.json under the two pinned Ed25519 keys.
 
-    Without pins the signatures of the persons whom the keyring itself names are checked. That shows that it is whole and who
-    signed it, not that these two were entitled to: compare :attr:`Keyring.signers` with what the organisation states.
+    Without pins the signatures of the persons whom the keyring itself names are checked. That shows
+    that it is whole and who signed it, not that these two were entitled to: compare
+    :attr:`Keyring.signers` with what the organisation states.
     """
     outer = _parse(envelope, "keyring.json")
     _require(_get(outer, "payloadType", str) == KEYRING_TYPE, "the envelope holds no keyring")
     body = _bytes(outer, "payload")
     payload = _parse(body, "the keyring")
     _require(payload.get("format") == "dock-vault/keyring/1", "not a keyring of format 1")
-    keyring = Keyring(_get(payload, "vault", str), _get(payload, "version", int), payload, _get(outer, "locks", dict), ())
+    keyring = Keyring(
+        _get(payload, "vault", str),
+        _get(payload, "version", int),
+        payload,
+        _get(outer, "locks", dict),
+        (),
+    )
     message, signatures = dsse_message(KEYRING_TYPE, body), _objects(outer, "signatures")
-    held = _pinned(signatures, message, signers) if signers is not None else _named(signatures, message)
+    held = (
+        _pinned(signatures, message, signers)
+        if signers is not None
+        else _named(signatures, message)
+    )
     return Keyring(keyring.vault, keyring.version, payload, keyring.locks, held)
 
 
-def _pinned(signatures: list[JsonObject], message: bytes, signers: Sequence[bytes]) -> tuple[bytes, ...]:
+def _pinned(
+    signatures: list[JsonObject], message: bytes, signers: Sequence[bytes]
+) -> tuple[bytes, ...]:
     """Every pinned key has signed, under a key id of its own."""
     _require(len(set(signers)) == len(signers) >= 2, "two different signers are to be pinned")
     names = []
     for key in signers:
-        by = [_get(one, "keyid", str) for one in signatures if _signed_by(key, _bytes(one, "sig", 64), message)]
+        by = [
+            _get(one, "keyid", str)
+            for one in signatures
+            if _signed_by(key, _bytes(one, "sig", 64), message)
+        ]
         _require(len(by) == 1, f"{len(by)} valid signatures by a pinned signer")
         names += by
     _require(len(set(names)) == len(names), "two signatures in one person's name")
@@ -299,7 +351,10 @@ def _named(signatures: list[JsonObject], message: bytes) -> tuple[bytes, ...]:
     keys = []
     for one in signatures:
         key = _bytes(one, "keyid", 32)
-        _require(_signed_by(key, _bytes(one, "sig", 64), message), "a signature of the keyring does not hold")
+        _require(
+            _signed_by(key, _bytes(one, "sig", 64), message),
+            "a signature of the keyring does not hold",
+        )
         keys.append(key)
     _require(len(set(keys)) == len(keys) >= 2, "fewer than two different persons signed")
     return tuple(keys)
@@ -317,7 +372,9 @@ def unlock_private(private: JsonObject, passphrase: str, associated: bytes) -> b
     )
     key = stretch.derive(unicodedata.normalize("NFC", passphrase).encode("utf-8"))
     try:
-        return AESGCM(key).decrypt(_bytes(private, "nonce", 12), _bytes(private, "sealed"), associated)
+        return AESGCM(key).decrypt(
+            _bytes(private, "nonce", 12), _bytes(private, "sealed"), associated
+        )
     except InvalidTag as error:
         raise Refused("the passphrase does not open this private half") from error
 
@@ -334,8 +391,14 @@ def _agreement(private: bytes) -> tuple[MLKEM768X25519PrivateKey, bytes]:
 def _belongs(private: bytes, entry: JsonObject) -> bytes:
     """The agreement private key, where it is that of the entry's public key and digest."""
     public = _agreement(private)[1]
-    _require(public == _bytes(entry, "agreement_key", 1216), "the private key is not that of the public key")
-    _require(entry.get("key", _sha256(public)) == _sha256(public), "`key` is not the digest of the public key")
+    _require(
+        public == _bytes(entry, "agreement_key", 1216),
+        "the private key is not that of the public key",
+    )
+    _require(
+        entry.get("key", _sha256(public)) == _sha256(public),
+        "`key` is not the digest of the public key",
+    )
     return private
 
 
@@ -354,14 +417,23 @@ def unlock_person(keyring: Keyring, person: str, passphrase: str) -> tuple[bytes
     opened = unlock_private(_get(keyring.locks, person, dict), passphrase, associated)
     _require(len(opened) == 128, "a person's private half has 128 bytes")
     signing = Ed25519PrivateKey.from_private_bytes(opened[:32]).public_key().public_bytes_raw()
-    _require(signing == _bytes(entry, "signing_key", 32), "the private signing key is not that of the public one")
+    _require(
+        signing == _bytes(entry, "signing_key", 32),
+        "the private signing key is not that of the public one",
+    )
     return opened[:32], _belongs(opened[32:], entry)
 
 
 def unlock_function(
-    keyring: Keyring, function: str, person: str, agreement: bytes, others: Sequence[bytes] = (), age: int = 0
+    keyring: Keyring,
+    function: str,
+    person: str,
+    agreement: bytes,
+    others: Sequence[bytes] = (),
+    age: int = 0,
 ) -> bytes:
-    """A function's private key (the newest, or an older one), through the seat of a person whose agreement key is at hand.
+    """A function's private key (the newest, or an older one), through the seat of a person whose
+    agreement key is at hand.
 
     `others`: private keys of receivers who are there too, for a seat that is split.
     """
@@ -386,14 +458,20 @@ def unlock_escrow(keyring: Keyring, holder: str, passphrase: str) -> bytes:
     """An escrow holder's private key."""
     entry = _only(keyring.payload, "escrow", "holder", holder)
     associated = _context("dock-vault/escrow/v1", keyring.vault, holder)
-    return _belongs(unlock_private(_get(keyring.locks, holder, dict), passphrase, associated), entry)
+    return _belongs(
+        unlock_private(_get(keyring.locks, holder, dict), passphrase, associated), entry
+    )
 
 
 def unlock_receiver(keyring: Keyring, receiver: str, passphrase: str) -> bytes:
-    """The private key of a function or an escrow holder; for a function whoever of its seats has this passphrase."""
+    """The private key of a function or an escrow holder; for a function whoever of its seats has
+    this passphrase.
+    """
     if any(entry.get("holder") == receiver for entry in _objects(keyring.payload, "escrow")):
         return unlock_escrow(keyring, receiver, passphrase)
-    for seat in _objects(_objects(_only(keyring.payload, "functions", "function", receiver), "keys")[0], "seats"):
+    for seat in _objects(
+        _objects(_only(keyring.payload, "functions", "function", receiver), "keys")[0], "seats"
+    ):
         person = _get(seat, "person", str)
         try:
             agreement = unlock_person(keyring, person, passphrase)[1]
@@ -403,16 +481,20 @@ def unlock_receiver(keyring: Keyring, receiver: str, passphrase: str) -> bytes:
     raise Refused(f"the passphrase opens no seat of {receiver}")
 
 
-# --- 3. Wrapped keys ------------------------------------------------------------------------------------------------
+# --- 3. Wrapped keys ------------------------------------------------------------------------------
 
 
 def open_half(record: JsonObject, pair: Sequence[str], half: JsonObject, private: bytes) -> bytes:
     """One half of K, with its receiver's private key."""
     digest = _sha256(_agreement(private)[1])
     to = _get(half, "to", str)
-    _require(half.get("key") == digest, f"the half for {to} is sealed to another key of that receiver")
+    _require(
+        half.get("key") == digest, f"the half for {to} is sealed to another key of that receiver"
+    )
     where = (_get(record, "vault", str), _get(record, "recording", str), "+".join(pair))
-    opened = _hpke_open(private, _bytes(half, "sealed", 1168), _context("dock-vault/half/v1", *where, to, digest))
+    opened = _hpke_open(
+        private, _bytes(half, "sealed", 1168), _context("dock-vault/half/v1", *where, to, digest)
+    )
     _require(len(opened) == 32, "a half of K has 32 bytes")
     return opened
 
@@ -429,7 +511,7 @@ def join_key(record: JsonObject, privates: dict[str, bytes]) -> bytes:
     return bytes(x ^ y for x, y in zip(a, b, strict=True))
 
 
-# --- 2. A recording's folder ----------------------------------------------------------------------------------------
+# --- 2. A recording's folder ----------------------------------------------------------------------
 
 
 def _sha256(data: bytes) -> str:
@@ -439,7 +521,9 @@ def _sha256(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class OpenedFile:
-    """A file whose sealed bytes and plaintext both are what record.json states. It is opened anew for each reading."""
+    """A file whose sealed bytes and plaintext both are what record.json states. It is opened anew
+    for each reading.
+    """
 
     path: Path
     place: Place
@@ -455,12 +539,16 @@ class OpenedFile:
 
     def read(self, start: int = 0, stop: int | None = None) -> bytes:
         """Plaintext bytes `start` to `stop`; all of them where nothing is said."""
-        return read_range(self.path, self.key, self.place, start, self.size if stop is None else stop)
+        return read_range(
+            self.path, self.key, self.place, start, self.size if stop is None else stop
+        )
 
 
 @dataclass(frozen=True)
 class CameraManifest:
-    """The camera's own statement. `signature_holds` is None where no camera key was given to check it with."""
+    """The camera's own statement. `signature_holds` is None where no camera key was given to check
+    it with.
+    """
 
     signature: bytes
     statement: bytes
@@ -491,9 +579,13 @@ class OpenedRecording:
     manifest: CameraManifest | None
     log: Log
     stored_at: int | None
-    """Sequence of the log's `recording.stored` that carries the digest of record.json; None where no such entry stands."""
+    """Sequence of the log's `recording.stored` that carries the digest of record.json; None where
+    no such entry stands.
+    """
     claim_differs: tuple[str, ...]
-    """Names of segments whose size or digest is not what the camera stated, or that stand on one side only."""
+    """Names of segments whose size or digest is not what the camera stated, or that stand on one
+    side only.
+    """
 
     def file(self, name: str) -> OpenedFile:
         """The file with this name, the camera's or the sealed one."""
@@ -503,10 +595,15 @@ class OpenedRecording:
 
 
 def _sealed_names(entries: list[JsonObject]) -> list[str]:
-    """The names of the sealed files, which are 0000, 0001, … and at the end perhaps the manifest."""
+    """The names of the sealed files, which are 0000, 0001, … and at the end
+    perhaps the manifest.
+    """
     names = [_get(entry, "sealed_name", str) for entry in entries]
     segments = names[:-1] if names[-1:] == ["manifest.sealed"] else names
-    _require(segments == [f"{i:04}.sealed" for i in range(len(segments))], "the segments are not numbered in order")
+    _require(
+        segments == [f"{i:04}.sealed" for i in range(len(segments))],
+        "the segments are not numbered in order",
+    )
     return names
 
 
@@ -537,24 +634,43 @@ def open_listed_file(folder: Path, entry: JsonObject, place: Place, key: bytes) 
     """One file of a recording, compared with all that record.json states of it."""
     path = folder / place.sealed_name
     stands = (_get(entry, "sealed_bytes", int), _get(entry, "sealed_sha256", str))
-    _require(_digest_of_file(path) == stands, f"{path.name} is not the sealed file that was recorded")
-    file = OpenedFile(path, place, _get(entry, "name", str), _get(entry, "size_bytes", int), _get(entry, "sha256", str), key)
+    _require(
+        _digest_of_file(path) == stands, f"{path.name} is not the sealed file that was recorded"
+    )
+    file = OpenedFile(
+        path,
+        place,
+        _get(entry, "name", str),
+        _get(entry, "size_bytes", int),
+        _get(entry, "sha256", str),
+        key,
+    )
     for what, found in _digests(file.pieces()).items():
         _require(entry.get(what) == found, f"{path.name}: {what} is not what was recorded")
     return file
 
 
 def open_files(folder: Path, record: JsonObject, key: bytes) -> tuple[OpenedFile, ...]:
-    """Every file of a recording's folder, opened and checked; a file that the record does not name is refused."""
+    """Every file of a recording's folder, opened and checked; a file that the record does not name
+    is refused.
+    """
     entries = _objects(record, "files")
     names = _sealed_names(entries)
-    _require({path.name for path in folder.iterdir()} == {*names, "record.json"}, "the folder holds other files")
+    _require(
+        {path.name for path in folder.iterdir()} == {*names, "record.json"},
+        "the folder holds other files",
+    )
     where = (_get(record, "vault", str), _get(record, "recording", str))
-    return tuple(open_listed_file(folder, entry, Place(*where, name), key) for entry, name in zip(entries, names, strict=True))
+    return tuple(
+        open_listed_file(folder, entry, Place(*where, name), key)
+        for entry, name in zip(entries, names, strict=True)
+    )
 
 
 def split_manifest(plaintext: bytes, camera_key: bytes | None) -> CameraManifest:
-    """recording.sig and recording.json; refused where the camera's key is given and has not signed."""
+    """recording.sig and recording.json; refused where the camera's key is given and
+    has not signed.
+    """
     _require(len(plaintext) >= 64, "the manifest is shorter than a signature")
     signature, statement = plaintext[:64], plaintext[64:]
     if camera_key is None:
@@ -567,20 +683,34 @@ def _claim_differs(record: JsonObject, files: Sequence[OpenedFile]) -> tuple[str
     """Segments that are not as the camera stated them (a statement of null is none)."""
     stated = {one.get("name"): one for one in _get(record, "claim", dict).get("segments") or []}
     found = {file.name: file for file in files if file.place.sealed_name != "manifest.sealed"}
-    return tuple(sorted(str(name) for name in stated.keys() | found.keys() if not _as_stated(name, stated, found)))
+    return tuple(
+        sorted(
+            str(name)
+            for name in stated.keys() | found.keys()
+            if not _as_stated(name, stated, found)
+        )
+    )
 
 
 def _as_stated(name: str, stated: dict[str, JsonObject], found: dict[str, OpenedFile]) -> bool:
-    """Whether a segment stands on both sides, with the size and digest the camera gave, where it gave them."""
+    """Whether a segment stands on both sides, with the size and digest the camera gave, where it
+    gave them.
+    """
     if name not in stated or name not in found:
         return False
     claim, file = stated[name], found[name]
-    return claim.get("size_bytes") in (None, file.size) and claim.get("sha256") in (None, file.sha256)
+    return claim.get("size_bytes") in (None, file.size) and claim.get("sha256") in (
+        None,
+        file.sha256,
+    )
 
 
 def find_recording(vault_root: Path, recording: str) -> Path:
     """The one folder of a recording."""
-    _require(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", recording) is not None, "not a UUID")
+    _require(
+        re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", recording) is not None,
+        "not a UUID",
+    )
     found = list((vault_root / "footage").glob(f"*/*/{recording}"))
     _require(len(found) == 1, f"{len(found)} folders for {recording}")
     return found[0]
@@ -591,7 +721,10 @@ def read_record(folder: Path, vault: str, recording: str) -> tuple[JsonObject, s
     text = (folder / "record.json").read_bytes()
     record = _parse(text, "record.json")
     _require(record.get("format") == "dock-vault/record/1", "not a record of format 1")
-    _require((record.get("vault"), record.get("recording")) == (vault, recording), "a record of another recording")
+    _require(
+        (record.get("vault"), record.get("recording")) == (vault, recording),
+        "a record of another recording",
+    )
     return record, _sha256(text)
 
 
@@ -611,23 +744,39 @@ def read_recording(
     signers: Sequence[bytes] | None = None,
     camera_key: bytes | None = None,
 ) -> OpenedRecording:
-    """Open and check a whole recording with two receivers, each a function (or escrow holder) and a passphrase."""
+    """Open and check a whole recording with two receivers, each a function (or escrow holder) and a
+    passphrase.
+    """
     vault = read_vault_id(vault_root)
     keyring = verify_keyring((vault_root / "keyring.json").read_bytes(), signers)
     _require(keyring.vault == vault, "a keyring of another vault")
     folder = find_recording(vault_root, recording_id)
     record, digest = read_record(folder, vault, recording_id)
-    privates = {receiver: unlock_receiver(keyring, receiver, passphrase) for receiver, passphrase in (first, second)}
+    privates = {
+        receiver: unlock_receiver(keyring, receiver, passphrase)
+        for receiver, passphrase in (first, second)
+    }
     files = open_files(folder, record, join_key(record, privates))
-    manifests = [split_manifest(f.read(), camera_key) for f in files if f.place.sealed_name == "manifest.sealed"]
+    manifests = [
+        split_manifest(f.read(), camera_key)
+        for f in files
+        if f.place.sealed_name == "manifest.sealed"
+    ]
     log = read_log(vault_root / "register" / "log")
     differs = _claim_differs(record, files)
     return OpenedRecording(
-        record, digest, keyring, files, next(iter(manifests), None), log, _stored_at(log, recording_id, digest), differs
+        record,
+        digest,
+        keyring,
+        files,
+        next(iter(manifests), None),
+        log,
+        _stored_at(log, recording_id, digest),
+        differs,
     )
 
 
-# --- 5. The log -----------------------------------------------------------------------------------------------------
+# --- 5. The log -----------------------------------------------------------------------------------
 
 
 def merkle_root(leaves: Iterable[bytes]) -> bytes:
@@ -654,7 +803,10 @@ def _leaf(line: bytes) -> JsonObject | None:
         value = json.loads(line.decode("utf-8"))
     except ValueError:
         return None
-    _require(isinstance(value, dict) and value.keys() == LEAF_KEYS, "a line of the log is JSON but no leaf")
+    _require(
+        isinstance(value, dict) and value.keys() == LEAF_KEYS,
+        "a line of the log is JSON but no leaf",
+    )
     form = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     _require(form.encode("utf-8") == line, "a leaf is not in canonical form")
     leaf: JsonObject = value
@@ -662,9 +814,11 @@ def _leaf(line: bytes) -> JsonObject | None:
 
 
 def read_log(folder: Path) -> Log:
-    """Every leaf that counts: of one sequence the last whole line; what is behind the last line end is not there.
+    """Every leaf that counts: of one sequence the last whole line; what is behind the last line end
+    is not there.
 
-    A sequence is taken anew only by the very next entry, so a line that reaches further back is refused.
+    A sequence is taken anew only by the very next entry, so a line that reaches further back is
+    refused.
     """
     leaves: list[bytes] = []
     for number, path in enumerate(sorted(folder.glob("*.jsonl"))):
@@ -674,14 +828,21 @@ def read_log(folder: Path) -> Log:
             if leaf is None:
                 continue
             sequence = _get(leaf, "sequence", int)
-            _require(sequence // LEAVES_PER_FILE == number, f"entry {sequence} stands in {path.name}")
-            _require(0 <= len(leaves) - sequence <= 1, f"entry {sequence} follows entry {len(leaves) - 1}")
+            _require(
+                sequence // LEAVES_PER_FILE == number, f"entry {sequence} stands in {path.name}"
+            )
+            _require(
+                0 <= len(leaves) - sequence <= 1,
+                f"entry {sequence} follows entry {len(leaves) - 1}",
+            )
             leaves[sequence:] = [line]
     return Log(tuple(leaves), merkle_root(leaves))
 
 
 def _stored_at(log: Log, recording: str, digest: str) -> int | None:
-    """The sequence of the last `recording.stored` of a recording that carries this digest among its details."""
+    """The sequence of the last `recording.stored` of a recording that carries this digest among its
+    details.
+    """
     for sequence in reversed(range(log.size)):
         leaf = _parse(log.leaves[sequence], "a leaf")
         told = (leaf["action"], leaf["subject"]) == ("recording.stored", recording)
@@ -690,7 +851,7 @@ def _stored_at(log: Log, recording: str, digest: str) -> int | None:
     return None
 
 
-# --- The command line -----------------------------------------------------------------------------------------------
+# --- The command line -----------------------------------------------------------------------------
 
 
 def _write_out(opened: OpenedRecording, folder: Path) -> None:
@@ -711,7 +872,9 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     vault, recording, one, other, out = arguments
     try:
-        receivers = [(receiver, getpass.getpass(f"Passphrase for {receiver}: ")) for receiver in (one, other)]
+        receivers = [
+            (receiver, getpass.getpass(f"Passphrase for {receiver}: ")) for receiver in (one, other)
+        ]
         opened = read_recording(Path(vault), recording, *receivers)
     except (Refused, OSError) as refusal:
         print(f"refused: {refusal}", file=sys.stderr)
@@ -719,7 +882,10 @@ def main(arguments: Sequence[str]) -> int:
     _write_out(opened, Path(out))
     for file in opened.files:
         print(f"{file.sha256}  {file.place.sealed_name}  {file.name}")
-    print(f"record.json {opened.record_sha256}, log entry {opened.stored_at}, differs from claim: {opened.claim_differs}")
+    print(
+        f"record.json {opened.record_sha256}, log entry {opened.stored_at}, differs from "
+        f"claim: {opened.claim_differs}"
+    )
     print(f"log {opened.log.size} {opened.log.root.hex()}")
     print("keyring signed by", *(key.hex() for key in opened.keyring.signers))
     return 0

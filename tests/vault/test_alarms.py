@@ -1,4 +1,6 @@
-"""The rules: those of `config/alerts.yml` and those of the vault's own notifier are the same, at every boundary."""
+"""The rules: those of `config/alerts.yml` and those of the vault's own notifier are the same, at
+every boundary.
+"""
 
 import itertools
 import re
@@ -9,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.vault.office import Office
-from vault.alarms import RULES, Rule
-from vault.gauges import read_gauges
+from vault.monitoring.alarms import RULES, Rule
+from vault.monitoring.metrics import read_gauges
 
 YML = (Path(__file__).resolve().parents[2] / "config" / "alerts.yml").read_text()
 
@@ -40,7 +42,9 @@ def written() -> dict[str, Written]:
 
 
 class Expression:
-    """What Prometheus makes of an expression over figures of one value each: `*`, comparisons, `and`, `or`, parentheses."""
+    """What Prometheus makes of an expression over figures of one value each: `*`, comparisons,
+    `and`, `or`, parentheses.
+    """
 
     def __init__(self, text: str, figures: Mapping[str, float]) -> None:
         self._words = re.findall(r"[a-z_]+|\d+|==|[<>*()-]", text)
@@ -92,11 +96,15 @@ class Expression:
             return value
         sign = -1 if self._taken("-") else 1
         word = self._words.pop(0)
-        return sign * (float(word) if word.isdigit() else self._figures[word.removeprefix("dock_vault_")])
+        return sign * (
+            float(word) if word.isdigit() else self._figures[word.removeprefix("dock_vault_")]
+        )
 
 
 def boundaries(expr: str) -> Iterator[dict[str, float]]:
-    """Every mixture of values at, just below and just above whatever the expression compares with."""
+    """Every mixture of values at, just below and just above whatever the
+    expression compares with.
+    """
     names = sorted(set(re.findall(r"dock_vault_(\w+)", expr)))
     numbers = {float(number) for number in re.findall(r"(?<![a-z_])-?\d+", expr)} | {0.0, 1.0, -1.0}
     values = sorted({number + step for number in numbers for step in (-1, -0.001, 0, 0.001, 1)})
@@ -107,8 +115,12 @@ def boundaries(expr: str) -> Iterator[dict[str, float]]:
 def test_an_expression_is_read_as_prometheus_reads_it() -> None:
     """`and` binds tighter than `or`, a product than a comparison."""
     figures = {"a": 1.0, "b": 0.0, "c": 5.0}
-    assert Expression("dock_vault_a == 1 or dock_vault_a == 1 and dock_vault_b == 1", figures).holds()
-    assert not Expression("(dock_vault_a == 1 or dock_vault_a == 1) and dock_vault_b == 1", figures).holds()
+    assert Expression(
+        "dock_vault_a == 1 or dock_vault_a == 1 and dock_vault_b == 1", figures
+    ).holds()
+    assert not Expression(
+        "(dock_vault_a == 1 or dock_vault_a == 1) and dock_vault_b == 1", figures
+    ).holds()
     assert Expression("dock_vault_c < 2 * dock_vault_c", figures).holds()
     assert not Expression("dock_vault_b == -1", figures).holds()
 

@@ -1,4 +1,6 @@
-"""Who is told, when, and how often: a real vault's figures, real servers on loopback, days that the test lets pass."""
+"""Who is told, when, and how often: a real vault's figures, real servers on loopback, days that the
+test lets pass.
+"""
 
 import json
 from collections.abc import Iterator
@@ -11,12 +13,12 @@ from click.testing import CliRunner
 from tests.vault.office import CAMERA, Office
 from tests.vault.post_office import MailServer, WebServer, mail_server, web_server
 from vault.__main__ import commands
-from vault.alarms import RULES
-from vault.alerts import Holding, Notice, Turn, notices, read_state, standing, tell
 from vault.errors import StorageFailed
-from vault.gauges import CLOSED, figures_of, read_gauges
-from vault.messenger import Channel, Mail, NotDelivered, Webhook
-from vault.verify import verify_daily
+from vault.monitoring.alarms import RULES
+from vault.monitoring.alerts import Holding, Notice, Turn, notices, read_state, standing, tell
+from vault.monitoring.messenger import Channel, Mail, NotDelivered, Webhook
+from vault.monitoring.metrics import CLOSED, figures_of, read_gauges
+from vault.operations.verify import verify_daily
 
 pytestmark = pytest.mark.usefixtures("no_proxy")
 
@@ -25,7 +27,9 @@ QUARTER_S = 900
 
 @dataclass
 class Watch:
-    """The notifier of one office: each round is a run of its timer, a quarter of an hour later. All but `rules` is well."""
+    """The notifier of one office: each round is a run of its timer, a quarter of an hour later. All
+    but `rules` is well.
+    """
 
     here: Office
     state: Path
@@ -33,10 +37,14 @@ class Watch:
     changes: dict[str, float] = field(default_factory=dict)
 
     def figures(self) -> dict[str, float]:
-        """The vault's own, with a sound dock and all done lately; then what the test says of the world around."""
+        """The vault's own, with a sound dock and all done lately; then what the test says of the
+        world around.
+        """
         found = {gauge.name: gauge.value for gauge in read_gauges(self.here.vault)}
         ages = dict.fromkeys([name for name in found if name.endswith("_age_hours")], 0.5)
-        return found | ages | {"dock_answers": 1, "units_failed": 0, "unit_restarts": 0} | self.changes
+        return (
+            found | ages | {"dock_answers": 1, "units_failed": 0, "unit_restarts": 0} | self.changes
+        )
 
     def round(self, count: int = 1) -> list[tuple[str, str]]:
         """The rule and its turn of all that was told in so many rounds."""
@@ -65,12 +73,16 @@ def watch(here: Office, tmp_path: Path, mails: MailServer, posts: WebServer) -> 
     return Watch(here, tmp_path / "told" / "alerts.json", ways)
 
 
-def test_where_all_is_well_nothing_is_told(watch: Watch, mails: MailServer, posts: WebServer) -> None:
+def test_where_all_is_well_nothing_is_told(
+    watch: Watch, mails: MailServer, posts: WebServer
+) -> None:
     assert watch.round(200) == []
     assert (mails.mails, posts.posts) == ([], [])
 
 
-def test_an_alarm_is_told_when_it_begins_daily_and_when_it_ends(watch: Watch, mails: MailServer, posts: WebServer) -> None:
+def test_an_alarm_is_told_when_it_begins_daily_and_when_it_ends(
+    watch: Watch, mails: MailServer, posts: WebServer
+) -> None:
     watch.changes["bays_faulty"] = 1
     assert watch.round(2) == [], "it has to hold for half an hour"
     assert watch.round() == [("PullFailing", "began")]
@@ -86,7 +98,12 @@ def test_an_alarm_is_told_when_it_begins_daily_and_when_it_ends(watch: Watch, ma
         "[dock-vault pc] PullFailing lasts",
         "[dock-vault pc] PullFailing ended",
     ]
-    assert [[one["state"] for one in post["alerts"]] for post in posts.posts] == [["began"], ["lasts"], ["lasts"], ["ended"]]
+    assert [[one["state"] for one in post["alerts"]] for post in posts.posts] == [
+        ["began"],
+        ["lasts"],
+        ["lasts"],
+        ["ended"],
+    ]
 
 
 def test_a_condition_that_comes_and_goes_is_not_told(watch: Watch) -> None:
@@ -115,7 +132,9 @@ def test_a_clock_that_was_ahead_silences_nothing(watch: Watch) -> None:
     assert watch.round(95) == []
 
 
-def test_a_message_says_what_to_do_in_both_languages_and_names_nobody(watch: Watch, mails: MailServer, posts: WebServer) -> None:
+def test_a_message_says_what_to_do_in_both_languages_and_names_nobody(
+    watch: Watch, mails: MailServer, posts: WebServer
+) -> None:
     """With a recording, its officer and a case in the vault, and a camera that is overdue."""
     recording = watch.here.record()
     verify_daily(watch.here.vault, lambda _: None, ["file.altered"])
@@ -123,15 +142,22 @@ def test_a_message_says_what_to_do_in_both_languages_and_names_nobody(watch: Wat
     watch.round(8)
     text = "".join(mails.texts()) + json.dumps(posts.posts, ensure_ascii=False)
     for rule in (one for one in RULES if one.name in ("VerifyFailing", "CameraOverdue")):
-        assert all(word in text for word in (rule.summary.nl, rule.summary.en, rule.action.nl, rule.action.en))
+        assert all(
+            word in text
+            for word in (rule.summary.nl, rule.summary.en, rule.action.nl, rule.action.en)
+        )
     assert "CRITICAL VerifyFailing began" in mails.mails[0]["Subject"]
-    assert not any(word in text for word in (*watch.here.secrets, recording, recording[:8], CAMERA, "boa-17"))
+    assert not any(
+        word in text for word in (*watch.here.secrets, recording, recording[:8], CAMERA, "boa-17")
+    )
 
 
 def test_nothing_is_lost_by_a_delivery_that_fails_and_nothing_is_told_twice(
     watch: Watch, mails: MailServer, posts: WebServer
 ) -> None:
-    """The mail server is away, and the other channel is told once; then the mail server is back, and the other one away."""
+    """The mail server is away, and the other channel is told once; then the mail server is back,
+    and the other one away.
+    """
     mails.busy = True
     watch.changes["bays_faulty"] = 1
     watch.round(2)
@@ -144,7 +170,9 @@ def test_nothing_is_lost_by_a_delivery_that_fails_and_nothing_is_told_twice(
     assert (len(mails.mails), len(posts.posts)) == (0, 1)
     mails.busy = False
     assert watch.round() == [("PullFailing", "began"), ("DiskNearlyFull", "began")]
-    assert [mail["Subject"] for mail in mails.mails] == ["[dock-vault pc] CRITICAL PullFailing began, DiskNearlyFull began"]
+    assert [mail["Subject"] for mail in mails.mails] == [
+        "[dock-vault pc] CRITICAL PullFailing began, DiskNearlyFull began"
+    ]
     assert [[(one["alert"], one["state"]) for one in post["alerts"]] for post in posts.posts] == [
         [("PullFailing", "began")],
         [("DiskNearlyFull", "began")],
@@ -156,14 +184,18 @@ def test_nothing_is_lost_by_a_delivery_that_fails_and_nothing_is_told_twice(
             watch.round()
     posts.status = 204
     watch.round()
-    assert [mail["Subject"] for mail in mails.mails[1:]] == ["[dock-vault pc] PullFailing ended, DiskNearlyFull ended"]
+    assert [mail["Subject"] for mail in mails.mails[1:]] == [
+        "[dock-vault pc] PullFailing ended, DiskNearlyFull ended"
+    ]
     assert [(one["alert"], one["state"]) for one in posts.posts[-1]["alerts"]] == [
         ("PullFailing", "ended"),
         ("DiskNearlyFull", "ended"),
     ]
 
 
-def test_an_alarm_that_begins_and_ends_untold_is_no_message(watch: Watch, mails: MailServer, posts: WebServer) -> None:
+def test_an_alarm_that_begins_and_ends_untold_is_no_message(
+    watch: Watch, mails: MailServer, posts: WebServer
+) -> None:
     mails.busy, posts.status = True, 500
     watch.changes["bays_faulty"] = 1
     watch.round(2)
@@ -173,7 +205,9 @@ def test_an_alarm_that_begins_and_ends_untold_is_no_message(watch: Watch, mails:
     assert watch.round(4) == []
 
 
-def test_a_vault_that_does_not_open_is_an_alarm_and_ends_no_other(watch: Watch, mails: MailServer) -> None:
+def test_a_vault_that_does_not_open_is_an_alarm_and_ends_no_other(
+    watch: Watch, mails: MailServer
+) -> None:
     watch.changes["bays_faulty"] = 1
     watch.round(3)
     (watch.here.settings.root / "keyring.json").rename(watch.here.settings.root / "away.json")
@@ -193,7 +227,9 @@ def test_a_vault_that_does_not_open_is_an_alarm_and_ends_no_other(watch: Watch, 
     ]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"format": "dock-vault/alert-state/1", "looked_utc": 1}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"{}", b'{"format": "dock-vault/alert-state/1", "looked_utc": 1}']
+)
 def test_a_file_that_is_none_of_ours_is_told_anew(watch: Watch, content: bytes) -> None:
     watch.changes["bays_faulty"] = 1
     watch.round(3)
@@ -225,7 +261,9 @@ def test_what_could_not_be_remembered_is_told_again(watch: Watch, mails: MailSer
 
 
 def test_which_moment_tells_what(watch: Watch) -> None:
-    """The bare decision, at its bounds: `lasting` reached exactly, a day to the millisecond, and a look that is too late."""
+    """The bare decision, at its bounds: `lasting` reached exactly, a day to the millisecond, and a
+    look that is too late.
+    """
     now = watch.here.clock.now()
     (rule,) = (one for one in RULES if one.name == "PullFailing")
 
@@ -247,14 +285,24 @@ def run(config: Path, *words: str) -> tuple[int, str]:
     return done.exit_code, done.output if done.exception is None else str(done.exception)
 
 
-def test_the_command_as_the_timer_calls_it(here: Office, tmp_path: Path, mails: MailServer, posts: WebServer) -> None:
+def test_the_command_as_the_timer_calls_it(
+    here: Office, tmp_path: Path, mails: MailServer, posts: WebServer
+) -> None:
     config = tmp_path / "vault.toml"
     base = f'root = "{here.settings.root}"\npins = "{here.settings.pins}"\nreserve_mb = 1\n'
     config.write_text(base)
-    assert run(config) == (0, "Nobody is told of alarms: name `mail_to` or `webhook` under [alerts] in vault.toml.\n")
+    assert run(config) == (
+        0,
+        "Nobody is told of alarms: name `mail_to` or `webhook` under [alerts] in vault.toml.\n",
+    )
     assert not (tmp_path / "alerts.json").exists()
-    named = f'mail_to = ["beheer@example.org"]\nmail_from = "dock@example.org"\nsmtp = "{mails.address}"\n'
-    config.write_text(f'{base}[alerts]\n{named}webhook = "{posts.address}"\nstate = "kept/alerts.json"\n')
+    named = (
+        f'mail_to = ["beheer@example.org"]\nmail_from = "dock@example.org"\nsmtp = '
+        f'"{mails.address}"\n'
+    )
+    config.write_text(
+        f'{base}[alerts]\n{named}webhook = "{posts.address}"\nstate = "kept/alerts.json"\n'
+    )
     assert run(config, "--try") == (0, "The message was taken.\n")
     assert "nothing is wrong" in mails.texts()[0]
     assert posts.posts[0]["alerts"] == []

@@ -1,4 +1,6 @@
-"""The log: with the caller's transaction or not at all (I4), in the register first, its root over all of it."""
+"""The log: with the caller's transaction or not at all (I4), in the register first, its root over
+all of it.
+"""
 
 import hashlib
 import os
@@ -8,10 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from tests.vault.world import HandClock
-from vault import audit, catalogue
-from vault.audit import Entry, Head, Log, Tree, leaf_hash, read_leaves, read_tree, write_tree
+from vault.catalogue import tables
+from vault.crypto.canonical_json import parse_object
 from vault.errors import StorageFailed
-from vault.jsonform import parse_object
+from vault.log import log
+from vault.log.log import Entry, Log, read_leaves, read_tree, write_tree
+from vault.log.merkle import Head, Tree, leaf_hash
 from vault.vault import Vault
 
 
@@ -26,7 +30,9 @@ def root_by_definition(leaves: list[bytes]) -> bytes:
     if len(leaves) == 1:
         return hashlib.sha256(b"\0" + leaves[0]).digest()
     split = 1 << ((len(leaves) - 1).bit_length() - 1)
-    return hashlib.sha256(b"\1" + root_by_definition(leaves[:split]) + root_by_definition(leaves[split:])).digest()
+    return hashlib.sha256(
+        b"\1" + root_by_definition(leaves[:split]) + root_by_definition(leaves[split:])
+    ).digest()
 
 
 def test_the_growing_tree_has_the_root_of_the_definition() -> None:
@@ -38,17 +44,26 @@ def test_the_growing_tree_has_the_root_of_the_definition() -> None:
 
 
 def test_published_roots() -> None:
-    """The empty tree of RFC 6962, and the first of the public test vectors of certificate transparency (leaf: no bytes)."""
-    assert Tree().head().root.hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    """The empty tree of RFC 6962, and the first of the public test vectors of certificate
+    transparency (leaf: no bytes).
+    """
+    assert (
+        Tree().head().root.hex()
+        == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    )
     tree = Tree()
     tree.append(leaf_hash(b""))
-    assert tree.head().root.hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+    assert (
+        tree.head().root.hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+    )
 
 
 def test_the_name_of_a_register_that_a_killed_process_made_is_flushed(
     tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Faults C1, then C3: killed between the first line and the flush of its folder; the next first entry makes it good."""
+    """Faults C1, then C3: killed between the first line and the flush of its folder; the next first
+    entry makes it good.
+    """
     flushed: list[Path] = []
     real = os.fsync
 
@@ -62,7 +77,7 @@ def test_the_name_of_a_register_that_a_killed_process_made_is_flushed(
     (folder / "000000.jsonl").write_bytes(b'{"torn')
     with vault.writing() as tx:
         write_tree(tx, Tree())
-        tx.execute(sa.delete(catalogue.log))
+        tx.execute(sa.delete(tables.log))
         flushed.clear()
         Log(tmp_path / "register", HandClock()).append(tx, entry("first"))
     assert flushed == [folder / "000000.jsonl", folder]
@@ -109,10 +124,12 @@ def test_a_missing_line_is_found(vault: Vault) -> None:
 
 
 def test_lines_go_to_the_next_file_in_time(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
-    """4096 lines a file: proven over the border with real appends of a log that starts just before it."""
+    """4096 lines a file: proven over the border with real appends of a log that starts just before
+    it.
+    """
     with vault.writing() as tx:
         tx.exec_driver_sql("DELETE FROM log")
-        audit.write_tree(tx, Tree(4095, read_tree(tx).peaks[:1] * 12))
+        log.write_tree(tx, Tree(4095, read_tree(tx).peaks[:1] * 12))
         for text in "abc":
             vault.log.append(tx, entry(text))
     names = sorted(path.name for path in (vault.settings.root / "register/log").iterdir())

@@ -1,21 +1,38 @@
-"""Cases: each kind holds from its receipt and ends as its kind ends (P32 to P35, P57 to P61; Q3, Q6, Q7, Q9)."""
+"""Cases: each kind holds from its receipt and ends as its kind ends (P32 to P35, P57 to P61; Q3,
+Q6, Q7, Q9).
+"""
 
 from datetime import timedelta
 
 import pytest
 
 from tests.vault.office import Office
-from vault import cases, registers, retention
-from vault.cases import CaseRefused, NewCase, UnknownCase, find_case
+from vault.catalogue import case_rows, deletion_rows
+from vault.custody import cases
+from vault.custody.cases import CaseRefused, NewCase, UnknownCase, find_case
+from vault.custody.papers import Paper, read_paper
+from vault.custody.retention import disposition
 from vault.errors import NotAllowed, UnknownRecording
-from vault.papers import Paper, read_paper
-from vault.policy import CaseKind
+from vault.rules.case_kinds import CaseKind
 
 WEEKS = timedelta(weeks=1)
 
 
-def opened(here: Office, kind: CaseKind, *recordings: str, by: str = "Petra", concerned: tuple[str, ...] = ()) -> str:
-    new = NewCase(kind, f"R-{kind.value}", here.clock.now(), recordings, frozenset(concerned), "J. Jansen asks")
+def opened(
+    here: Office,
+    kind: CaseKind,
+    *recordings: str,
+    by: str = "Petra",
+    concerned: tuple[str, ...] = (),
+) -> str:
+    new = NewCase(
+        kind,
+        f"R-{kind.value}",
+        here.clock.now(),
+        recordings,
+        frozenset(concerned),
+        "J. Jansen asks",
+    )
     return cases.register(here.vault, here.actor(by), new)
 
 
@@ -41,12 +58,14 @@ def test_a_request_on_day_27_holds_from_its_receipt(here: Office) -> None:
     here.hours(40)
     assert here.stands(recording)
     with here.vault.reading() as tx:
-        (hold,) = registers.holds_of_case(tx, case)
+        (hold,) = case_rows.holds_of_case(tx, case)
     assert hold.since_utc.startswith(received.strftime("%Y-%m-%dT%H:%M"))
 
 
 @pytest.mark.parametrize("kind", [CaseKind.COMPLAINT, CaseKind.POLICE_REPORT, CaseKind.DEMAND])
-def test_what_ends_with_a_word_from_outside_needs_its_reference(here: Office, kind: CaseKind) -> None:
+def test_what_ends_with_a_word_from_outside_needs_its_reference(
+    here: Office, kind: CaseKind
+) -> None:
     """Proves P34, P35: the prosecutor's agreement, the letter that ends the complaint."""
     case = opened(here, kind, here.record())
     with pytest.raises(CaseRefused, match="„"):
@@ -57,30 +76,52 @@ def test_what_ends_with_a_word_from_outside_needs_its_reference(here: Office, ki
 
 
 def test_an_access_request_goes_through_decision_and_execution(here: Office) -> None:
-    """Proves P33, P57, P58, P60: one by one, with necessity and reasons, by the privacy officer; and in a register of its own."""
+    """Proves P33, P57, P58, P60: one by one, with necessity and reasons, by the privacy officer;
+    and in a register of its own.
+    """
     case = opened(here, CaseKind.ACCESS_REQUEST, here.record())
     petra = here.actor("Petra")
-    for step in (lambda: cases.carry_out(here.vault, petra, case), lambda: cases.close(here.vault, petra, case)):
+    for step in (
+        lambda: cases.carry_out(here.vault, petra, case),
+        lambda: cases.close(here.vault, petra, case),
+    ):
         with pytest.raises(CaseRefused, match=r"not decided|has not decided"):
             step()
     with pytest.raises(NotAllowed, match="individueel beoordeeld"):
-        cases.decide(here.vault, here.actor("Carel"), case, granted=True, necessity="n", reasons="r")
+        cases.decide(
+            here.vault, here.actor("Carel"), case, granted=True, necessity="n", reasons="r"
+        )
     with pytest.raises(CaseRefused, match="necessity and reasons"):
         cases.decide(here.vault, petra, case, granted=True, necessity=" ", reasons="r")
-    cases.decide(here.vault, petra, case, granted=True, necessity="she is on it", reasons="nobody is harmed")
+    cases.decide(
+        here.vault, petra, case, granted=True, necessity="she is on it", reasons="nobody is harmed"
+    )
     with pytest.raises(CaseRefused, match="not carried out"):
         cases.close(here.vault, petra, case)
     cases.carry_out(here.vault, petra, case)
     cases.close(here.vault, petra, case)
     with here.vault.reading() as tx:
-        papers = {row.action: read_paper(here.vault, Paper(row.id, row.sha256)) for row in registers.papers_of(tx, case)}
-    assert papers["case.registered"] == {"kind": "access_request", "reference": "R-access_request", "text": "J. Jansen asks"}
-    assert papers["case.decided"] == {"necessity": "she is on it", "reasons": "nobody is harmed", "granted": True}
+        papers = {
+            row.action: read_paper(here.vault, Paper(row.id, row.sha256))
+            for row in deletion_rows.papers_of(tx, case)
+        }
+    assert papers["case.registered"] == {
+        "kind": "access_request",
+        "reference": "R-access_request",
+        "text": "J. Jansen asks",
+    }
+    assert papers["case.decided"] == {
+        "necessity": "she is on it",
+        "reasons": "nobody is harmed",
+        "granted": True,
+    }
     assert not any("Jansen" in str(entry) for entry in here.entries())
 
 
 def test_a_refusal_waits_for_the_term_of_objection(here: Office) -> None:
-    """Proves P61, Q3: six weeks, to the second; an objection keeps the hold until it is decided; upheld it is decided anew."""
+    """Proves P61, Q3: six weeks, to the second; an objection keeps the hold until it is decided;
+    upheld it is decided anew.
+    """
     case, petra = opened(here, CaseKind.ACCESS_REQUEST, here.record()), here.actor("Petra")
     cases.decide(here.vault, petra, case, granted=False, necessity="n", reasons="r")
     cases.carry_out(here.vault, petra, case)
@@ -95,7 +136,9 @@ def test_a_refusal_waits_for_the_term_of_objection(here: Office) -> None:
     with pytest.raises(CaseRefused, match="anew"):
         cases.close(here.vault, petra, case)
     here.clock.pass_time(1)
-    cases.decide(here.vault, petra, case, granted=True, necessity="n", reasons="after the objection")
+    cases.decide(
+        here.vault, petra, case, granted=True, necessity="n", reasons="after the objection"
+    )
     cases.carry_out(here.vault, petra, case)
     cases.close(here.vault, petra, case)
 
@@ -112,7 +155,10 @@ def test_the_term_over_without_objection_the_refusal_is_final(here: Office) -> N
 
 def test_two_cases_hold_until_both_have_ended(here: Office) -> None:
     recording = here.record()
-    one, other = opened(here, CaseKind.COMPLAINT, recording), opened(here, CaseKind.DEMAND, recording)
+    one, other = (
+        opened(here, CaseKind.COMPLAINT, recording),
+        opened(here, CaseKind.DEMAND, recording),
+    )
     here.days(40)
     cases.close(here.vault, here.actor("Carel"), one, reference="letter")
     here.hours(50)
@@ -159,7 +205,12 @@ def test_bad_cases_are_refused_with_what_to_do(here: Office) -> None:
         find_case(here.vault, "K-0")
     with pytest.raises(CaseRefused, match="not a verzoek"):
         cases.decide(
-            here.vault, here.actor("Petra"), opened(here, CaseKind.DEMAND, recording), granted=True, necessity="n", reasons="r"
+            here.vault,
+            here.actor("Petra"),
+            opened(here, CaseKind.DEMAND, recording),
+            granted=True,
+            necessity="n",
+            reasons="r",
         )
     assert here.told("case.registered")[0]["details"]["kind"] == "demand"
 
@@ -167,8 +218,8 @@ def test_bad_cases_are_refused_with_what_to_do(here: Office) -> None:
 def test_archiving_lengthens_nothing(here: Office) -> None:
     """Proves P26, Q9."""
     recording = here.record()
-    before = retention.fate(here.vault, here.actor("Petra"), recording).due
+    before = disposition.fate(here.vault, here.actor("Petra"), recording).due
     cases.archive(here.vault, here.actor("Carel"), recording)
-    assert retention.fate(here.vault, here.actor("Petra"), recording).due == before
+    assert disposition.fate(here.vault, here.actor("Petra"), recording).due == before
     with pytest.raises(NotAllowed, match="archiveren"):
         cases.archive(here.vault, here.actor("Bea"), recording)

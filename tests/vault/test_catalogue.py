@@ -12,11 +12,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from vault import catalogue
-from vault.catalogue import Catalogue, SchemaNewer, catalogue_of, get_meta, set_meta
-from vault.durable import make_folder, write_new
+from vault.catalogue import tables
+from vault.catalogue.database import Catalogue, SchemaNewer, catalogue_of
+from vault.catalogue.facts import get_meta, set_meta
+from vault.catalogue.migration import migrate, upgrade
 from vault.errors import CatalogueFailed, Failure
-from vault.migration import migrate, upgrade
+from vault.storage.durable import make_folder, write_new
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_the_migrations_make_exactly_the_tables_of_the_program(path: Path) -> None:
     with Catalogue.opened(path).reading() as tx:
-        assert compare_metadata(MigrationContext.configure(tx), catalogue.tables) == []
+        assert compare_metadata(MigrationContext.configure(tx), tables.tables) == []
 
 
 def test_durable_settings_stand_on_every_connection(path: Path) -> None:
@@ -38,8 +39,12 @@ def test_durable_settings_stand_on_every_connection(path: Path) -> None:
             assert tx.exec_driver_sql("PRAGMA synchronous").scalar() == 3
 
 
-def test_what_another_committed_is_flushed_before_anything_goes_on_from_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fault C1, then C3: it may have died before it flushed the removal of its journal, and a power cut would undo its commit."""
+def test_what_another_committed_is_flushed_before_anything_goes_on_from_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault C1, then C3: it may have died before it flushed the removal of its journal, and a power
+    cut would undo its commit.
+    """
     flushed: list[Path] = []
     real = os.fsync
 
@@ -83,7 +88,9 @@ def test_another_schema_is_refused(path: Path) -> None:
         Catalogue.opened(path)
 
 
-@pytest.mark.parametrize("content", [None, b"not a database, but long enough to look like one" * 100])
+@pytest.mark.parametrize(
+    "content", [None, b"not a database, but long enough to look like one" * 100]
+)
 def test_no_catalogue_is_a_clear_error(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "catalogue.db").write_bytes(content)
@@ -118,21 +125,30 @@ def test_an_older_catalogue_is_brought_up_and_kept_as_it_was(tmp_path: Path) -> 
     assert upgrade(tmp_path) is None
 
 
-def test_what_a_power_cut_left_of_an_upgrade_spoils_neither_the_copy_nor_the_next_try(tmp_path: Path) -> None:
-    """A part and its hot journal from the first attempt; the copy that has its name already gives way to a whole one alone."""
+def test_what_a_power_cut_left_of_an_upgrade_spoils_neither_the_copy_nor_the_next_try(
+    tmp_path: Path,
+) -> None:
+    """A part and its hot journal from the first attempt; the copy that has its name already gives
+    way to a whole one alone.
+    """
     older(tmp_path)
     for name in (".catalogue-0001.db.part", ".catalogue-0001.db.part-journal", "catalogue-0001.db"):
         catalogue_of(tmp_path).with_name(name).write_bytes(b"half of it" * 1000)
     kept = upgrade(tmp_path)
     assert kept is not None
     assert Catalogue(kept).schema() == "0001"
-    assert sorted(path.name for path in catalogue_of(tmp_path).parent.iterdir()) == ["catalogue-0001.db", "catalogue.db"]
+    assert sorted(path.name for path in catalogue_of(tmp_path).parent.iterdir()) == [
+        "catalogue-0001.db",
+        "catalogue.db",
+    ]
 
 
 def test_a_damaged_catalogue_is_neither_migrated_nor_put_over_its_good_copy(tmp_path: Path) -> None:
     path = older(tmp_path)
     with sqlite3.connect(path) as connection:
-        connection.executemany("INSERT INTO meta VALUES (?, ?)", ((str(at), "x" * 900) for at in range(200)))
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)", ((str(at), "x" * 900) for at in range(200))
+        )
     shutil.copy(path, catalogue_of(tmp_path).with_name("catalogue-0001.db"))
     good = path.read_bytes()
     # The second half of the rows' pages: the schema's own are at the front.
@@ -144,7 +160,9 @@ def test_a_damaged_catalogue_is_neither_migrated_nor_put_over_its_good_copy(tmp_
 
 
 def test_an_upgrade_without_room_says_so(tmp_path: Path) -> None:
-    """The copy is made past SQLAlchemy, whose errors alone were told in the vault's words before."""
+    """The copy is made past SQLAlchemy, whose errors alone were told in the
+    vault's words before.
+    """
     older(tmp_path)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     told = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -173,7 +191,9 @@ def test_a_newer_catalogue_is_refused_and_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("shared", "modes"), [(True, (0o660, 0o2770)), (False, (0o600, 0o700))])
-def test_a_shared_vault_is_the_groups_and_any_other_its_owners(tmp_path: Path, shared: bool, modes: tuple[int, int]) -> None:
+def test_a_shared_vault_is_the_groups_and_any_other_its_owners(
+    tmp_path: Path, shared: bool, modes: tuple[int, int]
+) -> None:
     root = tmp_path / "vault"
     root.mkdir()
     root.chmod(0o2770 if shared else 0o700)
@@ -184,5 +204,13 @@ def test_a_shared_vault_is_the_groups_and_any_other_its_owners(tmp_path: Path, s
         write_new(root / "footage" / "part", root / "footage" / "file", b"content")
     finally:
         os.umask(before)
-    found = {path.relative_to(root).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in root.rglob("*")}
-    assert found == {"catalogue.db": modes[0], "footage": modes[1], "footage/2026": modes[1], "footage/file": modes[0]}
+    found = {
+        path.relative_to(root).as_posix(): stat.S_IMODE(path.stat().st_mode)
+        for path in root.rglob("*")
+    }
+    assert found == {
+        "catalogue.db": modes[0],
+        "footage": modes[1],
+        "footage/2026": modes[1],
+        "footage/file": modes[0],
+    }

@@ -1,4 +1,6 @@
-"""The key ceremony and every change after it: nobody alone reaches both halves of anything (rulings 1 to 4)."""
+"""The key ceremony and every change after it: nobody alone reaches both halves of anything (rulings
+1 to 4).
+"""
 
 import itertools
 import json
@@ -10,27 +12,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.vault.world import CHEAP, PASSPHRASES
-from vault.ceremony import (
+from vault.crypto.canonical_json import from_base64, to_base64
+from vault.crypto.hpke import new_data_key
+from vault.crypto.shares import WrappedKey, join
+from vault.errors import (
+    CannotOpen,
+    Failure,
+    KeyringRefused,
+    PairRefused,
+    UnknownPerson,
+    WrongPassphrase,
+)
+from vault.keyring.changes import (
     Appoint,
     Dismiss,
     Edit,
     Enrol,
-    Founder,
-    Founders,
     Leave,
     NameSigner,
     SetOfficer,
     change_keyring,
     change_passphrase,
-    check_seats,
-    found_keyring,
 )
-from vault.errors import CannotOpen, Failure, KeyringRefused, PairRefused, UnknownPerson, WrongPassphrase
-from vault.jsonform import from_base64, to_base64
-from vault.keyring import Identity, Keyring, read_keyring
-from vault.keyring_form import BodyForm
-from vault.keys import WrappedKey, join, new_data_key
-from vault.policy import ESCROW_HOLDERS, PAIRS, Function, Role, officer_receiver
+from vault.keyring.first import Founders, found_keyring
+from vault.keyring.form import BodyForm
+from vault.keyring.keyring import Identity, Keyring, read_keyring
+from vault.keyring.seats import Founder, check_seats
+from vault.rules.roles import ESCROW_HOLDERS, PAIRS, Function, Role, officer_receiver
 
 VAULT = "5f0c8f1e-0000-4000-8000-000000000001"
 MADE = "2026-11-23T18:00:00.000Z"
@@ -76,7 +84,9 @@ def recorded(keyring: Keyring, officer: str | None = None) -> tuple[bytes, tuple
     return data_key, keyring.wrapper().wrap(data_key, "recording", keyring.officer(officer))
 
 
-def opened(keyring: Keyring, who: Iterable[Identity], keys: Iterable[WrappedKey]) -> set[tuple[str, str]]:
+def opened(
+    keyring: Keyring, who: Iterable[Identity], keys: Iterable[WrappedKey]
+) -> set[tuple[str, str]]:
     """The pairs that these persons open with all that they reach, whatever the policy would say."""
     have = keyring.reach(who)
     return {wrapped.pair for wrapped in keys if all(half.key in have for half in wrapped.halves)}
@@ -87,7 +97,9 @@ def anybody(keyring: Keyring) -> list[Identity]:
 
 
 def test_nobody_alone_opens_anything_and_every_pair_of_the_policy_does(office: Keyring) -> None:
-    """Proves P40: a coordinator who wears a camera, and holders who keep another function's key as standing substitutes."""
+    """Proves P40: a coordinator who wears a camera, and holders who keep another function's key as
+    standing substitutes.
+    """
     data_key, keys = recorded(office, "boa-17")
     for one in anybody(office):
         assert opened(office, [one], keys) == set(), one.name
@@ -107,7 +119,9 @@ def test_nobody_alone_opens_anything_and_every_pair_of_the_policy_does(office: K
     assert len(keys) == len(PAIRS) + 2
 
 
-def test_the_coordinators_own_footage_is_sealed_for_the_cluster_manager_only(office: Keyring) -> None:
+def test_the_coordinators_own_footage_is_sealed_for_the_cluster_manager_only(
+    office: Keyring,
+) -> None:
     """Proves P54 at rest: no pair is sealed whose two seats are one person's."""
     _, keys = recorded(office, "boa-09")
     bea = officer_receiver(office.person("Bea").person)
@@ -116,13 +130,19 @@ def test_the_coordinators_own_footage_is_sealed_for_the_cluster_manager_only(off
 
 
 @pytest.mark.parametrize("absent", sorted(Function))
-def test_a_standing_substitute_takes_a_seat_with_a_second_person_only(office: Keyring, absent: Function) -> None:
-    """Proves P41 by mathematics: each function opens when its only holder is gone, and the substitute alone opens nothing."""
+def test_a_standing_substitute_takes_a_seat_with_a_second_person_only(
+    office: Keyring, absent: Function
+) -> None:
+    """Proves P41 by mathematics: each function opens when its only holder is gone, and the
+    substitute alone opens nothing.
+    """
     (substitute,) = office.holders(standing=True)[absent] - office.holders()[absent]
     name = office.person(substitute).name
     _, keys = recorded(office)
     meeting = [pair.receivers for pair in PAIRS if absent in pair.receivers]
-    partners = {next(receiver for receiver in receivers if receiver != absent) for receivers in meeting}
+    partners = {
+        next(receiver for receiver in receivers if receiver != absent) for receivers in meeting
+    }
     partners -= set(map(str, office.roles_of(substitute)))
     for partner in partners:
         pair = [identity(office, name), identity(office, office.person(str(partner)).name)]
@@ -132,12 +152,18 @@ def test_a_standing_substitute_takes_a_seat_with_a_second_person_only(office: Ke
         office.unwrapper(absent, pair[0], office.reach(pair[:1]))
 
 
-def test_an_officer_who_becomes_coordinator_opens_no_old_footage_of_their_own(office: Keyring) -> None:
-    """Ruling 1: the officer's key was there first, so the coordinator's comes to them in two halves, the old keys' too."""
+def test_an_officer_who_becomes_coordinator_opens_no_old_footage_of_their_own(
+    office: Keyring,
+) -> None:
+    """Ruling 1: the officer's key was there first, so the coordinator's comes to them in two
+    halves, the old keys' too.
+    """
     data_key, before = recorded(office, "boa-17")
     mo = office.person("Mo").person
     bea = office.person("Bea").person
-    now = changed(office, [Appoint(mo, Function.COORDINATOR), Dismiss(bea, Function.COORDINATOR)], "Bea")
+    now = changed(
+        office, [Appoint(mo, Function.COORDINATOR), Dismiss(bea, Function.COORDINATOR)], "Bea"
+    )
     assert now.roles_of(mo) == {Role.OFFICER, Role.COORDINATOR}
     _, after = recorded(now, "boa-17")
     assert tuple(sorted((officer_receiver(mo), "BC"))) not in {wrapped.pair for wrapped in after}
@@ -162,7 +188,11 @@ def test_who_left_opens_nothing_new_and_the_successor_opens_the_old(office: Keyr
     handing_over = [identity(both, name) for name in ("Petra", "Carel", "Pia", "Vera")]
     second = change_keyring(
         both,
-        [NameSigner(pia, petra), Appoint(pia, Function.CLUSTER_MANAGER, standing=True), Leave(petra)],
+        [
+            NameSigner(pia, petra),
+            Appoint(pia, Function.CLUSTER_MANAGER, standing=True),
+            Leave(petra),
+        ],
         handing_over,
         LATER,
         CHEAP,
@@ -177,16 +207,27 @@ def test_who_left_opens_nothing_new_and_the_successor_opens_the_old(office: Keyr
     assert ("GS", "PO") in opened(now, [identity(now, "Pia"), identity(now, "Geert")], after)
     with pytest.raises(UnknownPerson):
         now.person("Petra")
-    third = change_keyring(now, [SetOfficer(pia, None)], [identity(now, name) for name in ("Pia", "Carel")], LATER, CHEAP)
+    third = change_keyring(
+        now,
+        [SetOfficer(pia, None)],
+        [identity(now, name) for name in ("Pia", "Carel")],
+        LATER,
+        CHEAP,
+    )
     with pytest.raises(KeyringRefused, match="both pinned"):
         read_keyring(third.content).held_by(office.next_pins())
     read_keyring(third.content).held_by(now.next_pins())
 
 
 def test_a_function_whose_holder_is_gone_is_reached_by_the_escrow(office: Keyring) -> None:
-    """Ruling 3: who forgets leaves nobody outside. The signers alone can't; with both escrow codes they can."""
+    """Ruling 3: who forgets leaves nobody outside. The signers alone can't; with both escrow codes
+    they can.
+    """
     geert = office.person("Geert").person
-    edits: list[Edit] = [Enrol(Founder("Gijs", "the next municipal secretary", Function.SECRETARY)), Leave(geert)]
+    edits: list[Edit] = [
+        Enrol(Founder("Gijs", "the next municipal secretary", Function.SECRETARY)),
+        Leave(geert),
+    ]
     signers = [identity(office, name) for name in ("Petra", "Carel")]
     with pytest.raises(CannotOpen, match="GS"):
         change_keyring(office, edits, signers, LATER, CHEAP)
@@ -194,7 +235,9 @@ def test_a_function_whose_holder_is_gone_is_reached_by_the_escrow(office: Keyrin
     now = read_keyring(change_keyring(office, edits, signers, LATER, CHEAP, escrow).content)
     assert now.person("GS").name == "Gijs"
     _, before = recorded(office)
-    assert ("CM", "GS") in opened(now, [now.identify("Gijs", "the next municipal secretary"), identity(now, "Carel")], before)
+    assert ("CM", "GS") in opened(
+        now, [now.identify("Gijs", "the next municipal secretary"), identity(now, "Carel")], before
+    )
 
 
 def test_one_escrow_code_opens_nothing(office: Keyring) -> None:
@@ -217,18 +260,28 @@ def test_one_escrow_code_opens_nothing(office: Keyring) -> None:
         ([NameSigner("Petra", "Carel")], "two different signers"),
         ([NameSigner("Geert", "Carel")], "two different signers who are present"),
         ([NameSigner("Vera", "Carel")], "signed by a privacy officer and a cluster manager"),
-        ([Appoint("Vera", Function.CLUSTER_MANAGER), Dismiss("Carel", Function.CLUSTER_MANAGER)], "signed by a privacy officer"),
+        (
+            [Appoint("Vera", Function.CLUSTER_MANAGER), Dismiss("Carel", Function.CLUSTER_MANAGER)],
+            "signed by a privacy officer",
+        ),
         ([Appoint("nobody", Function.SECRETARY)], "no person"),
     ],
 )
-def test_edits_that_break_the_rules_are_refused(office: Keyring, edits: list[Any], says: str) -> None:
+def test_edits_that_break_the_rules_are_refused(
+    office: Keyring, edits: list[Any], says: str
+) -> None:
     ids = {form.name: form.person for form in office.persons()}
 
     def by_id(edit: Any) -> Any:
-        fields = {name: ids.get(getattr(edit, name), getattr(edit, name)) for name in edit.__dataclass_fields__}
+        fields = {
+            name: ids.get(getattr(edit, name), getattr(edit, name))
+            for name in edit.__dataclass_fields__
+        }
         return edit if isinstance(edit, Enrol) else type(edit)(**fields)
 
-    present = [identity(office, name) for name in ("Petra", "Carel", "Geert", "Vera") if name != "Geert"]
+    present = [
+        identity(office, name) for name in ("Petra", "Carel", "Geert", "Vera") if name != "Geert"
+    ]
     with pytest.raises(Failure, match=says):
         change_keyring(office, [by_id(edit) for edit in edits], [*present], LATER, CHEAP)
 
@@ -237,14 +290,20 @@ def test_edits_that_break_the_rules_are_refused(office: Keyring, edits: list[Any
 def test_only_both_signers_change_the_keyring(office: Keyring, present: tuple[str, ...]) -> None:
     with pytest.raises(PairRefused, match="two signers"):
         change_keyring(
-            office, [SetOfficer(office.person("Mo").person, None)], [identity(office, name) for name in present], LATER, CHEAP
+            office,
+            [SetOfficer(office.person("Mo").person, None)],
+            [identity(office, name) for name in present],
+            LATER,
+            CHEAP,
         )
 
 
 def test_a_passphrase_is_changed_by_its_person_alone(office: Keyring) -> None:
     founding = found_keyring(VAULT, MADE, Founders(OFFICE, ESCROW), CHEAP)
     keyring = read_keyring(founding.keyring)
-    content = change_passphrase(keyring, founding.keyring, identity(keyring, "Mo"), "a new one for the street", CHEAP)
+    content = change_passphrase(
+        keyring, founding.keyring, identity(keyring, "Mo"), "a new one for the street", CHEAP
+    )
     now = read_keyring(content).held_by(founding.pins)
     assert now.identify("Mo", "a new one for the street").person == keyring.person("Mo").person
     with pytest.raises(WrongPassphrase):
@@ -254,12 +313,17 @@ def test_a_passphrase_is_changed_by_its_person_alone(office: Keyring) -> None:
 
 
 def test_a_lock_with_other_keys_in_it_is_refused(office: Keyring) -> None:
-    """The locks are not signed: one made by a stranger under the person's id opens, and is refused for what it holds."""
+    """The locks are not signed: one made by a stranger under the person's id opens, and is refused
+    for what it holds.
+    """
     mine = found_keyring(VAULT, MADE, Founders(OFFICE, ESCROW), CHEAP)
     theirs = found_keyring(VAULT, MADE, Founders(OFFICE, ESCROW), CHEAP)
     keyring = read_keyring(mine.keyring)
     stranger = Identity(
-        keyring.person("Mo").person, "Mo", b"\1" * 32, read_keyring(theirs.keyring).identify("Mo", SECRETS["Mo"]).agreement
+        keyring.person("Mo").person,
+        "Mo",
+        b"\1" * 32,
+        read_keyring(theirs.keyring).identify("Mo", SECRETS["Mo"]).agreement,
     )
     content = change_passphrase(keyring, mine.keyring, stranger, "a stranger's passphrase", CHEAP)
     with pytest.raises(KeyringRefused, match="did not sign"):
@@ -278,7 +342,9 @@ def test_a_person_is_found_by_id_name_code_and_sole_function(office: Keyring) ->
 def test_a_signed_keyring_with_a_whole_second_seat_is_not_made(office: Keyring) -> None:
     """`check_seats` holds the finished keyring against the rules, whoever wrote it."""
     body = json.loads(json.dumps(office.body.model_dump()))
-    seat = next(seat for entry in body["functions"] for seat in entry["keys"][0]["seats"] if seat["others"])
+    seat = next(
+        seat for entry in body["functions"] for seat in entry["keys"][0]["seats"] if seat["others"]
+    )
     kept, seat["others"] = seat["others"], []
     with pytest.raises(PairRefused, match="whole"):
         check_seats(BodyForm.model_validate(body))
@@ -292,8 +358,12 @@ FIVE = sorted(Function)
 
 @given(data=st.data())
 @settings(max_examples=25, deadline=None, derandomize=True)
-def test_after_any_changes_nobody_alone_opens_anything(office: Keyring, data: st.DataObject) -> None:
-    """Rule by rule, in any order: after each change every person alone opens no recording, new or old, and the pairs still do."""
+def test_after_any_changes_nobody_alone_opens_anything(
+    office: Keyring, data: st.DataObject
+) -> None:
+    """Rule by rule, in any order: after each change every person alone opens no recording, new or
+    old, and the pairs still do.
+    """
     keyring = office
     recordings = [recorded(keyring, "boa-17")[1]]
     for step in range(data.draw(st.integers(1, 3))):
@@ -306,8 +376,12 @@ def test_after_any_changes_nobody_alone_opens_anything(office: Keyring, data: st
             "appoint": Appoint(person, function),
             "standing": Appoint(person, function, standing=True),
             "dismiss": Dismiss(person, function),
-            "officer": SetOfficer(person, None if keyring.person(name).officer else f"boa-{50 + step}"),
-            "enrol": Enrol(Founder(f"New {keyring.version}", f"passphrase of new {step}", function)),
+            "officer": SetOfficer(
+                person, None if keyring.person(name).officer else f"boa-{50 + step}"
+            ),
+            "enrol": Enrol(
+                Founder(f"New {keyring.version}", f"passphrase of new {step}", function)
+            ),
         }[kind]
         escrow = [keyring.escrow_private(holder, code) for holder, code in ESCROW.items()]
         if isinstance(edit, Enrol):
@@ -317,13 +391,17 @@ def test_after_any_changes_nobody_alone_opens_anything(office: Keyring, data: st
         except PairRefused:
             continue
         keyring = read_keyring(change.content)
-        recordings += [recorded(keyring, code)[1] for code in ("boa-17", "boa-09", f"boa-{50 + step}")]
+        recordings += [
+            recorded(keyring, code)[1] for code in ("boa-17", "boa-09", f"boa-{50 + step}")
+        ]
         everybody = anybody(keyring)
         for one in everybody:
             for keys in recordings:
                 assert opened(keyring, [one], keys) == set(), (one.name, edit)
         for wrapped in itertools.chain.from_iterable(recordings):
-            assert wrapped.pair[0] in ESCROW_HOLDERS or wrapped.pair in opened(keyring, everybody, [wrapped])
+            assert wrapped.pair[0] in ESCROW_HOLDERS or wrapped.pair in opened(
+                keyring, everybody, [wrapped]
+            )
 
 
 def test_signatures_are_over_the_payload_and_locks_are_not(office: Keyring) -> None:

@@ -1,4 +1,6 @@
-"""Checkpoints: accepted by a reader of the texts alone, refused when touched, never signed over a fork."""
+"""Checkpoints: accepted by a reader of the texts alone, refused when touched, never signed over a
+fork.
+"""
 
 import hashlib
 import os
@@ -9,23 +11,29 @@ import sqlalchemy as sa
 
 from tests.vault.note_reader import NotANote, read_note, tree_root
 from tests.vault.office import Office, office
-from vault import catalogue
-from vault.audit import Entry, Head, Tree, leaf_hash
-from vault.catalogue import catalogue_of
-from vault.checkpoint import (
+from vault.catalogue import tables
+from vault.catalogue.database import catalogue_of
+from vault.custody.witness import (
+    WitnessFailed,
+    hand_to,
+    log_key,
+    new_log_key,
+    read_witnessed,
+    sign_head,
+)
+from vault.errors import Failure, VaultExists
+from vault.log.checkpoints import (
     Checkpoint,
-    CheckpointRefused,
     Checkpoints,
     LogForked,
-    LogKey,
-    LogVerifier,
     inclusion_path,
     parse_checkpoint,
     verify_since,
 )
-from vault.errors import Failure, VaultExists
+from vault.log.log import Entry
+from vault.log.merkle import Head, Tree, leaf_hash
+from vault.log.signed_note import CheckpointRefused, LogKey, LogVerifier
 from vault.vault import Vault
-from vault.witness import WitnessFailed, hand_to, log_key, new_log_key, read_witnessed, sign_head
 
 SEED = bytes(range(32))
 NAME = "dock-vault/5f0c8f1e-0000-4000-8000-000000000001"
@@ -38,7 +46,9 @@ def entries(here: Office, count: int) -> None:
 
 
 def test_a_note_is_what_the_texts_say_byte_for_byte() -> None:
-    """Golden bytes, typed from the specification: text, blank line, em dash, name, key ID and signature."""
+    """Golden bytes, typed from the specification: text, blank line, em dash, name, key ID and
+    signature.
+    """
     key = LogKey(NAME, SEED)
     root = bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
     note = key.sign(Checkpoint(NAME, 0, root, ()).text())
@@ -47,7 +57,9 @@ def test_a_note_is_what_the_texts_say_byte_for_byte() -> None:
     assert lines[4].startswith(f"\u2014 {NAME} ")
     assert (lines[5], len(lines)) == ("", 6)
     assert key.verifier.text() == f"{NAME}+ac0dc1d3+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
-    assert LogKey.read(key.content()).verifier == key.verifier == LogVerifier.read(key.verifier.text())
+    assert (
+        LogKey.read(key.content()).verifier == key.verifier == LogVerifier.read(key.verifier.text())
+    )
 
 
 def test_a_reader_of_the_texts_alone_accepts_ours(tmp_path: Path) -> None:
@@ -57,13 +69,19 @@ def test_a_reader_of_the_texts_alone_accepts_ours(tmp_path: Path) -> None:
             note = sign_head(here.vault)
             head = read_note(note, log_key(here.vault).verifier.text())
             leaves = list(here.vault.leaves())
-            assert (head.origin, head.size, head.root) == (f"dock-vault/{here.vault.id}", len(leaves), tree_root(leaves))
+            assert (head.origin, head.size, head.root) == (
+                f"dock-vault/{here.vault.id}",
+                len(leaves),
+                tree_root(leaves),
+            )
 
 
 @pytest.mark.parametrize("at", range(0, 300, 7))
 def test_a_touched_note_is_refused_by_both_readers(at: int) -> None:
     key = LogKey(NAME, SEED)
-    note = bytearray(key.sign(Checkpoint(NAME, 7, os.urandom(32), ("time 2026-11-24T09:00:00.000Z",)).text()))
+    note = bytearray(
+        key.sign(Checkpoint(NAME, 7, os.urandom(32), ("time 2026-11-24T09:00:00.000Z",)).text())
+    )
     note[at % len(note)] ^= 1
     with pytest.raises((CheckpointRefused, NotANote, ValueError)):
         read_note(bytes(note), key.verifier.text())
@@ -72,16 +90,24 @@ def test_a_touched_note_is_refused_by_both_readers(at: int) -> None:
 
 
 def test_others_may_cosign() -> None:
-    """A witness adds a line of its own; ours still holds, and another key's alone does not serve."""
+    """A witness adds a line of its own; ours still holds, and another key's alone
+    does not serve.
+    """
     key, witness = LogKey(NAME, SEED), LogKey("witness.example/w1", bytes(32))
     checkpoint = Checkpoint(NAME, 3, bytes(32), ())
     note = key.sign(checkpoint.text()) + witness.sign(checkpoint.text()).split(b"\n\n")[1]
-    assert parse_checkpoint(note, key.verifier) == parse_checkpoint(note, witness.verifier) == checkpoint
+    assert (
+        parse_checkpoint(note, key.verifier)
+        == parse_checkpoint(note, witness.verifier)
+        == checkpoint
+    )
     with pytest.raises(CheckpointRefused, match="no valid signature"):
         parse_checkpoint(witness.sign(checkpoint.text()), key.verifier)
 
 
-@pytest.mark.parametrize("content", [b"", b"PRIVATE+KEY+a+00000000+AQ==", b"PRIVATE+KEY+x", b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"PRIVATE+KEY+a+00000000+AQ==", b"PRIVATE+KEY+x", b"\xff"]
+)
 def test_a_damaged_key_is_refused(content: bytes) -> None:
     with pytest.raises(CheckpointRefused):
         LogKey.read(content)
@@ -105,21 +131,29 @@ def test_a_head_that_does_not_go_on_from_the_last_is_not_signed(tmp_path: Path, 
         sign_head(here.vault)
         entries(here, 2)
         with here.vault.writing() as tx:
-            size = tx.execute(sa.select(catalogue.log_head.c.size)).scalar_one()
+            size = tx.execute(sa.select(tables.log_head.c.size)).scalar_one()
             if kind == "edit":
-                tx.execute(sa.update(catalogue.log).where(catalogue.log.c.sequence == size - 1).values(leaf=b"{}"))
+                tx.execute(
+                    sa.update(tables.log)
+                    .where(tables.log.c.sequence == size - 1)
+                    .values(leaf=b"{}")
+                )
             else:
                 tree = Tree()
                 for leaf in list(here.vault.leaves())[: size - 3 if kind == "truncate" else size]:
                     tree.append(leaf_hash(leaf if kind == "truncate" else leaf + b" "))
-                tx.execute(sa.update(catalogue.log_head).values(size=tree.size, peaks=b"".join(tree.peaks)))
+                tx.execute(
+                    sa.update(tables.log_head).values(size=tree.size, peaks=b"".join(tree.peaks))
+                )
         with pytest.raises(LogForked):
             sign_head(here.vault)
         assert len(list((here.settings.root / "checkpoints").iterdir())) == 1
 
 
 def test_a_catalogue_older_than_a_signed_head_is_refused_even_by_one_entry(tmp_path: Path) -> None:
-    """One entry back looks like a process that died before its commit; the signed head tells them apart."""
+    """One entry back looks like a process that died before its commit; the signed head tells them
+    apart.
+    """
     with office(tmp_path) as here:
         kept = catalogue_of(here.settings.root).read_bytes()
         entries(here, 1)
@@ -134,7 +168,9 @@ def test_inclusion_paths_lead_to_the_root() -> None:
     for size in range(1, 14):
         hashes = [leaf_hash(leaf) for leaf in leaves[:size]]
         for at in range(size):
-            assert _climbed(hashes[at], at, size, inclusion_path(hashes, at)) == tree_root(leaves[:size])
+            assert _climbed(hashes[at], at, size, inclusion_path(hashes, at)) == tree_root(
+                leaves[:size]
+            )
 
 
 def _climbed(node: bytes, at: int, size: int, path: list[bytes]) -> bytes:
@@ -160,7 +196,11 @@ def test_the_witness_gets_the_head_and_the_tombstones(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "says"),
-    [(["false"], "ended with 1"), (["no-such-command"], "failed"), (["sh", "-c", "echo no paper >&2; exit 3"], "no paper")],
+    [
+        (["false"], "ended with 1"),
+        (["no-such-command"], "failed"),
+        (["sh", "-c", "echo no paper >&2; exit 3"], "no paper"),
+    ],
 )
 def test_a_witness_that_fails_is_told(command: list[str], says: str) -> None:
     with pytest.raises(WitnessFailed, match=says):
@@ -175,7 +215,9 @@ def test_without_its_key_nothing_is_signed(tmp_path: Path) -> None:
 
 
 def test_a_new_key_goes_on_from_the_head_that_the_lost_one_signed(tmp_path: Path) -> None:
-    """The last note is read with either public key; heads that follow with the new one alone; the log names it."""
+    """The last note is read with either public key; heads that follow with the new one alone; the
+    log names it.
+    """
     with office(tmp_path) as here:
         entries(here, 3)
         sign_head(here.vault)
@@ -185,7 +227,9 @@ def test_a_new_key_goes_on_from_the_head_that_the_lost_one_signed(tmp_path: Path
         here.settings.log_key_path.unlink()
         new = new_log_key(here.vault)
         (last,) = (here.settings.root / "checkpoints").glob("*.note")
-        assert {read_note(last.read_bytes(), key.text()).size for key in (old, new)} == {Checkpoints(last.parent).newest_size()}
+        assert {read_note(last.read_bytes(), key.text()).size for key in (old, new)} == {
+            Checkpoints(last.parent).newest_size()
+        }
         entries(here, 2)
         note = sign_head(here.vault)
         assert read_note(note, new.text()).root == tree_root(list(here.vault.leaves()))
@@ -203,7 +247,7 @@ def test_a_new_key_does_not_vouch_for_a_fork(tmp_path: Path) -> None:
             tree = Tree()
             for leaf in here.vault.leaves():
                 tree.append(leaf_hash(leaf + b" "))
-            tx.execute(sa.update(catalogue.log_head).values(peaks=b"".join(tree.peaks)))
+            tx.execute(sa.update(tables.log_head).values(peaks=b"".join(tree.peaks)))
         with pytest.raises(LogForked):
             new_log_key(here.vault)
         assert not here.settings.log_key_path.exists()

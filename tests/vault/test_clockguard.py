@@ -5,14 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from vault.clockguard import Look, Seen, Trust, confirm, judge
+from vault.rules.clock_guard import Look, Seen, Trust, confirm, judge
 
 WALL = datetime(2026, 11, 24, 9, tzinfo=UTC)
 LOOK = Look(WALL, 1000.0, 1000.0, "one", synced=True)
 
 
 def later(look: Look, length: timedelta, wall: timedelta | None = None, **changes: object) -> Look:
-    """The clocks after a while; `wall`: how far the wall moved meanwhile, where it was not as far."""
+    """The clocks after a while; `wall`: how far the wall moved meanwhile, where it was
+    not as far.
+    """
     moved = replace(
         look,
         wall=look.wall + (length if wall is None else wall),
@@ -46,7 +48,9 @@ def test_a_catalogue_made_anew_takes_two_persons_word_before_network_times() -> 
     assert judge(confirm(trust.seen, LOOK), later(LOOK, HOUR)).trusted
 
 
-@pytest.mark.parametrize("jump", [timedelta(minutes=6), timedelta(days=40), -timedelta(minutes=6), -timedelta(days=400)])
+@pytest.mark.parametrize(
+    "jump", [timedelta(minutes=6), timedelta(days=40), -timedelta(minutes=6), -timedelta(days=400)]
+)
 def test_a_jump_is_not_believed_on_network_times_word(jump: timedelta) -> None:
     """F1: and when the clock comes back to the truth it is believed again."""
     jumped = later(LOOK, HOUR, wall=HOUR + jump)
@@ -69,14 +73,21 @@ def test_small_steps_do_not_add_up() -> None:
 
 def test_suspended_time_is_time() -> None:
     asleep = timedelta(days=3)
-    woken = replace(later(LOOK, HOUR), wall=WALL + HOUR + asleep, boot_s=1000.0 + 3600 + asleep.total_seconds())
+    woken = replace(
+        later(LOOK, HOUR), wall=WALL + HOUR + asleep, boot_s=1000.0 + 3600 + asleep.total_seconds()
+    )
     trust = judged(woken)
     assert trust.trusted
     assert trust.seen.running_s == 3600.0
 
 
 @pytest.mark.parametrize(
-    "wall", [datetime(1970, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)]
+    "wall",
+    [
+        datetime(1970, 1, 1, tzinfo=UTC),
+        datetime(2025, 12, 31, tzinfo=UTC),
+        datetime(2100, 1, 1, tzinfo=UTC),
+    ],
 )
 def test_a_time_that_cannot_be_is_not_believed_by_anybody(wall: datetime) -> None:
     assert not judged(replace(later(LOOK, HOUR), wall=wall)).trusted

@@ -6,13 +6,13 @@ import pytest
 from click.testing import CliRunner
 
 from tests.vault.world import HandClock, founded
-from vault import doctor
 from vault.__main__ import commands
 from vault.clock import told_synced
-from vault.doctor import Line, Verdict
+from vault.custody.witness import sign_head
+from vault.operations import doctor
+from vault.operations.doctor import Line, Verdict
+from vault.operations.verify import verify_daily
 from vault.vault import Vault
-from vault.verify import verify_daily
-from vault.witness import sign_head
 
 
 def lines(vault: Vault) -> dict[str, Line]:
@@ -64,13 +64,18 @@ def test_a_vault_that_others_may_enter_is_bad(vault: Vault) -> None:
     assert "drwxrws---" in lines(vault)["folder"].sentence
 
 
-def test_a_witness_that_is_silent_is_not_one_that_is_not_named(vault: Vault, clock: HandClock) -> None:
+def test_a_witness_that_is_silent_is_not_one_that_is_not_named(
+    vault: Vault, clock: HandClock
+) -> None:
     assert "None is named" in lines(vault)["witness"].sentence
     vault.settings.witness[:] = ["cat"]
     assert "took no head yet" in lines(vault)["witness"].sentence
     sign_head(vault)
     took = lines(vault)["witness"]
-    assert (took.verdict, took.sentence) == (Verdict.GOOD, "It took a head last on 2026-11-23T18:00:00.000Z.")
+    assert (took.verdict, took.sentence) == (
+        Verdict.GOOD,
+        "It took a head last on 2026-11-23T18:00:00.000Z.",
+    )
     clock.pass_time(3601)
     silent = lines(vault)["witness"]
     assert (silent.verdict, silent.sentence) == (Verdict.LOOK, took.sentence)
@@ -87,12 +92,19 @@ def test_a_daily_check_grows_old_and_its_findings_are_bad(vault: Vault, clock: H
     (vault.settings.root / "footage" / "2026" / "11" / "x" / "record.json").write_bytes(b"{}")
     verify_daily(vault, lambda _: None)
     bad = lines(vault)["verify"]
-    assert (bad.verdict, "had 1 findings" in bad.sentence, "vault verify" in bad.advice) == (Verdict.BAD, True, True)
+    assert (bad.verdict, "had 1 findings" in bad.sentence, "vault verify" in bad.advice) == (
+        Verdict.BAD,
+        True,
+        True,
+    )
 
 
 def test_units_are_told_where_systemd_runs(tmp_path: Path) -> None:
     (line,) = doctor._units(tmp_path / "nothing")
-    assert (line.verdict, line.sentence) == (Verdict.GOOD, "No service manager here: whoever started the vault looks after it.")
+    assert (line.verdict, line.sentence) == (
+        Verdict.GOOD,
+        "No service manager here: whoever started the vault looks after it.",
+    )
 
 
 def test_a_log_key_that_others_may_read_is_bad(vault: Vault) -> None:
@@ -121,9 +133,14 @@ def test_a_full_disk_is_bad(tmp_path: Path) -> None:
         (["/swapfile"], None, Verdict.BAD),
     ],
 )
-def test_swap_is_none_or_encrypted(tmp_path: Path, swaps: list[str], uuid: str | None, verdict: Verdict) -> None:
+def test_swap_is_none_or_encrypted(
+    tmp_path: Path, swaps: list[str], uuid: str | None, verdict: Verdict
+) -> None:
     table = tmp_path / "swaps"
-    table.write_text("Filename Type Size Used Priority\n" + "".join(f"{name} partition 1 0 -2\n" for name in swaps))
+    table.write_text(
+        "Filename Type Size Used Priority\n"
+        + "".join(f"{name} partition 1 0 -2\n" for name in swaps)
+    )
     if uuid is not None:
         (tmp_path / "block" / "dm-0" / "dm").mkdir(parents=True)
         (tmp_path / "block" / "dm-0" / "dm" / "uuid").write_text(uuid)
@@ -131,7 +148,9 @@ def test_swap_is_none_or_encrypted(tmp_path: Path, swaps: list[str], uuid: str |
 
 
 def test_swap_in_a_volume_of_an_encrypted_disk_is_encrypted(tmp_path: Path) -> None:
-    """LVM in LUKS, as Debian's installer makes it; one plain disk below is enough to make it a plain one."""
+    """LVM in LUKS, as Debian's installer makes it; one plain disk below is enough to make it a
+    plain one.
+    """
     table, block = tmp_path / "swaps", tmp_path / "block"
     table.write_text("Filename Type Size Used Priority\n/dev/dm-7 partition 1 0 -2\n")
     for name, uuid in (("dm-7", "LVM-swap"), ("dm-8", "CRYPT-LUKS2-disk"), ("sdz9", None)):
@@ -155,7 +174,9 @@ def test_swap_in_a_volume_of_an_encrypted_disk_is_encrypted(tmp_path: Path) -> N
         ("xfsck.repair=yes\n", Verdict.LOOK),
     ],
 )
-def test_a_torn_file_system_is_mended_at_the_start_or_somebody_is_told(tmp_path: Path, words: str, verdict: Verdict) -> None:
+def test_a_torn_file_system_is_mended_at_the_start_or_somebody_is_told(
+    tmp_path: Path, words: str, verdict: Verdict
+) -> None:
     kernel_line = tmp_path / "cmdline"
     kernel_line.write_text(words)
     assert [line.verdict for line in doctor._repair(kernel_line, tmp_path)] == [verdict]
@@ -185,8 +206,12 @@ def test_the_command_ends_badly_only_for_what_is_bad(tmp_path: Path) -> None:
         ("x synced", False),
     ],
 )
-def test_the_clocks_watch_is_believed_while_it_is_fresh(tmp_path: Path, text: str, synced: bool) -> None:
-    """A service that may not ask the kernel: what is stale, from the future or no word at all is no vouching."""
+def test_the_clocks_watch_is_believed_while_it_is_fresh(
+    tmp_path: Path, text: str, synced: bool
+) -> None:
+    """A service that may not ask the kernel: what is stale, from the future or no word at all is no
+    vouching.
+    """
     told = tmp_path / "synced"
     told.write_text(text)
     assert told_synced(told, 1030.0) is synced

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.due import LATE, MEND, RETENTION, Because, Facts, Hold, due, why
+from vault.rules.due import LATE, MEND, RETENTION, Because, Facts, Hold, due, why
 
 STOP = datetime(2026, 11, 23, 17, 3, tzinfo=UTC)
 DOCKED = STOP + timedelta(hours=2)
@@ -36,7 +36,11 @@ def test_docked_when_the_28_days_are_over_it_gets_seven_more() -> None:
 def test_a_standing_hold_has_no_date(kind: str) -> None:
     """Proves P32, P33, P34, P35: each of the four holds it, however old it is."""
     held = due(Facts(STOP, DOCKED, (hold(STOP + timedelta(days=5)), hold(None, kind))))
-    assert (held.due, held.because, [one.kind for one in held.standing]) == (None, Because.HELD, [kind])
+    assert (held.due, held.because, [one.kind for one in held.standing]) == (
+        None,
+        Because.HELD,
+        [kind],
+    )
 
 
 def test_a_hold_lifted_after_day_28_leaves_a_day_to_mend() -> None:
@@ -51,8 +55,12 @@ def test_a_hold_lifted_after_day_28_leaves_a_day_to_mend() -> None:
     st.timedeltas(timedelta(0), timedelta(days=60)),
     st.lists(st.timedeltas(timedelta(0), timedelta(days=90)), max_size=4),
 )
-def test_nothing_falls_due_before_its_28_days(start_s: int, docked: timedelta, lifted: list[timedelta]) -> None:
-    """Whatever was held and lifted, and whenever it was docked: never early, and never earlier for one more hold."""
+def test_nothing_falls_due_before_its_28_days(
+    start_s: int, docked: timedelta, lifted: list[timedelta]
+) -> None:
+    """Whatever was held and lifted, and whenever it was docked: never early, and never earlier for
+    one more hold.
+    """
     stop = STOP + timedelta(seconds=start_s)
     holds = tuple(hold(stop + length) for length in lifted)
     decided = due(Facts(stop, stop + docked, holds)).due
@@ -65,7 +73,8 @@ def test_nothing_falls_due_before_its_28_days(start_s: int, docked: timedelta, l
 def test_a_citizen_understands_why() -> None:
     facts = Facts(STOP, DOCKED, ())
     assert why(facts, ZONE) == (
-        "Deze opname wordt na 21 december 2026 om 18:03 uur automatisch verwijderd, omdat zij dan 28 dagen oud is en geen "
+        "Deze opname wordt na 21 december 2026 om 18:03 uur automatisch verwijderd, omdat zij "
+        "dan 28 dagen oud is en geen "
         "aangifte, klacht of verzoek tot inzage haar vasthoudt."
     )
     assert why(facts, ZONE, "en").startswith(
@@ -73,7 +82,8 @@ def test_a_citizen_understands_why() -> None:
     )
     held = Facts(STOP, DOCKED, (hold(None), hold(None, "demand")))
     assert why(held, ZONE) == (
-        "Deze opname wordt niet verwijderd zolang een klacht (K-7) en een vordering van het Openbaar "
+        "Deze opname wordt niet verwijderd zolang een klacht (K-7) en een vordering van het "
+        "Openbaar "
         "Ministerie (K-7) haar vasthoudt."
     )
     assert "7 dagen bewaard" in why(Facts(STOP, STOP + RETENTION, ()), ZONE)

@@ -1,4 +1,6 @@
-"""The choke point of durability: nothing is overwritten, errors are named, a failed flush is final."""
+"""The choke point of durability: nothing is overwritten, errors are named, a failed
+flush is final.
+"""
 
 import errno
 import mmap
@@ -8,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vault.durable import (
+from vault.errors import StorageFailed, VaultFull
+from vault.storage.durable import (
     BLOCK_BYTES,
     MediumReader,
     Part,
@@ -19,8 +22,7 @@ from vault.durable import (
     storage_errors,
     write_new,
 )
-from vault.errors import StorageFailed, VaultFull
-from vault.lock import LOCK_NAME, IntakeLock
+from vault.storage.locks import LOCK_NAME, IntakeLock
 
 
 def block_of(content: bytes) -> memoryview:
@@ -39,7 +41,9 @@ def read_all(path: Path) -> bytes:
     return found
 
 
-@pytest.mark.parametrize("size_bytes", [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 9 * BLOCK_BYTES + 5])
+@pytest.mark.parametrize(
+    "size_bytes", [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 9 * BLOCK_BYTES + 5]
+)
 def test_a_part_has_exactly_its_announced_size(tmp_path: Path, size_bytes: int) -> None:
     content = os.urandom(size_bytes)
     part = Part(tmp_path / "a.part", size_bytes)
@@ -74,9 +78,12 @@ def test_a_link_in_the_vault_is_not_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "becomes"), [(errno.ENOSPC, VaultFull), (errno.EDQUOT, VaultFull), (errno.EIO, StorageFailed)]
+    ("number", "becomes"),
+    [(errno.ENOSPC, VaultFull), (errno.EDQUOT, VaultFull), (errno.EIO, StorageFailed)],
 )
-def test_the_systems_refusals_become_the_vaults_errors(number: int, becomes: type[Exception]) -> None:
+def test_the_systems_refusals_become_the_vaults_errors(
+    number: int, becomes: type[Exception]
+) -> None:
     with pytest.raises(becomes), storage_errors("testing"):
         raise OSError(number, os.strerror(number))
 
@@ -113,7 +120,9 @@ def test_a_part_that_finds_no_room_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.fixture
 def flushed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """What was flushed, in order. A path that stands in it beforehand fails at its first flush, and is taken out."""
+    """What was flushed, in order. A path that stands in it beforehand fails at its first flush, and
+    is taken out.
+    """
     seen: list[Path] = []
     real = os.fsync
 
@@ -130,7 +139,9 @@ def flushed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_a_flush_that_failed_is_not_tried_again(tmp_path: Path, flushed: list[Path]) -> None:
-    """Fault C4: the kernel may have dropped the pages that could not be written, and would call the second flush a success."""
+    """Fault C4: the kernel may have dropped the pages that could not be written, and would call the
+    second flush a success.
+    """
     part = Part(tmp_path / "a.part", BLOCK_BYTES)
     part.write(block_of(b"x"))
     flushed.append(tmp_path / "a.part" / "fails")
@@ -139,14 +150,20 @@ def test_a_flush_that_failed_is_not_tried_again(tmp_path: Path, flushed: list[Pa
     assert flushed == []
 
 
-def test_a_month_that_a_killed_process_made_is_flushed_by_the_next(tmp_path: Path, flushed: list[Path]) -> None:
-    """Faults C1, then C3: killed between mkdir and the flush of the parent; nobody else would ever flush it."""
+def test_a_month_that_a_killed_process_made_is_flushed_by_the_next(
+    tmp_path: Path, flushed: list[Path]
+) -> None:
+    """Faults C1, then C3: killed between mkdir and the flush of the parent; nobody else would ever
+    flush it.
+    """
     (tmp_path / "2026" / "11").mkdir(parents=True)
     make_folder(tmp_path / "2026" / "11" / "recording", within=tmp_path)
     assert flushed == [tmp_path / "2026" / "11", tmp_path / "2026", tmp_path]
 
 
-def test_a_year_whose_flush_failed_is_flushed_for_the_next_recording(tmp_path: Path, flushed: list[Path]) -> None:
+def test_a_year_whose_flush_failed_is_flushed_for_the_next_recording(
+    tmp_path: Path, flushed: list[Path]
+) -> None:
     """Fault C4."""
     flushed.append(tmp_path / "fails")
     with pytest.raises(StorageFailed):
@@ -155,7 +172,9 @@ def test_a_year_whose_flush_failed_is_flushed_for_the_next_recording(tmp_path: P
     assert tmp_path in flushed
 
 
-def test_a_small_file_whose_flush_failed_leaves_nothing(tmp_path: Path, flushed: list[Path]) -> None:
+def test_a_small_file_whose_flush_failed_leaves_nothing(
+    tmp_path: Path, flushed: list[Path]
+) -> None:
     """Fault C4: `record.json` holds wrapped keys; abandoned, they are gone with it."""
     flushed.append(tmp_path / "record.json.part" / "fails")
     with pytest.raises(StorageFailed):
@@ -184,9 +203,13 @@ def test_a_lock_that_the_disk_refuses_is_a_failure_with_a_sentence(tmp_path: Pat
         IntakeLock(tmp_path)
 
 
-@pytest.mark.parametrize(("folder", "file"), [(0o700, 0o600), (0o2770, 0o660), (0o3770, 0o660), (0o2750, 0o640)])
+@pytest.mark.parametrize(
+    ("folder", "file"), [(0o700, 0o600), (0o2770, 0o660), (0o3770, 0o660), (0o2750, 0o640)]
+)
 def test_a_new_file_is_as_open_as_its_folder(tmp_path: Path, folder: int, file: int) -> None:
-    """`keys-N.json` is made in a folder that was taken into custody long ago: the dock reads it and does not write it."""
+    """`keys-N.json` is made in a folder that was taken into custody long ago: the dock reads it and
+    does not write it.
+    """
     place = tmp_path / "place"
     place.mkdir()
     place.chmod(folder)

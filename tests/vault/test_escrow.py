@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.escrow import ALPHABET, BadCode, as_typed, new_code, paper, picture_svg, read_code
+from vault.crypto.escrow_code import (
+    ALPHABET,
+    BadCode,
+    as_typed,
+    new_code,
+    paper,
+    picture_svg,
+    read_code,
+)
 
 CODE = new_code(bytes(range(20)))
 

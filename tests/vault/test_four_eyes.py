@@ -1,7 +1,8 @@
-"""Four eyes at rest: with every file of the vault and of the docking PC, and any one person's passphrase, no recording opens.
+"""Four eyes at rest: with every file of the vault and of the docking PC, and any one person's
+passphrase, no recording opens.
 
-The attempts are the second reader's: what can be computed from FORMAT.md with everything at hand, and no rule of the program
-between.
+The attempts are the second reader's: what can be computed from FORMAT.md with everything at hand,
+and no rule of the program between.
 """
 
 import json
@@ -13,14 +14,20 @@ import pytest
 from tests.vault import second_reader
 from tests.vault.office import ESCROW, PEOPLE, Office, office
 from tests.vault.world import CHEAP
-from vault import keyholders
-from vault.ceremony import Appoint, Dismiss, Founder
+from vault.crypto.hpke import new_data_key
+from vault.crypto.shares import WrappedKey
+from vault.custody import keyholders
+from vault.custody.viewing.release import open_recording
 from vault.errors import KeyringRefused
-from vault.keys import WrappedKey, Wrapper, new_data_key
-from vault.policy import ESCROW_HOLDERS, Function, officer_receiver
-from vault.release import open_recording
+from vault.keyring.changes import Appoint, Dismiss
+from vault.keyring.receivers import Wrapper
+from vault.keyring.seats import Founder
+from vault.rules.roles import ESCROW_HOLDERS, Function, officer_receiver
 
-BEA_TOO = (Founder("Bea", "the coordinator's own", Function.COORDINATOR, officer="boa-09"), *PEOPLE[1:])
+BEA_TOO = (
+    Founder("Bea", "the coordinator's own", Function.COORDINATOR, officer="boa-09"),
+    *PEOPLE[1:],
+)
 """The coordinator is also a boa."""
 
 
@@ -32,14 +39,19 @@ def here(tmp_path: Path) -> Iterator[Office]:
 
 
 def reachable(here: Office, *names: str) -> set[str]:
-    """Digests of every private key that these persons compute together, by the second reader, from the files alone."""
+    """Digests of every private key that these persons compute together, by the second reader, from
+    the files alone.
+    """
     keyring = second_reader.verify_keyring((here.settings.root / "keyring.json").read_bytes())
     have: dict[str, bytes] = {}
     agreements = {}
     for name in names:
         person = here.id(name)
         agreements[person] = second_reader.unlock_person(keyring, person, here.secrets[name])[1]
-    have |= {second_reader._sha256(second_reader._agreement(private)[1]): private for private in agreements.values()}
+    have |= {
+        second_reader._sha256(second_reader._agreement(private)[1]): private
+        for private in agreements.values()
+    }
     grown = True
     while grown:
         before = len(have)
@@ -62,11 +74,17 @@ def opens(here: Office, recording: str, *names: str) -> set[str]:
     have = reachable(here, *names)
     (path,) = here.settings.root.glob(f"footage/*/*/{recording}/record.json")
     keys = json.loads(path.read_bytes())["keys"]
-    return {"+".join(entry["pair"]) for entry in keys if all(half["key"] in have for half in entry["halves"])}
+    return {
+        "+".join(entry["pair"])
+        for entry in keys
+        if all(half["key"] in have for half in entry["halves"])
+    }
 
 
 def test_nobody_alone_opens_a_recording_and_each_pair_does(here: Office) -> None:
-    """Proves P40 for root and each person: the files alone, and with any one passphrase; those with two seats among them."""
+    """Proves P40 for root and each person: the files alone, and with any one passphrase; those with
+    two seats among them.
+    """
     mine, theirs = here.record("boa-09"), here.record("boa-17")
     for recording in (mine, theirs):
         assert opens(here, recording) == set()
@@ -80,18 +98,27 @@ def test_nobody_alone_opens_a_recording_and_each_pair_does(here: Office) -> None
     assert f"CM+{bea}" in opens(here, mine, "Bea", "Carel")
 
 
-def test_a_cluster_manager_who_stands_in_for_the_privacy_officer_opens_nothing_alone(here: Office) -> None:
-    """Ruling 1: the key that Carel keeps for Petra's place comes to life with a second person only."""
+def test_a_cluster_manager_who_stands_in_for_the_privacy_officer_opens_nothing_alone(
+    here: Office,
+) -> None:
+    """Ruling 1: the key that Carel keeps for Petra's place comes to life with a
+    second person only.
+    """
     recording = here.record("boa-17")
     assert opens(here, recording, "Carel") == set()
     assert "GS+PO" in opens(here, recording, "Carel", "Geert")
 
 
 def test_an_officer_who_became_coordinator_later_opens_nothing_alone(here: Office) -> None:
-    """Neither their own old footage, whose coordinator's half they now hold, nor what comes after."""
+    """Neither their own old footage, whose coordinator's half they now hold, nor
+    what comes after.
+    """
     before = here.record("boa-17")
     petra, carel = here.signed("Petra"), here.signed("Carel")
-    edits = [Appoint(here.id("Mo"), Function.COORDINATOR), Dismiss(here.id("Bea"), Function.COORDINATOR)]
+    edits = [
+        Appoint(here.id("Mo"), Function.COORDINATOR),
+        Dismiss(here.id("Bea"), Function.COORDINATOR),
+    ]
     keyholders.change(here.vault, edits, petra, carel, [here.signed("Bea").identity], CHEAP)
     after = here.record("boa-17")
     assert here.vault.keyring.version == 2
@@ -105,7 +132,9 @@ def test_an_officer_who_became_coordinator_later_opens_nothing_alone(here: Offic
 def test_a_keyring_put_in_its_place_while_the_dock_runs_is_refused_and_nothing_is_sealed_to_it(
     here: Office, tmp_path: Path
 ) -> None:
-    """Fault H2, between two recordings: the file is read again when it changes, and held against the pins again."""
+    """Fault H2, between two recordings: the file is read again when it changes, and held against
+    the pins again.
+    """
     here.record()
     path = here.settings.root / "keyring.json"
     kept = path.read_bytes()
@@ -137,7 +166,9 @@ def test_both_escrow_codes_open_everything_and_one_opens_nothing(here: Office) -
 
 
 def test_sealing_the_keys_of_a_recording_is_quick(here: Office) -> None:
-    """Not timed to the clock of a noisy machine: eighteen seals, each one HPKE encapsulation, and no passphrase work."""
+    """Not timed to the clock of a noisy machine: eighteen seals, each one HPKE encapsulation, and
+    no passphrase work.
+    """
     wrapper: Wrapper = here.vault.keyring.wrapper()
     wrapped: tuple[WrappedKey, ...] = wrapper.wrap(new_data_key(), "recording", here.id("Mo"))
     assert sum(len(one.halves) for one in wrapped) == 18

@@ -13,13 +13,17 @@ import pyrage
 import pytest
 
 from tests.vault.office import Office
-from vault import cases, handover, people, viewing
-from vault.cases import NewCase
+from vault.custody import cases, people
+from vault.custody.cases import NewCase
+from vault.custody.handover import handover
+from vault.custody.handover.handover import HandedOver, HandOverRefused, Order, hand_over
+from vault.custody.handover.package import BadRecipient
+from vault.custody.viewing import viewing_requests
+from vault.custody.viewing.viewing_session import Session, open_viewing
 from vault.errors import Failure, NotAllowed, VaultFull
-from vault.handover import HandedOver, HandOverRefused, Order, hand_over
-from vault.package import BadRecipient
-from vault.policy import CaseKind, Purpose, Role
-from vault.viewing import Session, open_viewing
+from vault.rules.case_kinds import CaseKind
+from vault.rules.purposes import Purpose
+from vault.rules.roles import Role
 
 CONTENTS = (b"\x00\x00\x00\x18ftypisom" + b"street " * 20_000, b"more of the street " * 9_000)
 CONFIRMED = ("location", "nobody_else", "no_copy", "on_it", "rights")
@@ -33,16 +37,26 @@ def receiver(tmp_path: Path) -> pyrage.x25519.Identity:
 
 
 def case_of(here: Office, kind: CaseKind, *recordings: str) -> str:
-    return cases.register(here.vault, here.actor("Petra"), NewCase(kind, f"PL-{kind.value}", here.clock.now(), recordings))
+    return cases.register(
+        here.vault,
+        here.actor("Petra"),
+        NewCase(kind, f"PL-{kind.value}", here.clock.now(), recordings),
+    )
 
 
-def session_for(here: Office, purpose: Purpose, case: str, recordings: tuple[str, ...], one: str, other: str) -> Session:
-    wanted = viewing.request(here.vault, here.actor(one), purpose, recordings, case=case, reason="asked for")
+def session_for(
+    here: Office, purpose: Purpose, case: str, recordings: tuple[str, ...], one: str, other: str
+) -> Session:
+    wanted = viewing_requests.request(
+        here.vault, here.actor(one), purpose, recordings, case=case, reason="asked for"
+    )
     return open_viewing(here.vault, wanted, here.signed(one), here.signed(other), CONFIRMED)
 
 
 def order(tmp_path: Path, receiver: pyrage.x25519.Identity) -> Order:
-    return Order("Politie Oost-Brabant", str(receiver.to_public()), "gemeente Heusden", tmp_path / "out")
+    return Order(
+        "Politie Oost-Brabant", str(receiver.to_public()), "gemeente Heusden", tmp_path / "out"
+    )
 
 
 def handed_over(here: Office, tmp_path: Path, receiver: pyrage.x25519.Identity) -> HandedOver:
@@ -60,7 +74,13 @@ def commands(text: str) -> list[str]:
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     tools = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     return subprocess.run(
-        ["bash", "-c", command], cwd=folder, env={"PATH": tools}, capture_output=True, text=True, check=False, timeout=120
+        ["bash", "-c", command],
+        cwd=folder,
+        env={"PATH": tools},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
 
 
@@ -72,8 +92,12 @@ def unpacked(package: Path, folder: Path) -> tuple[Path, str]:
     return bag, (bag / "data/CONTROLE.txt").read_text()
 
 
-def test_the_receiver_checks_everything_with_public_tools(here: Office, tmp_path: Path, receiver: pyrage.x25519.Identity) -> None:
-    """Proves P43: every command of CONTROLE.txt is run as it stands, with age, unzip, sha256sum, openssl, bagit, cmp."""
+def test_the_receiver_checks_everything_with_public_tools(
+    here: Office, tmp_path: Path, receiver: pyrage.x25519.Identity
+) -> None:
+    """Proves P43: every command of CONTROLE.txt is run as it stands, with age, unzip, sha256sum,
+    openssl, bagit, cmp.
+    """
     made = handed_over(here, tmp_path, receiver)
     _, text = unpacked(made.path, tmp_path)
     (tmp_path / made.path.name).write_bytes(made.path.read_bytes())
@@ -109,25 +133,36 @@ def test_the_receiver_checks_everything_with_public_tools(here: Office, tmp_path
     ],
 )
 def test_an_altered_byte_is_found(
-    here: Office, tmp_path: Path, receiver: pyrage.x25519.Identity, path: str, catches: tuple[str, ...]
+    here: Office,
+    tmp_path: Path,
+    receiver: pyrage.x25519.Identity,
+    path: str,
+    catches: tuple[str, ...],
 ) -> None:
     bag, text = unpacked(handed_over(here, tmp_path, receiver).path, tmp_path)
     content = bytearray((bag / "data" / path).read_bytes())
     content[len(content) // 2] ^= 1
     (bag / "data" / path).write_bytes(content)
     for tool in catches:
-        failed = [run(command, tmp_path).returncode != 0 for command in commands(text) if tool in command]
+        failed = [
+            run(command, tmp_path).returncode != 0 for command in commands(text) if tool in command
+        ]
         assert any(failed), tool
 
 
 def test_the_logs_proofs_hold_for_whoever_computes_them_anew(
     here: Office, tmp_path: Path, receiver: pyrage.x25519.Identity
 ) -> None:
-    """Proves P45 and P39 to the receiver: each entry's path leads to the signed root, computed here from RFC 6962's text."""
+    """Proves P45 and P39 to the receiver: each entry's path leads to the signed root, computed here
+    from RFC 6962's text.
+    """
     bag, _ = unpacked(handed_over(here, tmp_path, receiver).path, tmp_path)
     told = json.loads((bag / "data/logboek/bewijzen.json").read_text())
     root = base64.b64decode(told["checkpoint"].split("\n")[2])
-    leaves = {json.loads(line)["sequence"]: line for line in (bag / "data/logboek/entries.jsonl").read_bytes().splitlines()}
+    leaves = {
+        json.loads(line)["sequence"]: line
+        for line in (bag / "data/logboek/entries.jsonl").read_bytes().splitlines()
+    }
     for proof in told["proofs"]:
         node = hashlib.sha256(b"\0" + leaves[proof["sequence"]]).digest()
         at, last = proof["sequence"], proof["size"] - 1
@@ -141,11 +176,19 @@ def test_the_logs_proofs_hold_for_whoever_computes_them_anew(
             at, last = at >> 1, last >> 1
         assert node == root
     actions = [json.loads(leaf)["action"] for _, leaf in sorted(leaves.items())]
-    assert {"camera.added", "recording.stored", "case.registered", "viewing.opened", "handover.begun"} <= set(actions)
+    assert {
+        "camera.added",
+        "recording.stored",
+        "case.registered",
+        "viewing.opened",
+        "handover.begun",
+    } <= set(actions)
     assert len(told["proofs"]) == len(leaves)
 
 
-def test_the_report_tells_every_step(here: Office, tmp_path: Path, receiver: pyrage.x25519.Identity) -> None:
+def test_the_report_tells_every_step(
+    here: Office, tmp_path: Path, receiver: pyrage.x25519.Identity
+) -> None:
     bag, _ = unpacked(handed_over(here, tmp_path, receiver).path, tmp_path)
     done = run("pdftotext -layout overdracht.pdf -", bag / "data")
     assert done.returncode == 0, done.stderr
@@ -165,7 +208,9 @@ def test_the_report_tells_every_step(here: Office, tmp_path: Path, receiver: pyr
 def test_only_the_privacy_officer_hands_over_and_the_cluster_manager_in_an_absence(
     here: Office, tmp_path: Path, receiver: pyrage.x25519.Identity
 ) -> None:
-    """Proves P44: with the absence on record the cluster manager does, and the log says in whose place."""
+    """Proves P44: with the absence on record the cluster manager does, and the log says in whose
+    place.
+    """
     recording = here.record(contents=CONTENTS)
     case = case_of(here, CaseKind.POLICE_REPORT, recording)
     with session_for(here, Purpose.POLICE_REPORT, case, (recording,), "Carel", "Vera") as session:
@@ -173,7 +218,13 @@ def test_only_the_privacy_officer_hands_over_and_the_cluster_manager_in_an_absen
             hand_over(here.vault, session, order(tmp_path, receiver))
         now = here.clock.now()
         people.record_absence(
-            here.vault, here.actor("Geert"), Role.PRIVACY_OFFICER, "Petra", "Carel", (now, now + timedelta(days=7)), "ill"
+            here.vault,
+            here.actor("Geert"),
+            Role.PRIVACY_OFFICER,
+            "Petra",
+            "Carel",
+            (now, now + timedelta(days=7)),
+            "ill",
         )
         hand_over(here.vault, session, order(tmp_path, receiver))
     (entry,) = here.told("handover.made")
@@ -188,17 +239,24 @@ def test_no_copy_leaves_for_any_other_purpose(
     recording = here.record(contents=CONTENTS)
     case = case_of(here, kind, recording)
     pair = ("Carel", "Geert") if kind is CaseKind.COMPLAINT else ("Petra", "Geert")
-    with session_for(here, Purpose(kind.value), case, (recording,), *pair) as session, pytest.raises(NotAllowed, match="No copy"):
+    with (
+        session_for(here, Purpose(kind.value), case, (recording,), *pair) as session,
+        pytest.raises(NotAllowed, match="No copy"),
+    ):
         hand_over(here.vault, session, order(tmp_path, receiver))
     assert not (tmp_path / "out").exists()
     assert here.told("handover.begun") == []
 
 
-def test_a_receipt_passes_the_responsibility_on_once(here: Office, tmp_path: Path, receiver: pyrage.x25519.Identity) -> None:
+def test_a_receipt_passes_the_responsibility_on_once(
+    here: Office, tmp_path: Path, receiver: pyrage.x25519.Identity
+) -> None:
     """Proves P45."""
     made = handed_over(here, tmp_path, receiver)
     here.clock.pass_time(3600)
-    handover.receive(here.vault, here.actor("Petra"), made.id, "J. de Vries, politie", here.clock.now())
+    handover.receive(
+        here.vault, here.actor("Petra"), made.id, "J. de Vries, politie", here.clock.now()
+    )
     (entry,) = here.told("handover.received")
     assert entry["details"]["responsibility"] == "passed_on"
     with pytest.raises(HandOverRefused):
@@ -213,11 +271,11 @@ def test_a_disk_without_room_beside_the_reserve_takes_no_package(
     case = case_of(here, CaseKind.DEMAND, recording)
     free_bytes = (here.settings.reserve_mb << 20) + sum(map(len, CONTENTS))
     with session_for(here, Purpose.DEMAND, case, (recording,), "Petra", "Carel") as session:
-        monkeypatch.setattr("vault.store.free_bytes", lambda _: free_bytes - 1)
+        monkeypatch.setattr("vault.storage.store.free_bytes", lambda _: free_bytes - 1)
         with pytest.raises(VaultFull, match="this package and the reserve"):
             hand_over(here.vault, session, order(tmp_path, receiver))
         assert not list((tmp_path / "out").iterdir())
-        monkeypatch.setattr("vault.store.free_bytes", lambda _: free_bytes + (1 << 20))
+        monkeypatch.setattr("vault.storage.store.free_bytes", lambda _: free_bytes + (1 << 20))
         assert hand_over(here.vault, session, order(tmp_path, receiver)).path.exists()
 
 
@@ -228,7 +286,9 @@ def test_a_bad_recipient_or_a_failing_recording_leaves_nothing(
     case = case_of(here, CaseKind.DEMAND, recording)
     with session_for(here, Purpose.DEMAND, case, (recording,), "Petra", "Carel") as session:
         with pytest.raises(BadRecipient, match="age public key"):
-            hand_over(here.vault, session, Order("Politie", "age1nonsense", "Heusden", tmp_path / "out"))
+            hand_over(
+                here.vault, session, Order("Politie", "age1nonsense", "Heusden", tmp_path / "out")
+            )
         (sealed,) = here.settings.root.glob(f"footage/*/*/{recording}/0001.sealed")
         sealed.write_bytes(sealed.read_bytes()[:-1])
         with pytest.raises(Failure, match=r"truncated|altered|shorter"):

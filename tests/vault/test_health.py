@@ -3,17 +3,23 @@
 import pytest
 
 from tests.vault.office import Office
-from vault.audit import read_tree
-from vault.health import measure
-from vault.verify import verify_daily
-from vault.witness import WitnessFailed, sign_head
+from vault.custody.witness import WitnessFailed, sign_head
+from vault.log.log import read_tree
+from vault.operations.health import measure
+from vault.operations.verify import verify_daily
 
 
 def test_the_last_daily_check_and_what_it_found(here: Office) -> None:
-    assert (measure(here.vault).last_verify_utc, measure(here.vault).last_verify_findings) == (None, 0)
+    assert (measure(here.vault).last_verify_utc, measure(here.vault).last_verify_findings) == (
+        None,
+        0,
+    )
     verify_daily(here.vault, lambda _: None)
     first = measure(here.vault)
-    assert (first.last_verify_utc, first.last_verify_findings) == (here.told("vault.verified")[0]["time_utc"], 0)
+    assert (first.last_verify_utc, first.last_verify_findings) == (
+        here.told("vault.verified")[0]["time_utc"],
+        0,
+    )
     here.clock.pass_time(86400)
     verify_daily(here.vault, lambda _: None, ["log.truncated", "log.edited"])
     second = measure(here.vault)
@@ -23,7 +29,9 @@ def test_the_last_daily_check_and_what_it_found(here: Office) -> None:
     assert second.last_verify_findings == 2
 
 
-def test_the_witness_is_remembered_when_it_takes_a_head_and_not_when_it_refuses(here: Office) -> None:
+def test_the_witness_is_remembered_when_it_takes_a_head_and_not_when_it_refuses(
+    here: Office,
+) -> None:
     """And the log does not grow by it: an entry each time would ask for a new head each time."""
     assert (measure(here.vault).last_head_utc, measure(here.vault).last_witness_utc) == (None, None)
     sign_head(here.vault)

@@ -20,17 +20,25 @@ from tests.vault.world import (
     sha256,
     stored,
 )
-from vault import catalogue
-from vault.audit import read_leaves
-from vault.catalogue import catalogue_of
+from vault.catalogue import recording_rows
+from vault.catalogue.database import catalogue_of
 from vault.config import VaultSettings
-from vault.errors import CatalogueFailed, ContentDiffers, EraseRefused, StorageFailed, VaultBusy, VaultFull, VaultReadOnly
-from vault.intake import ChainEnd, Intake
-from vault.jsonform import parse_object
+from vault.crypto.canonical_json import parse_object
+from vault.errors import (
+    CatalogueFailed,
+    ContentDiffers,
+    EraseRefused,
+    StorageFailed,
+    VaultBusy,
+    VaultFull,
+    VaultReadOnly,
+)
+from vault.intake.intake import ChainEnd, Intake
+from vault.log.log import read_leaves
+from vault.operations.verify import verify
 from vault.recording import Docking, State
-from vault.store import BytesSource
+from vault.storage.store import BytesSource
 from vault.vault import Vault
-from vault.verify import verify
 
 CONTENTS = [os.urandom(300_000), b"", os.urandom(65_537)]
 
@@ -40,7 +48,9 @@ def actions(vault: Vault) -> list[str]:
         return [parse_object(leaf)["action"] for leaf in read_leaves(tx)]
 
 
-def test_a_recording_stands_whole_and_opens_to_what_the_camera_gave(intake: Intake, vault: Vault, clock: HandClock) -> None:
+def test_a_recording_stands_whole_and_opens_to_what_the_camera_gave(
+    intake: Intake, vault: Vault, clock: HandClock
+) -> None:
     """I1, steps 5 to 9. Proves P29."""
     claim = claim_of(CONTENTS)
     receipt = stored(intake, claim, CONTENTS, clock)
@@ -59,10 +69,19 @@ def test_every_pair_of_the_policy_opens_and_each_recording_has_a_key_of_its_own(
 ) -> None:
     first = stored(intake, claim_of(CONTENTS, 1), CONTENTS, clock)
     second = stored(intake, claim_of(CONTENTS, 2), CONTENTS, clock)
-    for pair in (("CM", "GS"), ("PO", "BC"), ("PO", "CM"), ("PO", "GS"), ("PO", "VC"), ("CM", "VC"), ("ESCROW-A", "ESCROW-B")):
+    for pair in (
+        ("CM", "GS"),
+        ("PO", "BC"),
+        ("PO", "CM"),
+        ("PO", "GS"),
+        ("PO", "VC"),
+        ("CM", "VC"),
+        ("ESCROW-A", "ESCROW-B"),
+    ):
         assert plaintexts(vault, first.recording_id, *pair)["0000.sealed"] == CONTENTS[0]
     sealed = [
-        (vault.store.folder_at(_folder(vault, receipt.recording_id)) / "0000.sealed").read_bytes() for receipt in (first, second)
+        (vault.store.folder_at(_folder(vault, receipt.recording_id)) / "0000.sealed").read_bytes()
+        for receipt in (first, second)
     ]
     assert sealed[0] != sealed[1]
     assert CONTENTS[0][:32] not in sealed[0]
@@ -70,7 +89,7 @@ def test_every_pair_of_the_policy_opens_and_each_recording_has_a_key_of_its_own(
 
 def _folder(vault: Vault, recording_id: str) -> str:
     with vault.reading() as tx:
-        row = catalogue.get_recording(tx, recording_id)
+        row = recording_rows.get_recording(tx, recording_id)
     assert row is not None
     return row.folder
 
@@ -85,14 +104,22 @@ def _folder(vault: Vault, recording_id: str) -> str:
     ],
     ids=["short", "long", "one bit", "nothing"],
 )
-def test_content_that_differs_leaves_nothing(intake: Intake, vault: Vault, clock: HandClock, given: bytes) -> None:
-    """Step 6: the part is thrown away, key and all; the camera keeps its copy; a new attempt takes it in."""
+def test_content_that_differs_leaves_nothing(
+    intake: Intake, vault: Vault, clock: HandClock, given: bytes
+) -> None:
+    """Step 6: the part is thrown away, key and all; the camera keeps its copy; a new attempt takes
+    it in.
+    """
     claim = claim_of(CONTENTS)
     attempt = intake.begin(claim, docking_at(clock))
     attempt.receive(2, BytesSource(CONTENTS[2]))
     with pytest.raises(ContentDiffers):
         attempt.receive(0, BytesSource(given))
-    assert not {path for path in files_below(vault.settings.root) if path.startswith(("incoming/", "footage/"))}
+    assert not {
+        path
+        for path in files_below(vault.settings.root)
+        if path.startswith(("incoming/", "footage/"))
+    }
     with pytest.raises(ContentDiffers):
         attempt.receive(1, BytesSource(CONTENTS[1]))
     again = received(intake, claim, CONTENTS, clock)
@@ -110,7 +137,9 @@ class FailingSource:
         raise Unplugged
 
 
-def test_a_camera_taken_out_half_way_goes_on_with_the_first_missing_segment(intake: Intake, clock: HandClock) -> None:
+def test_a_camera_taken_out_half_way_goes_on_with_the_first_missing_segment(
+    intake: Intake, clock: HandClock
+) -> None:
     claim = claim_of(CONTENTS)
     attempt = intake.begin(claim, docking_at(clock))
     attempt.receive(0, BytesSource(CONTENTS[0]))
@@ -133,7 +162,9 @@ def test_close_drops_what_is_open_and_gives_the_lock_back(vault: Vault, clock: H
 
 
 def test_a_camera_without_digests_is_read_twice(intake: Intake, clock: HandClock) -> None:
-    """A DCIM camera states no digest: both readings must agree before the recording can be committed."""
+    """A DCIM camera states no digest: both readings must agree before the recording can be
+    committed.
+    """
     claim = claim_of(CONTENTS[:1], stated=False)
     attempt = intake.begin(claim, docking_at(clock))
     attempt.receive(0, BytesSource(CONTENTS[0]))
@@ -146,18 +177,25 @@ def test_a_camera_without_digests_is_read_twice(intake: Intake, clock: HandClock
     assert receipt.segments[0].sha256 == sha256(CONTENTS[0])
 
 
-def test_other_content_under_a_known_name_is_a_recording_of_its_own(intake: Intake, vault: Vault, clock: HandClock) -> None:
+def test_other_content_under_a_known_name_is_a_recording_of_its_own(
+    intake: Intake, vault: Vault, clock: HandClock
+) -> None:
     """Step 4: never an overwrite, and the log says so (E4)."""
     first = stored(intake, claim_of([b"first"]), [b"first"], clock)
     second = stored(intake, claim_of([b"second"]), [b"second"], clock)
     assert first.recording_id != second.recording_id
-    assert {receipt.recording_id for receipt in intake.named(SERIAL, first.name)} == {first.recording_id, second.recording_id}
+    assert {receipt.recording_id for receipt in intake.named(SERIAL, first.name)} == {
+        first.recording_id,
+        second.recording_id,
+    }
     with vault.reading() as tx:
         last = parse_object(read_leaves(tx)[-1])
     assert last["details"]["other_content_under_this_name"] == [first.recording_id]
 
 
-def test_the_erase_is_three_entries_and_can_be_done_again(intake: Intake, vault: Vault, clock: HandClock) -> None:
+def test_the_erase_is_three_entries_and_can_be_done_again(
+    intake: Intake, vault: Vault, clock: HandClock
+) -> None:
     """Step 10, and B9: files that are back on the card after a yank are erased again."""
     receipt = stored(intake, claim_of(CONTENTS), CONTENTS, clock)
     erasing = intake.intend_erase(receipt)
@@ -180,14 +218,19 @@ def test_the_chain_ends_at_the_highest_counter(intake: Intake, clock: HandClock)
 
 def test_a_full_disk_refuses_before_anything_is_read(tmp_path: Path, clock: HandClock) -> None:
     """Fault C5."""
-    with Vault.open(founded(tmp_path / "v", clock, reserve_mb=1 << 40), clock) as vault, Intake(vault) as intake:
+    with (
+        Vault.open(founded(tmp_path / "v", clock, reserve_mb=1 << 40), clock) as vault,
+        Intake(vault) as intake,
+    ):
         intake.recover()
         with pytest.raises(VaultFull, match="MiB free"):
             intake.begin(claim_of(CONTENTS), docking_at(clock))
         assert files_below(vault.store.footage) == set()
 
 
-def test_storage_that_fails_three_times_makes_intake_read_only(intake: Intake, vault: Vault, clock: HandClock) -> None:
+def test_storage_that_fails_three_times_makes_intake_read_only(
+    intake: Intake, vault: Vault, clock: HandClock
+) -> None:
     """Fault C4: the light is red until a person has looked."""
     vault.store.footage.rename(vault.settings.root / "moved")
     (vault.settings.root / "footage").write_text("no folder")
@@ -212,9 +255,16 @@ def test_storage_that_fails_three_times_makes_intake_read_only(intake: Intake, v
     ],
 )
 def test_a_stop_time_is_believed_between_two_dockings(
-    intake: Intake, vault: Vault, clock: HandClock, offset_ms: int | None, previous_h: float | None, believed: bool
+    intake: Intake,
+    vault: Vault,
+    clock: HandClock,
+    offset_ms: int | None,
+    previous_h: float | None,
+    believed: bool,
 ) -> None:
-    """Ruling 14, Q1, fault F3. The stop was at 17:00 on the camera's clock, the docking is at 18:00."""
+    """Ruling 14, Q1, fault F3. The stop was at 17:00 on the camera's clock, the docking is at
+    18:00.
+    """
     if previous_h is not None:
         intake.docked(SERIAL, Docking(clock.now() + timedelta(hours=previous_h), 0, "card"))
     docking = docking_at(clock, offset_ms)
@@ -223,14 +273,20 @@ def test_a_stop_time_is_believed_between_two_dockings(
     attempt.receive(0, BytesSource(b"x"))
     receipt = attempt.commit(WHOLE)
     with vault.reading() as tx:
-        row = catalogue.get_recording(tx, receipt.recording_id)
+        row = recording_rows.get_recording(tx, receipt.recording_id)
     assert row is not None
     assert row.stop_believed is believed
-    expected = datetime(2026, 11, 23, 17, 0, tzinfo=UTC) - timedelta(milliseconds=offset_ms or 0) if believed else clock.now()
+    expected = (
+        datetime(2026, 11, 23, 17, 0, tzinfo=UTC) - timedelta(milliseconds=offset_ms or 0)
+        if believed
+        else clock.now()
+    )
     assert row.retention_from_utc.startswith(expected.strftime("%Y-%m-%dT%H:%M"))
 
 
-def test_recovery_drops_parts_and_folders_without_a_record(settings: VaultSettings, clock: HandClock) -> None:
+def test_recovery_drops_parts_and_folders_without_a_record(
+    settings: VaultSettings, clock: HandClock
+) -> None:
     with Vault.open(settings, clock) as vault:
         with Intake(vault) as intake:
             stored(intake, claim_of(CONTENTS), CONTENTS, clock)
@@ -240,7 +296,12 @@ def test_recovery_drops_parts_and_folders_without_a_record(settings: VaultSettin
         (orphan / "0000.sealed").write_bytes(b"no key opens this any more")
         with Intake(vault) as intake:
             recovery = intake.recover()
-        assert (recovery.dropped_parts, recovery.dropped_folders, recovery.adopted, recovery.damaged) == (1, 1, (), ())
+        assert (
+            recovery.dropped_parts,
+            recovery.dropped_folders,
+            recovery.adopted,
+            recovery.damaged,
+        ) == (1, 1, (), ())
         assert verify(vault, lambda _: None).findings == ()
 
 
@@ -254,7 +315,9 @@ def _lose_row(vault: Vault, recording_id: str) -> None:
 def test_a_whole_folder_without_a_row_is_adopted_as_unproven_and_never_counts_for_an_erase(
     settings: VaultSettings, clock: HandClock
 ) -> None:
-    """Ruling 8: whoever can write the vault's folder can plant a folder; only a proof of this process lets a camera be erased."""
+    """Ruling 8: whoever can write the vault's folder can plant a folder; only a proof of this
+    process lets a camera be erased.
+    """
     claim = claim_of(CONTENTS)
     with Vault.open(settings, clock) as vault:
         with Intake(vault) as intake:
@@ -274,8 +337,10 @@ def test_a_whole_folder_without_a_row_is_adopted_as_unproven_and_never_counts_fo
 def test_what_a_killed_process_left_is_durable_before_anything_goes_on_from_it(
     settings: VaultSettings, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Faults C1, then C3: what it made is seen by the next process, and nobody else would ever flush it. A journal that is
-    back undoes a commit that later entries follow on; an adopted folder that is gone leaves a row of nothing."""
+    """Faults C1, then C3: what it made is seen by the next process, and nobody else would ever
+    flush it. A journal that is back undoes a commit that later entries follow on; an adopted folder
+    that is gone leaves a row of nothing.
+    """
     flushed: list[Path] = []
     real = os.fsync
 
@@ -293,11 +358,17 @@ def test_what_a_killed_process_left_is_durable_before_anything_goes_on_from_it(
             intake.recover()
         monkeypatch.undo()
     log = settings.root / "register" / "log" / "000000.jsonl"
-    assert flushed[: flushed.index(log)] == [folder, *list(folder.parents)[:3], catalogue_of(settings.root).parent]
+    assert flushed[: flushed.index(log)] == [
+        folder,
+        *list(folder.parents)[:3],
+        catalogue_of(settings.root).parent,
+    ]
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "missing", "garbage", "other place"])
-def test_a_damaged_folder_without_a_row_is_left_for_a_person(settings: VaultSettings, clock: HandClock, harm: str) -> None:
+def test_a_damaged_folder_without_a_row_is_left_for_a_person(
+    settings: VaultSettings, clock: HandClock, harm: str
+) -> None:
     """What can't be proven whole is neither adopted nor deleted."""
     with Vault.open(settings, clock) as vault:
         with Intake(vault) as intake:
@@ -323,7 +394,9 @@ def test_a_damaged_folder_without_a_row_is_left_for_a_person(settings: VaultSett
 
 
 def test_a_rolled_back_catalogue_is_refused(settings: VaultSettings, clock: HandClock) -> None:
-    """Fault D5: a catalogue older than the register neither erases nor forgets; the error names the way out."""
+    """Fault D5: a catalogue older than the register neither erases nor forgets; the error names the
+    way out.
+    """
     old = catalogue_of(settings.root).read_bytes()
     with Vault.open(settings, clock) as vault, Intake(vault) as intake:
         stored(intake, claim_of(CONTENTS), CONTENTS, clock)

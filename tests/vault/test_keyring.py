@@ -1,4 +1,6 @@
-"""The keyring: two signatures, a rising version, pins (rulings 2; fault H2), and who can unlock what."""
+"""The keyring: two signatures, a rising version, pins (rulings 2; fault H2), and who can unlock
+what.
+"""
 
 import json
 from collections.abc import Callable
@@ -6,11 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from tests.vault.world import CHEAP, PASSPHRASES
-from vault.ceremony import Founders, Founding, found_keyring
+from vault.crypto.canonical_json import from_base64, to_base64
+from vault.crypto.hpke import new_data_key
+from vault.crypto.passphrase import PassphraseCost
+from vault.crypto.shares import join
 from vault.errors import KeyringRefused, PairRefused, WrongPassphrase
-from vault.jsonform import from_base64, to_base64
-from vault.keyring import Keyring, Pins, read_keyring, read_pins
-from vault.keys import PassphraseCost, join, new_data_key
+from vault.keyring.first import Founders, Founding, found_keyring
+from vault.keyring.keyring import Keyring, Pins, read_keyring, read_pins
 
 VAULT = "5f0c8f1e-0000-4000-8000-000000000001"
 MADE = "2026-11-23T18:00:00.000Z"
@@ -30,9 +34,13 @@ def test_pins_come_back(founding: Founding) -> None:
     assert read_pins(founding.pins.content()) == founding.pins
 
 
-@pytest.mark.parametrize("first", ["signature", "payload", "one signer", "twice one signer", "stranger", "not json"])
+@pytest.mark.parametrize(
+    "first", ["signature", "payload", "one signer", "twice one signer", "stranger", "not json"]
+)
 def test_a_keyring_that_was_touched_is_refused(founding: Founding, first: str) -> None:
-    """Fault H2: whoever can write the vault's folder can put no key of their own among the receivers."""
+    """Fault H2: whoever can write the vault's folder can put no key of their own among the
+    receivers.
+    """
     envelope = json.loads(founding.keyring)
     match first:
         case "signature":
@@ -55,7 +63,9 @@ def test_a_keyring_that_was_touched_is_refused(founding: Founding, first: str) -
 
 
 def test_another_founding_is_not_the_pinned_one(founding: Founding) -> None:
-    other = read_keyring(found_keyring(VAULT, MADE, Founders.by_function(PASSPHRASES), CHEAP).keyring)
+    other = read_keyring(
+        found_keyring(VAULT, MADE, Founders.by_function(PASSPHRASES), CHEAP).keyring
+    )
     with pytest.raises(KeyringRefused, match="pinned persons"):
         other.held_by(founding.pins)
 
@@ -77,7 +87,9 @@ def test_a_version_already_surpassed_is_refused(founding: Founding) -> None:
         read_keyring(founding.keyring).held_by(founding.pins, seen_version=2)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"format":"dock-vault/pins/1"}', b'{"a":1,"a":2}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b'{"format":"dock-vault/pins/1"}', b'{"a":1,"a":2}']
+)
 def test_pins_are_read_strictly(content: bytes) -> None:
     with pytest.raises(KeyringRefused):
         read_pins(content)
@@ -88,7 +100,10 @@ def test_each_half_alone_says_nothing_and_both_give_the_key(keyring: Keyring) ->
     data_key = new_data_key()
     halves: dict[str, list[bytes]] = {}
     for wrapped in keyring.wrapper().wrap(data_key, "recording"):
-        first, second = (keyring.unlock(name, PASSPHRASES[name]).half(wrapped, "recording") for name in wrapped.pair)
+        first, second = (
+            keyring.unlock(name, PASSPHRASES[name]).half(wrapped, "recording")
+            for name in wrapped.pair
+        )
         assert join(first, second) == data_key
         assert data_key not in (first, second)
         for name, half in zip(wrapped.pair, (first, second), strict=True):
@@ -118,7 +133,9 @@ def test_the_same_passphrase_in_other_letters_is_the_same(keyring: Keyring) -> N
 
 
 @pytest.mark.parametrize(
-    "change", [{"PO": "short"}, {"PO": PASSPHRASES["CM"]}, {"XX": "one too many here"}], ids=["short", "same", "extra"]
+    "change",
+    [{"PO": "short"}, {"PO": PASSPHRASES["CM"]}, {"XX": "one too many here"}],
+    ids=["short", "same", "extra"],
 )
 def test_the_founding_asks_for_seven_good_passphrases(change: dict[str, str]) -> None:
     with pytest.raises(PairRefused):

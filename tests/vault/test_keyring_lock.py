@@ -4,12 +4,14 @@ import threading
 
 from tests.vault.office import Office
 from tests.vault.world import CHEAP
-from vault.keyholders import set_passphrase
-from vault.lock import KeyringLock
+from vault.custody.keyholders import set_passphrase
+from vault.storage.locks import KeyringLock
 
 
 def test_two_passphrases_changed_at_once_both_stand(here: Office) -> None:
-    """Both are proven under the old keyring; the second reads what the first wrote before it writes."""
+    """Both are proven under the old keyring; the second reads what the first wrote before it
+    writes.
+    """
     names = ("Bea", "Carel", "Petra", "Geert")
     signed = {name: here.signed(name) for name in names}
 

@@ -1,10 +1,12 @@
-"""The buffers: room for the worst case, aligned for direct reading, forgotten when they are wiped."""
+"""The buffers: room for the worst case, aligned for direct reading, forgotten when
+they are wiped.
+"""
 
 import ctypes
 
-from vault.durable import BLOCK_BYTES
-from vault.lane import BLOCK_READ_BYTES, BUFFER_BYTES, Lane
-from vault.sealed import CHUNK_BYTES, GROWTH_BYTES, TAG_BYTES
+from vault.crypto.sealed_file import CHUNK_BYTES, GROWTH_BYTES, TAG_BYTES
+from vault.storage.buffers import BLOCK_READ_BYTES, BUFFER_BYTES, Lane
+from vault.storage.durable import BLOCK_BYTES
 
 
 def address(view: memoryview) -> int:
@@ -12,7 +14,9 @@ def address(view: memoryview) -> int:
 
 
 def test_room_for_the_worst_block() -> None:
-    """A block that meets the end of one message and the start of the next, behind a rest of nearly one block of the disk."""
+    """A block that meets the end of one message and the start of the next, behind a rest of nearly
+    one block of the disk.
+    """
     tags_bytes = (BLOCK_READ_BYTES // CHUNK_BYTES + 2) * TAG_BYTES
     assert BLOCK_BYTES - 1 + BLOCK_READ_BYTES + tags_bytes + GROWTH_BYTES <= BUFFER_BYTES
     assert BLOCK_READ_BYTES % BLOCK_BYTES == 0

@@ -1,4 +1,6 @@
-"""Messages over real SMTP and HTTP on loopback: what arrives, what is refused, and what is then said."""
+"""Messages over real SMTP and HTTP on loopback: what arrives, what is refused, and what is then
+said.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,10 +11,14 @@ from pydantic import ValidationError
 from tests.vault.post_office import certificate, mail_server, web_server
 from vault.config import AlertSettings, load_vault_settings
 from vault.errors import ConfigurationError, Reaction
-from vault.messenger import Mail, Message, NotDelivered, Webhook, channels
+from vault.monitoring.messenger import Mail, Message, NotDelivered, Webhook, channels
 
 NOW = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
-MESSAGE = Message("[dock-vault pc] PullFailing began", "Eén camera wordt niet ingelezen.\n.\nOne is not.\n", {"alerts": ["é"]})
+MESSAGE = Message(
+    "[dock-vault pc] PullFailing began",
+    "Eén camera wordt niet ingelezen.\n.\nOne is not.\n",
+    {"alerts": ["é"]},
+)
 
 
 pytestmark = pytest.mark.usefixtures("no_proxy")
@@ -23,7 +29,11 @@ def test_a_mail_arrives_as_it_was_written() -> None:
     with mail_server() as server:
         Mail(server.address, "dock@example.org", "beheer@example.org").deliver(MESSAGE, NOW)
     (mail,) = server.mails
-    assert (mail["From"], mail["To"], mail["Subject"]) == ("dock@example.org", "beheer@example.org", MESSAGE.subject)
+    assert (mail["From"], mail["To"], mail["Subject"]) == (
+        "dock@example.org",
+        "beheer@example.org",
+        MESSAGE.subject,
+    )
     assert mail["Date"].datetime == NOW
     assert mail["Message-ID"].endswith("@example.org>")
     assert mail["Auto-Submitted"] == "auto-generated"
@@ -31,7 +41,9 @@ def test_a_mail_arrives_as_it_was_written() -> None:
     assert server.encrypted == [False]
 
 
-def test_it_is_encrypted_where_that_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_encrypted_where_that_is_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     context, authority = certificate(tmp_path, "127.0.0.2")
     with mail_server("127.0.0.2", context) as server:
         mail = Mail(server.address, "dock@example.org", "beheer@example.org")
@@ -47,7 +59,11 @@ def test_on_this_machine_it_is_not(tmp_path: Path) -> None:
     """A mail server's own certificate seldom names localhost, and there is no wire."""
     context, _ = certificate(tmp_path, "127.0.0.1")
     with mail_server("127.0.0.1", context) as server:
-        Mail("localhost:" + server.address.rpartition(":")[2], "dock@example.org", "beheer@example.org").deliver(MESSAGE, NOW)
+        Mail(
+            "localhost:" + server.address.rpartition(":")[2],
+            "dock@example.org",
+            "beheer@example.org",
+        ).deliver(MESSAGE, NOW)
     assert server.encrypted == [False]
 
 
@@ -89,7 +105,9 @@ def test_a_post_that_is_not_taken_is_told_without_its_secret(status: int) -> Non
 
 
 def test_each_receiver_is_a_way_of_its_own() -> None:
-    settings = AlertSettings(mail_to=["a@b.nl", "c@d.nl"], mail_from="e@f.nl", webhook="https://chat.example.org/x")
+    settings = AlertSettings(
+        mail_to=["a@b.nl", "c@d.nl"], mail_from="e@f.nl", webhook="https://chat.example.org/x"
+    )
     assert [way.name for way in channels(settings)] == ["mail a@b.nl", "mail c@d.nl", "webhook"]
     assert channels(AlertSettings()) == []
 
@@ -119,7 +137,13 @@ def test_settings_that_would_tell_nobody_or_everybody_are_refused(wrong: dict[st
 
 
 @pytest.mark.parametrize(
-    "address", ["https://chat.example.org", "https://chat.example.org:8443/x?y=z", "http://localhost:9000/x", "http://[::1]:9/x"]
+    "address",
+    [
+        "https://chat.example.org",
+        "https://chat.example.org:8443/x?y=z",
+        "http://localhost:9000/x",
+        "http://[::1]:9/x",
+    ],
 )
 def test_addresses_that_are_taken(address: str) -> None:
     assert AlertSettings(webhook=address).webhook == address
@@ -129,7 +153,9 @@ def test_the_settings_file_says_what_is_missing(tmp_path: Path) -> None:
     config = tmp_path / "vault.toml"
     base = f'root = "{tmp_path}/vault"\npins = "{tmp_path}/pins.json"\n[alerts]\n'
     config.write_text(base + 'mail_to = ["a@b.nl"]\n')
-    with pytest.raises(ConfigurationError, match="alerts: `mail_to` is given, and `mail_from` is not"):
+    with pytest.raises(
+        ConfigurationError, match="alerts: `mail_to` is given, and `mail_from` is not"
+    ):
         load_vault_settings(config)
     config.write_text(base)
     assert load_vault_settings(config).alerts.state == tmp_path / "alerts.json"

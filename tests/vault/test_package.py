@@ -13,14 +13,23 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from vault.package import BadRecipient, Bag, PackageFailed, PackageFile, joined, of_bytes, recipient_of, write_package
+from vault.custody.handover.package import (
+    BadRecipient,
+    Bag,
+    PackageFailed,
+    PackageFile,
+    joined,
+    of_bytes,
+    recipient_of,
+    write_package,
+)
 
 MADE = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 MEASURE = """
 import json, resource, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from vault.package import Bag, PackageFile, write_package
+from vault.custody.handover.package import Bag, PackageFile, write_package
 block = bytes(1 << 20)
 count = int(sys.argv[2])
 files = [PackageFile("opname-1/opname.mp4", count << 20, None, lambda: (block for _ in range(count)))]
@@ -42,10 +51,14 @@ def bag(*files: PackageFile) -> Bag:
     return Bag("overdracht", files, {"Source-Organization": "gemeente Heusden"}, MADE)
 
 
-def test_a_package_holds_its_payload_and_both_manifests(tmp_path: Path, receiver: pyrage.x25519.Identity) -> None:
+def test_a_package_holds_its_payload_and_both_manifests(
+    tmp_path: Path, receiver: pyrage.x25519.Identity
+) -> None:
     one, other = of_bytes("a/0000.mp4", b"one" * 900), of_bytes("a/0001.mp4", b"two" * 900)
     packed = write_package(
-        tmp_path / "p.zip.age", str(receiver.to_public()), bag(one, other, joined("a/opname.mp4", [one, other]))
+        tmp_path / "p.zip.age",
+        str(receiver.to_public()),
+        bag(one, other, joined("a/opname.mp4", [one, other])),
     )
     assert packed.sha256 == hashlib.sha256((tmp_path / "p.zip.age").read_bytes()).hexdigest()
     archive = opened(tmp_path / "p.zip.age", receiver)
@@ -59,13 +72,17 @@ def test_a_package_holds_its_payload_and_both_manifests(tmp_path: Path, receiver
     assert [path.name for path in tmp_path.iterdir()] == ["p.zip.age"]
 
 
-@pytest.mark.parametrize("recipient", ["", "age1", "ssh-ed25519 AAAA", "AGE-SECRET-KEY-1QQ", "somebody@politie.nl"])
+@pytest.mark.parametrize(
+    "recipient", ["", "age1", "ssh-ed25519 AAAA", "AGE-SECRET-KEY-1QQ", "somebody@politie.nl"]
+)
 def test_only_an_age_key_is_a_recipient(recipient: str) -> None:
     with pytest.raises(BadRecipient):
         recipient_of(recipient)
 
 
-def test_another_digest_size_or_a_failing_source_leaves_nothing(tmp_path: Path, receiver: pyrage.x25519.Identity) -> None:
+def test_another_digest_size_or_a_failing_source_leaves_nothing(
+    tmp_path: Path, receiver: pyrage.x25519.Identity
+) -> None:
     def broken() -> Iterator[bytes]:
         yield b"first"
         raise PackageFailed("the medium failed")
@@ -80,12 +97,21 @@ def test_another_digest_size_or_a_failing_source_leaves_nothing(tmp_path: Path, 
         assert list(tmp_path.iterdir()) == []
 
 
-def test_memory_does_not_grow_with_the_package(tmp_path: Path, receiver: pyrage.x25519.Identity) -> None:
+def test_memory_does_not_grow_with_the_package(
+    tmp_path: Path, receiver: pyrage.x25519.Identity
+) -> None:
     """Eight times the size, the same resident memory: no more than a few blocks stand at once."""
     peaks = []
     for count in (24, 192):
         done = subprocess.run(
-            [sys.executable, "-c", MEASURE, str(tmp_path / f"{count}.age"), str(count), str(receiver.to_public())],
+            [
+                sys.executable,
+                "-c",
+                MEASURE,
+                str(tmp_path / f"{count}.age"),
+                str(count),
+                str(receiver.to_public()),
+            ],
             capture_output=True,
             text=True,
             check=True,

@@ -5,23 +5,31 @@ from datetime import timedelta
 import pytest
 
 from tests.vault.office import Office
-from vault import people, reports
+from vault.custody import people, reports
+from vault.custody.people import BadAbsence
 from vault.errors import NotAllowed, UnknownPerson, WrongPassphrase
-from vault.people import BadAbsence
-from vault.policy import Role
+from vault.rules.roles import Role
 
 DAY = timedelta(days=1)
 
 
 def away(
-    here: Office, by: str = "Geert", role: Role = Role.PRIVACY_OFFICER, absent: str = "Petra", instead: str = "Carel"
+    here: Office,
+    by: str = "Geert",
+    role: Role = Role.PRIVACY_OFFICER,
+    absent: str = "Petra",
+    instead: str = "Carel",
 ) -> str:
     now = here.clock.now()
-    return people.record_absence(here.vault, here.actor(by), role, absent, instead, (now, now + 7 * DAY), "ill")
+    return people.record_absence(
+        here.vault, here.actor(by), role, absent, instead, (now, now + 7 * DAY), "ill"
+    )
 
 
 def test_a_replacement_counts_from_its_first_moment_to_its_last(here: Office) -> None:
-    """Proves P41: recorded by whom, for whom, from and until, and ended early where the absent one is back."""
+    """Proves P41: recorded by whom, for whom, from and until, and ended early where the absent one
+    is back.
+    """
     away(here)
     assert [one.role for one in here.actor("Carel").replacements] == [Role.PRIVACY_OFFICER]
     here.days(7)
@@ -51,8 +59,12 @@ def test_nobody_grants_a_replacement_to_themselves(here: Office) -> None:
         (Role.PRIVACY_OFFICER, "Petra", "Tim"),
     ],
 )
-def test_a_replacement_that_cannot_be_is_refused(here: Office, role: Role, absent: str, instead: str) -> None:
-    """The technical administrator stands in for nobody; nobody stands in where the absent one holds nothing."""
+def test_a_replacement_that_cannot_be_is_refused(
+    here: Office, role: Role, absent: str, instead: str
+) -> None:
+    """The technical administrator stands in for nobody; nobody stands in where the absent one holds
+    nothing.
+    """
     with pytest.raises(BadAbsence):
         away(here, role=role, absent=absent, instead=instead)
 

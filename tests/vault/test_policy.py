@@ -1,7 +1,8 @@
-"""The matrix, row by row and column by column: every action by every role, normal, standing in, concerned, twice the same person.
+"""The matrix, row by row and column by column: every action by every role, normal, standing in,
+concerned, twice the same person.
 
-The expectations are typed from the protocol's matrix (obligations, section 2), not from the rules. A row or a column that is
-missing here fails the suite.
+The expectations are typed from the protocol's matrix (obligations, section 2), not from the rules.
+A row or a column that is missing here fails the suite.
 """
 
 import itertools
@@ -9,29 +10,12 @@ import re
 
 import pytest
 
-from vault import protocol
 from vault.errors import NotAllowed
-from vault.policy import (
-    CASES,
-    PAIRS,
-    PURPOSES,
-    RULES,
-    Acting,
-    Action,
-    Actor,
-    CaseKind,
-    Footage,
-    Function,
-    Purpose,
-    Replacement,
-    Role,
-    demand,
-    demand_second,
-    demand_viewing,
-    officer_pairs,
-    pair_of,
-    receivers_of,
-)
+from vault.rules import protocol
+from vault.rules.actions import RULES, Acting, Action, Actor, Replacement, demand, demand_second
+from vault.rules.case_kinds import CASES, CaseKind
+from vault.rules.purposes import PURPOSES, Footage, Purpose, demand_viewing, receivers_of
+from vault.rules.roles import PAIRS, Function, Role, officer_pairs, pair_of
 
 MW, BC, CM, PO, GS, VC, TB = (
     Role.OFFICER,
@@ -43,7 +27,9 @@ MW, BC, CM, PO, GS, VC, TB = (
     Role.ADMINISTRATOR,
 )
 ANYBODY = frozenset({MW, BC, CM, PO, GS, VC})
-"""Who may stand in where the regular arrangements for replacement apply: anybody named, but the technical administrator (P41)."""
+"""Who may stand in where the regular arrangements for replacement apply: anybody named, but the
+technical administrator (P41).
+"""
 
 MATRIX: dict[Action, tuple[set[Role], dict[Role, frozenset[Role]]]] = {
     # action: who may; for each of these, who may stand in
@@ -77,9 +63,20 @@ MATRIX: dict[Action, tuple[set[Role], dict[Role, frozenset[Role]]]] = {
 SECOND: dict[Action, set[frozenset[Role]]] = {
     Action.DELETE: {frozenset({CM, PO})},
     Action.CHANGE_KEYRING: {frozenset({CM, PO})},
-    Action.CONFIRM: {frozenset({one, other}) for one in (CM, PO) for other in (BC, CM, PO, GS, VC) if one is not other},
+    Action.CONFIRM: {
+        frozenset({one, other})
+        for one in (CM, PO)
+        for other in (BC, CM, PO, GS, VC)
+        if one is not other
+    },
 }
-NOT_CONCERNED = {Action.CLOSE_CASE, Action.DECIDE_ACCESS, Action.DELETE, Action.HAND_OVER, Action.APPROVE_LEARNING}
+NOT_CONCERNED = {
+    Action.CLOSE_CASE,
+    Action.DECIDE_ACCESS,
+    Action.DELETE,
+    Action.HAND_OVER,
+    Action.APPROVE_LEARNING,
+}
 
 VIEWERS: dict[Purpose, set[tuple[Role, Role]]] = {
     Purpose.COMPLAINT: {(CM, GS)},
@@ -122,8 +119,12 @@ def test_each_action_by_each_role(action: Action, role: Role) -> None:
 
 
 @pytest.mark.parametrize(("action", "own", "taken"), list(itertools.product(Action, Role, Role)))
-def test_each_action_by_each_role_standing_in_for_each_other(action: Action, own: Role, taken: Role) -> None:
-    """Proves P41, P44, P54, P21: a replacement on record counts where the text names no narrower one."""
+def test_each_action_by_each_role_standing_in_for_each_other(
+    action: Action, own: Role, taken: Role
+) -> None:
+    """Proves P41, P44, P54, P21: a replacement on record counts where the text names no narrower
+    one.
+    """
     acting = allowed(action, person(own, "somebody", taken))
     may, substitutes = MATRIX[action]
     if own in may:
@@ -141,7 +142,9 @@ def test_nobody_concerned_takes_part(action: Action, role: Role) -> None:
     assert (acting is not None) == (role in MATRIX[action][0] and action not in NOT_CONCERNED)
 
 
-@pytest.mark.parametrize(("action", "one", "other"), list(itertools.product(sorted(SECOND), Role, Role)))
+@pytest.mark.parametrize(
+    ("action", "one", "other"), list(itertools.product(sorted(SECOND), Role, Role))
+)
 def test_what_takes_two_takes_these_two(action: Action, one: Role, other: Role) -> None:
     """Proves P26 with Q8, P40: two different persons in two different functions."""
     first = allowed(action, person(one, "one"))
@@ -156,7 +159,9 @@ def test_what_takes_two_takes_these_two(action: Action, one: Role, other: Role) 
         demand_second(action, first, person(other, "one", one))
 
 
-def viewed(purpose: Purpose, one: Actor, other: Actor, footage: Footage) -> tuple[Acting, Acting] | None:
+def viewed(
+    purpose: Purpose, one: Actor, other: Actor, footage: Footage
+) -> tuple[Acting, Acting] | None:
     try:
         return demand_viewing(purpose, one, other, footage)
     except NotAllowed as refusal:
@@ -173,7 +178,9 @@ def footage_for(purpose: Purpose, officer: str = "one") -> Footage:
 def test_each_purpose_by_each_pair(purpose: Purpose, one: Role, other: Role) -> None:
     """Proves P36, P37, P38, P40, P42, P46, P48, P53: these pairs, in either order, and no other."""
     recorder = "one" if one is MW else "other"
-    seats = viewed(purpose, person(one, "one"), person(other, "other"), footage_for(purpose, recorder))
+    seats = viewed(
+        purpose, person(one, "one"), person(other, "other"), footage_for(purpose, recorder)
+    )
     may = (one, other) in VIEWERS[purpose] or (other, one) in VIEWERS[purpose]
     assert (seats is not None) == may
     if seats is not None:
@@ -184,12 +191,20 @@ def test_each_purpose_by_each_pair(purpose: Purpose, one: Role, other: Role) -> 
 @pytest.mark.parametrize(("purpose", "one", "other"), list(itertools.product(Purpose, Role, Role)))
 def test_one_person_never_takes_both_seats(purpose: Purpose, one: Role, other: Role) -> None:
     """Proves P40: whatever functions and replacements a person holds."""
-    both = Actor("one", "One", frozenset({one, other}), (Replacement(one, "x", "y"), Replacement(other, "x", "y")))
+    both = Actor(
+        "one",
+        "One",
+        frozenset({one, other}),
+        (Replacement(one, "x", "y"), Replacement(other, "x", "y")),
+    )
     assert viewed(purpose, both, both, footage_for(purpose)) is None
 
 
 @pytest.mark.parametrize(
-    ("purpose", "taken", "own"), list(itertools.product([one for one in Purpose if one is not Purpose.LEARNING], Function, Role))
+    ("purpose", "taken", "own"),
+    list(
+        itertools.product([one for one in Purpose if one is not Purpose.LEARNING], Function, Role)
+    ),
 )
 def test_a_named_replacement_takes_a_seat(purpose: Purpose, taken: Function, own: Role) -> None:
     """Proves P41: whoever is on record stands in, but never the technical administrator."""
@@ -203,12 +218,16 @@ def test_a_named_replacement_takes_a_seat(purpose: Purpose, taken: Function, own
             assert seats is None
         else:
             assert seats is not None
-            assert any(seat == Acting("one", role, "absent") for seat in seats) or any(own in pair for pair in VIEWERS[purpose])
+            assert any(seat == Acting("one", role, "absent") for seat in seats) or any(
+                own in pair for pair in VIEWERS[purpose]
+            )
 
 
 @pytest.mark.parametrize("purpose", [one for one in Purpose if one is not Purpose.LEARNING])
 @pytest.mark.parametrize("how", ["officer", "present", "concerned"])
-def test_who_is_on_it_or_its_subject_views_it_for_no_other_purpose(purpose: Purpose, how: str) -> None:
+def test_who_is_on_it_or_its_subject_views_it_for_no_other_purpose(
+    purpose: Purpose, how: str
+) -> None:
     """Q14: a named delegate takes the seat."""
     footage = Footage("one") if how == "officer" else Footage(None, **{how: frozenset({"one"})})
     for first, second in VIEWERS[purpose]:
@@ -222,12 +241,17 @@ def test_learning_is_of_ones_own_footage_with_the_coordinator() -> None:
     """Proves P50, P52, P53."""
     officer, coordinator = person(MW, "one"), person(BC, "other")
     assert viewed(Purpose.LEARNING, officer, coordinator, Footage("one")) is not None
-    assert viewed(Purpose.LEARNING, coordinator, officer, Footage(None, present=frozenset({"one"}))) is not None
+    assert (
+        viewed(Purpose.LEARNING, coordinator, officer, Footage(None, present=frozenset({"one"})))
+        is not None
+    )
     assert viewed(Purpose.LEARNING, officer, coordinator, Footage("somebody else")) is None
 
 
 def test_the_cluster_manager_takes_the_coordinators_place_in_a_conflict() -> None:
-    """Proves P54: where the coordinator recorded it or was present; otherwise only in an absence on record."""
+    """Proves P54: where the coordinator recorded it or was present; otherwise only in an absence on
+    record.
+    """
     coordinator_and_officer = Actor("one", "One", frozenset({MW, BC}))
     manager = person(CM, "other")
     own = Footage("one", coordinators=frozenset({"one"}))
@@ -238,22 +262,38 @@ def test_the_cluster_manager_takes_the_coordinators_place_in_a_conflict() -> Non
     free = Footage("one", coordinators=frozenset({"bea", "bo"}), present=frozenset({"bea"}))
     assert viewed(Purpose.LEARNING, officer, manager, free) is None
     assert viewed(Purpose.LEARNING, officer, coordinator, there) is None
-    assert viewed(Purpose.LEARNING, officer, manager, there) == (Acting("one", MW), Acting("other", CM))
+    assert viewed(Purpose.LEARNING, officer, manager, there) == (
+        Acting("one", MW),
+        Acting("other", CM),
+    )
     replacing = person(CM, "other", BC)
-    assert viewed(Purpose.LEARNING, officer, replacing, Footage("one")) == (Acting("one", MW), Acting("other", CM, "absent"))
+    assert viewed(Purpose.LEARNING, officer, replacing, Footage("one")) == (
+        Acting("one", MW),
+        Acting("other", CM, "absent"),
+    )
     assert viewed(Purpose.LEARNING, officer, person(GS, "other", BC), Footage("one")) is None
 
 
 def test_there_is_no_purpose_for_an_appraisal_and_no_copy_but_for_the_prosecution() -> None:
     """Proves P5, P7, P43, P49, P51, P56."""
-    assert {purpose for purpose, rule in PURPOSES.items() if rule.copy} == {Purpose.POLICE_REPORT, Purpose.DEMAND}
-    assert not any(re.search("paspoort|gesprek|appraisal|performance", purpose.value) for purpose in Purpose)
-    assert "not_appraisal" in {condition.code for condition in PURPOSES[Purpose.LEARNING].conditions}
+    assert {purpose for purpose, rule in PURPOSES.items() if rule.copy} == {
+        Purpose.POLICE_REPORT,
+        Purpose.DEMAND,
+    }
+    assert not any(
+        re.search("paspoort|gesprek|appraisal|performance", purpose.value) for purpose in Purpose
+    )
+    assert "not_appraisal" in {
+        condition.code for condition in PURPOSES[Purpose.LEARNING].conditions
+    }
 
 
 def test_each_viewing_confirms_what_its_purpose_asks() -> None:
     """Proves P47, P55."""
-    asked = {purpose: {condition.code for condition in rule.conditions} for purpose, rule in PURPOSES.items()}
+    asked = {
+        purpose: {condition.code for condition in rule.conditions}
+        for purpose, rule in PURPOSES.items()
+    }
     assert asked[Purpose.ACCESS_REQUEST] == {"location", "on_it", "rights", "no_copy"}
     assert asked[Purpose.LEARNING] == {"location", "nobody_else", "no_copy", "not_appraisal"}
     assert all("location" in codes for codes in asked.values())
@@ -261,11 +301,25 @@ def test_each_viewing_confirms_what_its_purpose_asks() -> None:
 
 def test_every_pair_that_views_is_sealed_for() -> None:
     """What the policy lets view, the keys let open: no more, no less (the escrow apart)."""
-    sealed = {frozenset(map(str, pair.receivers)) for pair in PAIRS if not pair.receivers[0].startswith("ESCROW")}
-    views = {frozenset((one.value, other.value)) for pairs in VIEWERS.values() for one, other in pairs if one is not MW}
+    sealed = {
+        frozenset(map(str, pair.receivers))
+        for pair in PAIRS
+        if not pair.receivers[0].startswith("ESCROW")
+    }
+    views = {
+        frozenset((one.value, other.value))
+        for pairs in VIEWERS.values()
+        for one, other in pairs
+        if one is not MW
+    }
     assert sealed == views
-    assert {pair.name for pair in officer_pairs("x", {"BC": frozenset(), "CM": frozenset()})} == {"BC+MW-x", "CM+MW-x"}
-    assert {pair.name for pair in officer_pairs("x", {"BC": frozenset({"x"}), "CM": frozenset()})} == {"CM+MW-x"}
+    assert {pair.name for pair in officer_pairs("x", {"BC": frozenset(), "CM": frozenset()})} == {
+        "BC+MW-x",
+        "CM+MW-x",
+    }
+    assert {
+        pair.name for pair in officer_pairs("x", {"BC": frozenset({"x"}), "CM": frozenset()})
+    } == {"CM+MW-x"}
 
 
 ORIGINAL_WORDS = {
@@ -275,7 +329,8 @@ ORIGINAL_WORDS = {
     "ACCESS_HOLD": "definitief besluit is genomen door de Privacy Officer en uitvoering is gegeven",
     "PROSECUTION_HOLD": "totdat het Openbaar Ministerie akkoord geeft tot vernietiging",
     "IN_TWOS": "altijd in tweetal bekeken",
-    "PROVIDE": "door de Privacy officer, bij vervanging de clustermanager Veiligheid en handhaving, digitaal verstrekt",
+    "PROVIDE": "door de Privacy officer, bij vervanging de clustermanager Veiligheid en handhaving, "
+    "digitaal verstrekt",
     "COMPLAINT": "bekeken door de clustermanager en de gemeentesecretaris",
     "ACCESS": "twee medewerkers aanwezig, waaronder de privacy officer",
     "NO_COPY": "onder geen beding een kopie",

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from vault.reel import Frame, Reel, init_length, playlist
+from vault.custody.viewing.timeline import Frame, Reel, init_length, playlist
 
 
 def box(kind: bytes, size: int = 16) -> bytes:
@@ -26,7 +26,9 @@ def box(kind: bytes, size: int = 16) -> bytes:
         (b"not a film at all", None),
     ],
 )
-def test_the_init_is_what_stands_before_the_first_fragment(start: bytes, length: int | None) -> None:
+def test_the_init_is_what_stands_before_the_first_fragment(
+    start: bytes, length: int | None
+) -> None:
     assert init_length(start) == length
 
 

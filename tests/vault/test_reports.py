@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 
 from tests.vault.office import CAMERA, Office
-from vault import registers, reports
+from vault.catalogue import deletion_rows, report_rows
+from vault.custody import reports
+from vault.custody.papers import Paper, read_paper
+from vault.custody.reports import GRACE, Location, ReportRefused, UseReport
 from vault.errors import NotAllowed, UnknownCamera
-from vault.papers import Paper, read_paper
-from vault.reports import GRACE, Location, ReportRefused, UseReport
 
 
 def use_of(here: Office, *recordings: str) -> UseReport:
@@ -27,12 +28,14 @@ def use_of(here: Office, *recordings: str) -> UseReport:
 
 
 def test_a_report_holds_what_the_protocol_asks_and_goes_to_the_coordinator(here: Office) -> None:
-    """Proves P11, P17, P18, P21, P22, P63: in the log what, when and where; the words in a paper of their own."""
+    """Proves P11, P17, P18, P21, P22, P63: in the log what, when and where; the words in a paper of
+    their own.
+    """
     recording = here.record()
     report = reports.file_report(here.vault, here.actor("Mo"), use_of(here, recording))
     with here.vault.reading() as tx:
-        row = registers.report_of(tx, report)
-        (paper,) = registers.papers_of(tx, report)
+        row = report_rows.report_of(tx, report)
+        (paper,) = deletion_rows.papers_of(tx, report)
     assert row is not None
     assert (row.addressee, row.location, row.announced, row.informed) == ("BC", "home", False, True)
     text = read_paper(here.vault, Paper(paper.id, paper.sha256))
@@ -45,7 +48,9 @@ def test_a_report_holds_what_the_protocol_asks_and_goes_to_the_coordinator(here:
 
 
 def test_an_incident_is_registered_with_every_recording_of_it(here: Office) -> None:
-    """Proves P3: the dock asks for it until it is; the log ties it to its recordings, a paper tells what happened."""
+    """Proves P3: the dock asks for a report until there is one; the log ties it to its recordings, a
+    paper tells what happened.
+    """
     first, second = here.record(), here.record()
     assert len(here.intake.missing_reports(CAMERA)) == 2
     report = reports.file_report(here.vault, here.actor("Mo"), use_of(here, first, second))
@@ -53,7 +58,7 @@ def test_an_incident_is_registered_with_every_recording_of_it(here: Office) -> N
     (filed,) = here.told("report.filed")
     assert (filed["subject"], filed["details"]["recordings"]) == (report, [first, second])
     with here.vault.reading() as tx:
-        (paper,) = registers.papers_of(tx, report)
+        (paper,) = deletion_rows.papers_of(tx, report)
     text = read_paper(here.vault, Paper(paper.id, paper.sha256))
     assert text is not None
     assert (text["cause"], text["event"]) == ("called to a quarrel", "a man pushed")
@@ -104,7 +109,9 @@ def test_who_carried_the_camera_is_who_recorded(here: Office) -> None:
     reports.take_back(here.vault, here.actor("Bea"), CAMERA)
     here.clock.pass_time(7200)
     nobodys = here.record(None)
-    assert [one.recording.id for one in reports.missing_reports(here.vault, here.id("Nel"))] == [hers]
+    assert [one.recording.id for one in reports.missing_reports(here.vault, here.id("Nel"))] == [
+        hers
+    ]
     assert {row.id for row in reports.on_without_carrier(here.vault)} == {alone, nobodys}
     with pytest.raises(ReportRefused, match="wears no camera"):
         reports.assign(here.vault, here.actor("Bea"), CAMERA, "Petra")

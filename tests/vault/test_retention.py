@@ -1,4 +1,6 @@
-"""Deletion over real files: by time, by hand, under crashes; and what a camera brings back (P26, P31, P32; F4, F5; ruling 9)."""
+"""Deletion over real files: by time, by hand, under crashes; and what a camera brings back (P26,
+P31, P32; F4, F5; ruling 9).
+"""
 
 import threading
 from datetime import timedelta
@@ -8,20 +10,26 @@ import pytest
 from tests.crash.custody import Died, dying
 from tests.vault.office import CAMERA, Office
 from tests.vault.world import claim_of
-from vault import cases, registers, retention
-from vault import verify as verify_module
-from vault.cases import NewCase
+from vault.catalogue import deletion_rows
+from vault.custody import cases
+from vault.custody.cases import NewCase
+from vault.custody.retention import clock_confirmation, deletion, disposition, sweep
+from vault.custody.retention.deletion import Held, ReasonMissing
 from vault.errors import Failure, NotAllowed, UnknownRecording
-from vault.policy import CaseKind
+from vault.log.tombstones import read_tombstones
+from vault.operations import verify as verify_module
+from vault.operations.verify import verify, verify_daily
 from vault.recording import State
-from vault.retention import Held, ReasonMissing
-from vault.tombstone import read_tombstones
+from vault.rules.case_kinds import CaseKind
 from vault.vault import Vault
-from vault.verify import verify, verify_daily
 
 
 def case_for(here: Office, *recordings: str) -> str:
-    return cases.register(here.vault, here.actor("Petra"), NewCase(CaseKind.COMPLAINT, "K-1", here.clock.now(), recordings))
+    return cases.register(
+        here.vault,
+        here.actor("Petra"),
+        NewCase(CaseKind.COMPLAINT, "K-1", here.clock.now(), recordings),
+    )
 
 
 def sound(here: Office) -> tuple[str, ...]:
@@ -29,7 +37,9 @@ def sound(here: Office) -> tuple[str, ...]:
 
 
 def test_on_day_28_it_stands_and_then_it_goes_with_its_keys(here: Office) -> None:
-    """Proves P31, P32: marked the day before, destroyed at the first sweep once due, seen to be gone; the record of it stands."""
+    """Proves P31, P32: marked the day before, destroyed at the first sweep once due, seen to be
+    gone; the record of it stands.
+    """
     recording = here.record()
     here.days(26)
     here.hours(47)
@@ -45,7 +55,9 @@ def test_on_day_28_it_stands_and_then_it_goes_with_its_keys(here: Office) -> Non
 
 
 def test_the_clock_is_doubted_and_nothing_goes(here: Office) -> None:
-    """I7: forty days ahead in a moment: nothing is even marked; intake goes on; put right, it goes on its day."""
+    """I7: forty days ahead in a moment: nothing is even marked; intake goes on; put right, it goes
+    on its day.
+    """
     recording = here.record()
     here.hours(1)
     here.clock.moment += timedelta(days=40)
@@ -53,22 +65,30 @@ def test_the_clock_is_doubted_and_nothing_goes(here: Office) -> None:
     assert here.stands(recording)
     another = here.record()
     assert here.stands(another)
-    assert [entry["action"] for entry in here.told("clock.doubted", "retention.marked")] == ["clock.doubted"]
+    assert [entry["action"] for entry in here.told("clock.doubted", "retention.marked")] == [
+        "clock.doubted"
+    ]
     here.clock.moment -= timedelta(days=40)
     here.days(26)
     here.hours(50)
     assert not here.stands(recording)
 
 
-def test_what_came_in_while_the_clock_was_wrong_starts_its_28_days_when_it_was_put_right(here: Office) -> None:
-    """Fault F2: docked under a clock eighty days behind, or ten years ahead, it is destroyed neither early nor in ten years."""
+def test_what_came_in_while_the_clock_was_wrong_starts_its_28_days_when_it_was_put_right(
+    here: Office,
+) -> None:
+    """Fault F2: docked under a clock eighty days behind, or ten years ahead, it is destroyed
+    neither early nor in ten years.
+    """
     here.hours(1)
     for wrong in (timedelta(days=-80), timedelta(days=3650)):
         here.clock.moment += wrong
         recording = here.record()
         here.hours(2)
         here.clock.moment -= wrong
-        retention.confirm_clock(here.vault, here.clock, here.actor("Carel"), here.actor("Petra"))
+        clock_confirmation.confirm_clock(
+            here.vault, here.clock, here.actor("Carel"), here.actor("Petra")
+        )
         here.hours(30)
         here.days(25)
         here.hours(30)
@@ -83,17 +103,22 @@ def test_by_hand_it_takes_a_reason_and_both(here: Office) -> None:
     recording = here.record()
     carel, petra = here.actor("Carel"), here.actor("Petra")
     with pytest.raises(ReasonMissing):
-        retention.delete(here.vault, carel, petra, recording, " ")
-    for one, other in ((carel, carel), (carel, here.actor("Geert")), (here.actor("Bea"), petra), (here.actor("Tim"), petra)):
+        deletion.delete(here.vault, carel, petra, recording, " ")
+    for one, other in (
+        (carel, carel),
+        (carel, here.actor("Geert")),
+        (here.actor("Bea"), petra),
+        (here.actor("Tim"), petra),
+    ):
         with pytest.raises(NotAllowed):
-            retention.delete(here.vault, one, other, recording, "made in the dressing room")
-    retention.delete(here.vault, carel, petra, recording, "made in the dressing room")
+            deletion.delete(here.vault, one, other, recording, "made in the dressing room")
+    deletion.delete(here.vault, carel, petra, recording, "made in the dressing room")
     assert not here.stands(recording)
     (gone,) = here.told("recording.destroyed")
     assert (gone["actor"], gone["details"]["second"]) == (here.id("Carel"), here.id("Petra"))
     assert gone["details"]["reason"] == "made in the dressing room"
     with pytest.raises(UnknownRecording):
-        retention.delete(here.vault, carel, petra, recording, "once more")
+        deletion.delete(here.vault, carel, petra, recording, "once more")
     assert sound(here) == ()
 
 
@@ -101,7 +126,9 @@ def test_by_hand_it_never_goes_under_hold(here: Office) -> None:
     recording = here.record()
     case_for(here, recording)
     with pytest.raises(Held, match="K-1"):
-        retention.delete(here.vault, here.actor("Carel"), here.actor("Petra"), recording, "made by mistake")
+        deletion.delete(
+            here.vault, here.actor("Carel"), here.actor("Petra"), recording, "made by mistake"
+        )
     assert here.stands(recording)
 
 
@@ -109,11 +136,17 @@ def test_who_made_it_does_not_delete_it(here: Office) -> None:
     recording = here.record()
     cases.name_present(here.vault, here.actor("Carel"), recording, "Carel", "present")
     with pytest.raises(NotAllowed, match="concerned"):
-        retention.delete(here.vault, here.actor("Carel"), here.actor("Petra"), recording, "I am on it")
+        deletion.delete(
+            here.vault, here.actor("Carel"), here.actor("Petra"), recording, "I am on it"
+        )
 
 
-def test_a_hold_that_comes_while_it_is_deleted_is_before_or_after_and_never_between(here: Office) -> None:
-    """Fault F5: two threads, again and again: either the hold stands and the recording too, or both are refused."""
+def test_a_hold_that_comes_while_it_is_deleted_is_before_or_after_and_never_between(
+    here: Office,
+) -> None:
+    """Fault F5: two threads, again and again: either the hold stands and the recording too, or both
+    are refused.
+    """
     for _ in range(12):
         recording = here.record()
         outcome: list[str] = []
@@ -128,7 +161,9 @@ def test_a_hold_that_comes_while_it_is_deleted_is_before_or_after_and_never_betw
         racing = threading.Thread(target=hold)
         racing.start()
         try:
-            retention.delete(here.vault, here.actor("Carel"), here.actor("Petra"), recording, "made by mistake")
+            deletion.delete(
+                here.vault, here.actor("Carel"), here.actor("Petra"), recording, "made by mistake"
+            )
             deleted = True
         except Held:
             deleted = False
@@ -138,33 +173,45 @@ def test_a_hold_that_comes_while_it_is_deleted_is_before_or_after_and_never_betw
 
 
 @pytest.mark.parametrize("after", range(16))
-def test_a_process_that_dies_while_destroying_is_finished_by_the_next(here: Office, after: int) -> None:
-    """Killed before each flush in turn: afterwards it stands whole, or is gone with its keys; never a key without its entry."""
+def test_a_process_that_dies_while_destroying_is_finished_by_the_next(
+    here: Office, after: int
+) -> None:
+    """Killed before each flush in turn: afterwards it stands whole, or is gone with its keys; never
+    a key without its entry.
+    """
     recording = here.record()
     try:
         with dying(after):
-            retention.delete(here.vault, here.actor("Carel"), here.actor("Petra"), recording, "made by mistake")
+            deletion.delete(
+                here.vault, here.actor("Carel"), here.actor("Petra"), recording, "made by mistake"
+            )
     except Died:
         pass
     here.reopen()
-    retention.finish(here.vault)
+    deletion.finish(here.vault)
     entries = [leaf for leaf in here.vault.leaves() if b"recording.destroyed" in leaf]
     assert here.stands(recording) == (not entries)
     if entries:
         with here.vault.reading() as tx:
-            assert registers.unconfirmed_destructions(tx) == []
+            assert deletion_rows.unconfirmed_destructions(tx) == []
     assert set(sound(here)) <= {"tombstone.without_entry", "log.register"}
 
 
-def test_what_is_destroyed_while_the_vault_is_checked_is_no_finding(here: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sweep goes on beside the check: after the log was read, and between the tombstone and its entry."""
+def test_what_is_destroyed_while_the_vault_is_checked_is_no_finding(
+    here: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep goes on beside the check: after the log was read, and between the tombstone and its
+    entry.
+    """
     gone, half = here.record(), here.record()
     real, calls = verify_module._logged, []
 
     def logged(vault: Vault) -> object:
         told = real(vault)
         if not calls:
-            retention.delete(here.vault, here.actor("Carel"), here.actor("Petra"), gone, "made by mistake")
+            deletion.delete(
+                here.vault, here.actor("Carel"), here.actor("Petra"), gone, "made by mistake"
+            )
         calls.append(told)
         return told
 
@@ -175,7 +222,9 @@ def test_what_is_destroyed_while_the_vault_is_checked_is_no_finding(here: Office
     monkeypatch.setattr(verify_module, "_logged", real)
     tombstones = here.vault.settings.root / "register" / "tombstones"
     (written,) = [path for path in tombstones.rglob("*") if gone in path.name]
-    (written.parent / written.name.replace(gone, half)).write_text(written.read_text().replace(gone, half))
+    (written.parent / written.name.replace(gone, half)).write_text(
+        written.read_text().replace(gone, half)
+    )
     assert sound(here) == ("tombstone.without_entry",)
     assert verify_daily(here.vault, lambda _: None).findings == ()
 
@@ -189,18 +238,22 @@ def test_more_than_the_cap_waits_for_two(here: Office) -> None:
     swept = here.hours(1)[-1]
     assert (len(swept.awaiting), swept.destroyed) == (21, ())
     with pytest.raises(NotAllowed):
-        retention.approve(here.vault, here.actor("Petra"), here.actor("Petra"), swept.awaiting)
-    retention.approve(here.vault, here.actor("Petra"), here.actor("Carel"), swept.awaiting)
+        sweep.approve(here.vault, here.actor("Petra"), here.actor("Petra"), swept.awaiting)
+    sweep.approve(here.vault, here.actor("Petra"), here.actor("Carel"), swept.awaiting)
     assert set(here.hours(1)[-1].destroyed) == set(recordings)
 
 
 def test_what_comes_back_on_a_camera_is_known_by_its_tombstone(here: Office) -> None:
-    """Ruling 9: destroyed content is erased on the camera and never taken in again; its edges know it, and then go too."""
+    """Ruling 9: destroyed content is erased on the camera and never taken in again; its edges know
+    it, and then go too.
+    """
     contents = (b"one" * 50,)
     recording = here.record(contents=contents)
     with here.vault.reading() as tx:
-        row = next(row for row in registers.ageing(tx, "9999") if row.id == recording)
-    retention.delete(here.vault, here.actor("Carel"), here.actor("Petra"), recording, "made by mistake")
+        row = next(row for row in deletion_rows.ageing(tx, "9999") if row.id == recording)
+    deletion.delete(
+        here.vault, here.actor("Carel"), here.actor("Petra"), recording, "made by mistake"
+    )
     claim = claim_of(contents, here.counter, identity=row.identity)
     receipt = here.intake.standing(claim)
     assert receipt is not None
@@ -215,34 +268,40 @@ def test_what_comes_back_on_a_camera_is_known_by_its_tombstone(here: Office) -> 
 
 def test_why_says_when_and_why(here: Office) -> None:
     recording = here.record()
-    fate = retention.fate(here.vault, here.actor("Petra"), recording)
-    assert fate.nl.startswith("Deze opname wordt na 21 december 2026 om 19:00 uur automatisch verwijderd")
+    fate = disposition.fate(here.vault, here.actor("Petra"), recording)
+    assert fate.nl.startswith(
+        "Deze opname wordt na 21 december 2026 om 19:00 uur automatisch verwijderd"
+    )
     case_for(here, recording)
-    held = retention.fate(here.vault, here.actor("Petra"), recording)
+    held = disposition.fate(here.vault, here.actor("Petra"), recording)
     assert ("een klacht (K-1)" in held.nl, held.regime) == (True, "AVG")
     demand = NewCase(CaseKind.DEMAND, "OM-1", here.clock.now(), (recording,))
     cases.register(here.vault, here.actor("Petra"), demand)
-    assert retention.fate(here.vault, here.actor("Petra"), recording).regime == "Wpg"
+    assert disposition.fate(here.vault, here.actor("Petra"), recording).regime == "Wpg"
     with pytest.raises(NotAllowed):
-        retention.fate(here.vault, here.actor("Mo"), recording)
+        disposition.fate(here.vault, here.actor("Mo"), recording)
     with pytest.raises(UnknownRecording):
-        retention.fate(here.vault, here.actor("Petra"), "none")
+        disposition.fate(here.vault, here.actor("Petra"), "none")
 
 
 def test_what_falls_due_is_listed_a_week_ahead(here: Office) -> None:
     """Q2."""
     recording = here.record()
     here.days(20)
-    assert retention.soon_due(here.vault, here.actor("Carel")) == []
+    assert disposition.soon_due(here.vault, here.actor("Carel")) == []
     here.days(1.5)
-    assert [one for _, one in retention.soon_due(here.vault, here.actor("Carel"))] == [recording]
+    assert [one for _, one in disposition.soon_due(here.vault, here.actor("Carel"))] == [recording]
 
 
 def test_a_tombstone_tells_of_no_person_and_no_time_on_the_street(here: Office) -> None:
     recording = here.record()
-    retention.delete(here.vault, here.actor("Carel"), here.actor("Petra"), recording, "made by mistake")
+    deletion.delete(
+        here.vault, here.actor("Carel"), here.actor("Petra"), recording, "made by mistake"
+    )
     (tombstone, _) = read_tombstones(here.settings.root / "register")[recording]
-    assert not {"officer", "officer_person", "started_utc", "triggered_utc", "stopped_utc"} & set(tombstone.row)
+    assert not {"officer", "officer_person", "started_utc", "triggered_utc", "stopped_utc"} & set(
+        tombstone.row
+    )
     with pytest.raises(Failure):
         (here.settings.root / f"register/tombstones/{recording}.json").write_bytes(b"{")
         read_tombstones(here.settings.root / "register")

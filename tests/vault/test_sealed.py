@@ -6,12 +6,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vault import sealed
+from vault.crypto import sealed_file
+from vault.crypto.sealed_file import (
+    GROWTH_BYTES,
+    PIECE_BYTES,
+    Opener,
+    Place,
+    Sealer,
+    piece_count,
+    sealed_bytes,
+)
 from vault.errors import CannotOpen
-from vault.sealed import GROWTH_BYTES, PIECE_BYTES, Opener, Place, Sealer, piece_count, sealed_bytes
 
 KEY = bytes(range(32))
-CHUNK = sealed.CHUNK_BYTES
+CHUNK = sealed_file.CHUNK_BYTES
 
 
 def place(size_bytes: int, name: str = "0000.sealed", recording: str = "r") -> Place:
@@ -19,7 +27,10 @@ def place(size_bytes: int, name: str = "0000.sealed", recording: str = "r") -> P
 
 
 def seal(content: bytes, at: Place, step: int = 1 << 20) -> bytes:
-    sealer, out = Sealer(KEY, at), memoryview(bytearray(len(content) + len(content) // 1024 + 4 * GROWTH_BYTES))
+    sealer, out = (
+        Sealer(KEY, at),
+        memoryview(bytearray(len(content) + len(content) // 1024 + 4 * GROWTH_BYTES)),
+    )
     written = 0
     for start in range(0, len(content), step):
         written += sealer.update_into(memoryview(content)[start : start + step], out[written:])
@@ -65,7 +76,8 @@ def test_a_file_above_64_mib_is_pieces_bound_to_their_number_and_count() -> None
 
 
 @pytest.mark.parametrize(
-    ("size_bytes", "count"), [(0, 1), (1, 1), (PIECE_BYTES, 1), (PIECE_BYTES + 1, 2), (2 * PIECE_BYTES, 2), (12 << 30, 192)]
+    ("size_bytes", "count"),
+    [(0, 1), (1, 1), (PIECE_BYTES, 1), (PIECE_BYTES + 1, 2), (2 * PIECE_BYTES, 2), (12 << 30, 192)],
 )
 def test_pieces_are_counted(size_bytes: int, count: int) -> None:
     assert piece_count(size_bytes) == count

@@ -1,7 +1,8 @@
-"""The second reader against bytes laid down here step by step from vault/FORMAT.md, with bare primitives.
+"""The second reader against bytes laid down here step by step from vault/FORMAT.md, with bare
+primitives.
 
-No code of the vault takes part. Constants are written out as the format states them, not taken from the reader, so that one
-slip cannot agree with itself.
+No code of the vault takes part. Constants are written out as the format states them, not taken from
+the reader, so that one slip cannot agree with itself.
 """
 
 import base64
@@ -61,8 +62,13 @@ def seal_message(plaintext: bytes, context: bytes = CONTEXT, key: bytes = KEY) -
 def seal_file(plaintext: bytes, name: str = "0000.sealed", key: bytes = KEY) -> bytes:
     """A file in pieces of 64 MiB, as section 1 says."""
     pieces = [plaintext[i : i + PIECE] for i in range(0, len(plaintext), PIECE)] or [b""]
-    contexts = [f"dock-vault/file/v1\0{VAULT}\0{RECORDING}\0{name}\0{i}\0{len(pieces)}".encode() for i in range(len(pieces))]
-    return b"".join(seal_message(piece, context, key) for piece, context in zip(pieces, contexts, strict=True))
+    contexts = [
+        f"dock-vault/file/v1\0{VAULT}\0{RECORDING}\0{name}\0{i}\0{len(pieces)}".encode()
+        for i in range(len(pieces))
+    ]
+    return b"".join(
+        seal_message(piece, context, key) for piece, context in zip(pieces, contexts, strict=True)
+    )
 
 
 def chunks_of(sealed: bytes) -> tuple[bytes, list[bytes]]:
@@ -70,15 +76,25 @@ def chunks_of(sealed: bytes) -> tuple[bytes, list[bytes]]:
     return sealed[:56], [sealed[i : i + 16400] for i in range(56, len(sealed), 16400)]
 
 
-# --- Messages -------------------------------------------------------------------------------------------------------
+# --- Messages -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("size", "length"),
-    [(0, 72), (1, 73), (16383, 16455), (16384, 16472), (16385, 16473), (3 * 16384, 49272), (3 * 16384 + 7, 49279)],
+    [
+        (0, 72),
+        (1, 73),
+        (16383, 16455),
+        (16384, 16472),
+        (16385, 16473),
+        (3 * 16384, 49272),
+        (3 * 16384 + 7, 49279),
+    ],
 )
 def test_a_message_of_every_edge_opens(size: int, length: int) -> None:
-    """The lengths are worked out by hand: 56 bytes before, 16 for each chunk, one chunk more than full ones."""
+    """The lengths are worked out by hand: 56 bytes before, 16 for each chunk, one chunk more than
+    full ones.
+    """
     sealed = seal_message(pattern(size))
     assert len(sealed) == length == reader.message_length(size)
     assert reader.message_size(length) == size
@@ -86,7 +102,9 @@ def test_a_message_of_every_edge_opens(size: int, length: int) -> None:
 
 
 def test_a_message_fixed_to_the_byte() -> None:
-    """A message under a fixed salt whose every step is an HMAC: HKDF-Expand of 76 bytes is T(1) ‖ the start of T(2)."""
+    """A message under a fixed salt whose every step is an HMAC: HKDF-Expand of 76 bytes is T(1) ‖
+    the start of T(2).
+    """
     salt = bytes(range(100, 124))
     info = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM" + b"\0" + salt + CONTEXT
     first = hmac.digest(KEY, info + b"\x01", "sha512")
@@ -103,9 +121,13 @@ def test_no_byte_of_a_message_can_change(at: int, by: int) -> None:
         reader.open_message(KEY, CONTEXT, bytes(sealed))
 
 
-@pytest.mark.parametrize("cut", [1, 15, 16, 17, 23, 24, 16400, 16423, 32800, 32823, 32824, 32850, 32879])
+@pytest.mark.parametrize(
+    "cut", [1, 15, 16, 17, 23, 24, 16400, 16423, 32800, 32823, 32824, 32850, 32879]
+)
 def test_a_shortened_message_is_refused(cut: int) -> None:
-    """Among the cuts: the last chunk, the last two, everything behind the header, and parts of the header."""
+    """Among the cuts: the last chunk, the last two, everything behind the header, and parts of the
+    header.
+    """
     sealed = seal_message(pattern(2 * 16384 + 7))
     assert len(sealed) == 32879
     with pytest.raises(Refused):
@@ -196,7 +218,7 @@ def test_a_range_outside_the_message_is_refused(start: int, stop: int) -> None:
         reader.open_message_range(KEY, CONTEXT, seal_message(b"plain"), start, stop)
 
 
-# --- Files in pieces ------------------------------------------------------------------------------------------------
+# --- Files in pieces ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [0, 1, 16384])
@@ -239,7 +261,12 @@ def test_a_file_of_three_pieces_opens(three_pieces: tuple[bytes, Path]) -> None:
 
 def test_a_range_across_pieces_is_what_the_whole_holds(three_pieces: tuple[bytes, Path]) -> None:
     plaintext, path = three_pieces
-    for start, stop in ((PIECE - 5, PIECE + 5), (PIECE, PIECE), (2 * PIECE, 2 * PIECE + 8), (PIECE - 1, PIECE)):
+    for start, stop in (
+        (PIECE - 5, PIECE + 5),
+        (PIECE, PIECE),
+        (2 * PIECE, 2 * PIECE + 8),
+        (PIECE - 1, PIECE),
+    ):
         assert reader.read_range(path, KEY, PLACE, start, stop) == plaintext[start:stop]
 
 
@@ -263,7 +290,7 @@ def test_pieces_can_be_neither_dropped_nor_swapped(
         reader.open_file(path, KEY, PLACE)
 
 
-# --- A whole vault, written by hand ---------------------------------------------------------------------------------
+# --- A whole vault, written by hand ---------------------------------------------------------------
 
 
 def b64(data: bytes) -> str:
@@ -288,7 +315,10 @@ class Agreement:
         """A new one."""
         seed, scalar = os.urandom(64), os.urandom(32)
         lattice = MLKEM768PrivateKey.from_seed_bytes(seed).public_key().public_bytes_raw()
-        return cls(seed + scalar, lattice + X25519PrivateKey.from_private_bytes(scalar).public_key().public_bytes_raw())
+        return cls(
+            seed + scalar,
+            lattice + X25519PrivateKey.from_private_bytes(scalar).public_key().public_bytes_raw(),
+        )
 
     @property
     def digest(self) -> str:
@@ -342,16 +372,22 @@ class Person:
         return lock(halves, self.passphrase.encode(), f"dock-vault/person/v1\0{VAULT}\0{self.uuid}")
 
 
-def envelope(payload: bytes, signers: list[tuple[bytes, Ed25519PrivateKey]], locks: dict[str, Any]) -> bytes:
+def envelope(
+    payload: bytes, signers: list[tuple[bytes, Ed25519PrivateKey]], locks: dict[str, Any]
+) -> bytes:
     """A DSSE envelope; the type has 39 bytes."""
     pre = b"DSSEv1 39 application/vnd.dock-vault.keyring+json %d " % len(payload) + payload
     signed = [{"keyid": b64(name), "sig": b64(key.sign(pre))} for name, key in signers]
     kind = "application/vnd.dock-vault.keyring+json"
-    return json.dumps({"payloadType": kind, "payload": b64(payload), "signatures": signed, "locks": locks}).encode()
+    return json.dumps(
+        {"payloadType": kind, "payload": b64(payload), "signatures": signed, "locks": locks}
+    ).encode()
 
 
 class HandmadeVault:
-    """A vault with three persons, two functions, two escrow holders and one recording, laid down from FORMAT.md."""
+    """A vault with three persons, two functions, two escrow holders and one recording, laid down
+    from FORMAT.md.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -374,7 +410,11 @@ class HandmadeVault:
         """Lay everything down."""
         self.folder.mkdir(parents=True)
         (self.root / "register" / "log").mkdir(parents=True)
-        vault = {"format": "dock-vault/vault/1", "vault": VAULT, "made_utc": "2026-09-01T00:00:00.000Z"}
+        vault = {
+            "format": "dock-vault/vault/1",
+            "vault": VAULT,
+            "made_utc": "2026-09-01T00:00:00.000Z",
+        }
         (self.root / "vault.json").write_text(json.dumps(vault))
         payload = json.dumps(self.keyring()).encode()
         signers = [(person.public, person.signing) for person in self.people[:2]]
@@ -385,20 +425,38 @@ class HandmadeVault:
         """Write record.json and a log that tells of it."""
         text = json.dumps(record, indent=1).encode()
         (self.folder / "record.json").write_bytes(text)
-        stored = leaf(1, action="recording.stored", subject=RECORDING, details={"record_sha256": sha(text)})
-        (self.root / "register" / "log" / "000000.jsonl").write_bytes(leaf(0) + b"\n" + stored + b"\n")
+        stored = leaf(
+            1, action="recording.stored", subject=RECORDING, details={"record_sha256": sha(text)}
+        )
+        (self.root / "register" / "log" / "000000.jsonl").write_bytes(
+            leaf(0) + b"\n" + stored + b"\n"
+        )
 
     def keyring(self) -> dict[str, Any]:
         """The keyring's payload."""
         functions = [self._function(name, people) for name, people in self.seated.items()]
         escrow = [self._escrow(name) for name in ("ESCROW-A", "ESCROW-B")]
-        head = {"format": "dock-vault/keyring/1", "vault": VAULT, "version": 1, "made_utc": "2026-09-01T00:00:00.000Z"}
-        return {**head, "persons": [p.entry() for p in (*self.people, self.fourth)], "functions": functions, "escrow": escrow}
+        head = {
+            "format": "dock-vault/keyring/1",
+            "vault": VAULT,
+            "version": 1,
+            "made_utc": "2026-09-01T00:00:00.000Z",
+        }
+        return {
+            **head,
+            "persons": [p.entry() for p in (*self.people, self.fourth)],
+            "functions": functions,
+            "escrow": escrow,
+        }
 
     def locks(self) -> dict[str, Any]:
         """What stands beside the signed payload: each private half under its passphrase."""
         escrow = {
-            name: lock(self.receivers[name].private, name.encode(), f"dock-vault/escrow/v1\0{VAULT}\0{name}")
+            name: lock(
+                self.receivers[name].private,
+                name.encode(),
+                f"dock-vault/escrow/v1\0{VAULT}\0{name}",
+            )
             for name in ("ESCROW-A", "ESCROW-B")
         }
         return {**{person.uuid: person.lock() for person in (*self.people, self.fourth)}, **escrow}
@@ -407,12 +465,19 @@ class HandmadeVault:
         """A function with its seats."""
         key = self.receivers[name]
         info = f"dock-vault/seat/v1\0{VAULT}\0{name}\0{key.digest}\0"
-        seats = [self._seat(p, p.agreement.seal(key.private, f"{info}{p.uuid}\0{p.uuid}"), []) for p in people]
+        seats = [
+            self._seat(p, p.agreement.seal(key.private, f"{info}{p.uuid}\0{p.uuid}"), [])
+            for p in people
+        ]
         if name == "CM":
             own, gs, uuid = os.urandom(96), self.receivers["GS"], self.fourth.uuid
             other = bytes(a ^ b for a, b in zip(own, key.private, strict=True))
             half = {"to": "GS", "key": gs.digest, "sealed": gs.seal(other, f"{info}{uuid}\0GS")}
-            seats.append(self._seat(self.fourth, self.fourth.agreement.seal(own, f"{info}{uuid}\0{uuid}"), [half]))
+            seats.append(
+                self._seat(
+                    self.fourth, self.fourth.agreement.seal(own, f"{info}{uuid}\0{uuid}"), [half]
+                )
+            )
         keys = [{"agreement_key": b64(key.public), "key": key.digest, "seats": seats, "escrow": []}]
         return {"function": name, "keys": keys}
 
@@ -442,13 +507,25 @@ class HandmadeVault:
         plain = self.plaintexts[name]
         sealed = seal_file(plain, sealed_name, self.key)
         (self.folder / sealed_name).write_bytes(sealed)
-        edges = {"head_sha256": sha(plain[:65536]), "tail_sha256": sha(plain[max(0, len(plain) - 65536) :])}
-        about = {"sealed_name": sealed_name, "name": name, "size_bytes": len(plain), "sha256": sha(plain)}
+        edges = {
+            "head_sha256": sha(plain[:65536]),
+            "tail_sha256": sha(plain[max(0, len(plain) - 65536) :]),
+        }
+        about = {
+            "sealed_name": sealed_name,
+            "name": name,
+            "size_bytes": len(plain),
+            "sha256": sha(plain),
+        }
         return {**about, **edges, "sealed_bytes": len(sealed), "sealed_sha256": sha(sealed)}
 
     def record(self) -> dict[str, Any]:
         """record.json, with the keys this reader looks at."""
-        names = (("0000.sealed", "a.mp4"), ("0001.sealed", "b.mp4"), ("manifest.sealed", "manifest"))
+        names = (
+            ("0000.sealed", "a.mp4"),
+            ("0001.sealed", "b.mp4"),
+            ("manifest.sealed", "manifest"),
+        )
         stated = [self.stated("a.mp4"), self.stated("b.mp4")]
         return {
             "format": "dock-vault/record/1",
@@ -461,7 +538,11 @@ class HandmadeVault:
 
     def stated(self, name: str) -> dict[str, Any]:
         """What the camera states of a segment."""
-        return {"name": name, "size_bytes": len(self.plaintexts[name]), "sha256": sha(self.plaintexts[name])}
+        return {
+            "name": name,
+            "size_bytes": len(self.plaintexts[name]),
+            "sha256": sha(self.plaintexts[name]),
+        }
 
     def stored_record(self) -> dict[str, Any]:
         """record.json as it stands."""
@@ -484,7 +565,7 @@ def vault(tmp_path: Path) -> HandmadeVault:
     return HandmadeVault(tmp_path / "vault")
 
 
-# --- HPKE -----------------------------------------------------------------------------------------------------------
+# --- HPKE -----------------------------------------------------------------------------------------
 
 
 def extract(salt: bytes, label: bytes, material: bytes, suite: bytes) -> bytes:
@@ -499,7 +580,9 @@ def expand(secret: bytes, label: bytes, info: bytes, length: int, suite: bytes) 
 
 
 def test_a_half_opens_with_hpke_done_by_hand(vault: HandmadeVault) -> None:
-    """KEM 0x647a (X-Wing), KDF 0x0001, AEAD 0x0002: the key schedule from HMAC, the combiner from SHA3-256."""
+    """KEM 0x647a (X-Wing), KDF 0x0001, AEAD 0x0002: the key schedule from HMAC, the combiner from
+    SHA3-256.
+    """
     key = vault.receivers["CM"]
     half = vault.stored_record()["keys"][0]["halves"][0]
     sealed = base64.b64decode(half["sealed"])
@@ -507,16 +590,20 @@ def test_a_half_opens_with_hpke_done_by_hand(vault: HandmadeVault) -> None:
     lattice = MLKEM768PrivateKey.from_seed_bytes(key.private[:64]).decapsulate(sealed[:1088])
     share = X25519PublicKey.from_public_bytes(sealed[1088:1120])
     curve = X25519PrivateKey.from_private_bytes(key.private[64:]).exchange(share)
-    shared = hashlib.sha3_256(lattice + curve + sealed[1088:1120] + key.public[1184:] + b"\\.//^\\").digest()
+    shared = hashlib.sha3_256(
+        lattice + curve + sealed[1088:1120] + key.public[1184:] + b"\\.//^\\"
+    ).digest()
     suite = b"HPKE" + bytes.fromhex("647a00010002")
-    context = b"\0" + extract(b"", b"psk_id_hash", b"", suite) + extract(b"", b"info_hash", info, suite)
+    context = (
+        b"\0" + extract(b"", b"psk_id_hash", b"", suite) + extract(b"", b"info_hash", info, suite)
+    )
     secret = extract(shared, b"secret", b"", suite)
     cipher = AESGCM(expand(secret, b"key", context, 32, suite))
     by_hand = cipher.decrypt(expand(secret, b"base_nonce", context, 12, suite), sealed[1120:], None)
     assert by_hand == reader.open_half(vault.stored_record(), ["CM", "GS"], half, key.private)
 
 
-# --- The keyring ----------------------------------------------------------------------------------------------------
+# --- The keyring ----------------------------------------------------------------------------------
 
 
 def test_the_example_of_the_dsse_specification() -> None:
@@ -580,7 +667,9 @@ def test_a_seat_opens_for_its_person_alone(vault: HandmadeVault) -> None:
 
 def test_a_split_seat_opens_with_the_other_half_only(vault: HandmadeVault) -> None:
     keyring, fourth = vault.verified_keyring(), vault.fourth
-    opened = reader.unlock_function(keyring, "CM", fourth.uuid, fourth.agreement.private, [vault.receivers["GS"].private])
+    opened = reader.unlock_function(
+        keyring, "CM", fourth.uuid, fourth.agreement.private, [vault.receivers["GS"].private]
+    )
     assert opened == vault.receivers["CM"].private
     for others in ([], [fourth.agreement.private], [vault.receivers["ESCROW-A"].private]):
         with pytest.raises(Refused, match="split"):
@@ -589,24 +678,33 @@ def test_a_split_seat_opens_with_the_other_half_only(vault: HandmadeVault) -> No
 
 def test_an_escrow_half_unlocks_with_its_own_passphrase(vault: HandmadeVault) -> None:
     keyring = vault.verified_keyring()
-    assert reader.unlock_escrow(keyring, "ESCROW-A", "ESCROW-A") == vault.receivers["ESCROW-A"].private
+    assert (
+        reader.unlock_escrow(keyring, "ESCROW-A", "ESCROW-A") == vault.receivers["ESCROW-A"].private
+    )
     with pytest.raises(Refused, match="passphrase"):
         reader.unlock_escrow(keyring, "ESCROW-B", "ESCROW-A")
 
 
-# --- Wrapped keys ---------------------------------------------------------------------------------------------------
+# --- Wrapped keys ---------------------------------------------------------------------------------
 
 
 def test_two_receivers_of_a_pair_join_the_key(vault: HandmadeVault) -> None:
     record = vault.stored_record()
     for pair in (("GS", "CM"), ("ESCROW-A", "ESCROW-B")):
-        assert reader.join_key(record, {name: vault.receivers[name].private for name in pair}) == vault.key
+        assert (
+            reader.join_key(record, {name: vault.receivers[name].private for name in pair})
+            == vault.key
+        )
 
 
 @pytest.mark.parametrize("pair", [("CM",), ("CM", "ESCROW-A"), ("CM", "GS", "ESCROW-A")])
-def test_no_other_set_of_receivers_joins_the_key(vault: HandmadeVault, pair: tuple[str, ...]) -> None:
+def test_no_other_set_of_receivers_joins_the_key(
+    vault: HandmadeVault, pair: tuple[str, ...]
+) -> None:
     with pytest.raises(Refused):
-        reader.join_key(vault.stored_record(), {name: vault.receivers[name].private for name in pair})
+        reader.join_key(
+            vault.stored_record(), {name: vault.receivers[name].private for name in pair}
+        )
 
 
 def test_a_half_of_another_recording_or_pair_does_not_open(vault: HandmadeVault) -> None:
@@ -621,12 +719,14 @@ def test_a_half_of_another_recording_or_pair_does_not_open(vault: HandmadeVault)
         reader.join_key({**record, "keys": [{**entry, "halves": entry["halves"][::-1]}]}, privates)
 
 
-# --- A recording's folder -------------------------------------------------------------------------------------------
+# --- A recording's folder -------------------------------------------------------------------------
 
 
 def test_a_whole_recording_opens(vault: HandmadeVault) -> None:
     camera_key = vault.camera.public_key().public_bytes_raw()
-    opened = vault.open(signers=[person.public for person in vault.people[:2]], camera_key=camera_key)
+    opened = vault.open(
+        signers=[person.public for person in vault.people[:2]], camera_key=camera_key
+    )
     assert {file.name: file.read() for file in opened.files} == vault.plaintexts
     assert opened.file("0000.sealed").read(70000, 70010) == pattern(70010)[-10:]
     assert opened.manifest is not None
@@ -636,7 +736,9 @@ def test_a_whole_recording_opens(vault: HandmadeVault) -> None:
 
 
 def test_a_recording_opens_with_both_escrow_halves_and_without_pins(vault: HandmadeVault) -> None:
-    opened = reader.read_recording(vault.root, RECORDING, ("ESCROW-A", "ESCROW-A"), ("ESCROW-B", "ESCROW-B"))
+    opened = reader.read_recording(
+        vault.root, RECORDING, ("ESCROW-A", "ESCROW-A"), ("ESCROW-B", "ESCROW-B")
+    )
     assert opened.file("a.mp4").read() == vault.plaintexts["a.mp4"]
     assert set(opened.keyring.signers) == {person.public for person in vault.people[:2]}
     assert opened.manifest is not None
@@ -680,7 +782,9 @@ def test_a_missing_and_a_surplus_file_are_refused(vault: HandmadeVault) -> None:
         vault.open()
 
 
-@pytest.mark.parametrize("what", ["size_bytes", "sha256", "head_sha256", "tail_sha256", "sealed_bytes"])
+@pytest.mark.parametrize(
+    "what", ["size_bytes", "sha256", "head_sha256", "tail_sha256", "sealed_bytes"]
+)
 def test_each_statement_of_the_record_is_checked(vault: HandmadeVault, what: str) -> None:
     record = vault.stored_record()
     record["files"][0][what] = 7 if what.endswith("bytes") else sha(b"something else")
@@ -712,7 +816,10 @@ def test_what_differs_from_the_camera_s_statement_is_told(vault: HandmadeVault) 
 
 
 def test_the_command_line_writes_the_plaintexts(
-    vault: HandmadeVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    vault: HandmadeVault,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     passphrases = {"Passphrase for CM: ": "één", "Passphrase for GS: ": "twee"}
     monkeypatch.setattr("getpass.getpass", passphrases.__getitem__)
@@ -722,14 +829,23 @@ def test_the_command_line_writes_the_plaintexts(
     assert sha(vault.plaintexts["a.mp4"]) in capsys.readouterr().out
 
 
-# --- The log --------------------------------------------------------------------------------------------------------
+# --- The log --------------------------------------------------------------------------------------
 
 
 def leaf(sequence: int, **other: Any) -> bytes:
     """A leaf in canonical form, its keys sorted by hand."""
-    value = {"actor": "dock", "action": "made é", "acting_for": None, "subject": None, "details": {}, **other}
+    value = {
+        "actor": "dock",
+        "action": "made é",
+        "acting_for": None,
+        "subject": None,
+        "details": {},
+        **other,
+    }
     value |= {"sequence": sequence, "time_utc": "2026-09-01T00:00:00.000Z"}
-    return json.dumps(dict(sorted(value.items())), separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(
+        dict(sorted(value.items())), separators=(",", ":"), ensure_ascii=False
+    ).encode()
 
 
 def log_of(folder: Path, *files: bytes) -> reader.Log:
@@ -772,7 +888,9 @@ PUBLISHED_ROOTS = [
     "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
     "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
 ]
-"""Roots over the first 0 to 8 leaves, as Certificate Transparency's implementations publish them."""
+"""Roots over the first 0 to 8 leaves, as Certificate Transparency's
+implementations publish them.
+"""
 
 
 @pytest.mark.parametrize("size", range(9))

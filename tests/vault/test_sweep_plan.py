@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from vault.due import MARK_AHEAD, RETENTION, Facts, Hold
-from vault.sweep_plan import Candidate, Mark, Plan, Situation, cap, falls_due, plan
+from vault.rules.due import MARK_AHEAD, RETENTION, Facts, Hold
+from vault.rules.sweep_plan import Candidate, Mark, Plan, Situation, cap, falls_due, plan
 
 STOP = datetime(2026, 11, 1, tzinfo=UTC)
 DUE = STOP + RETENTION
@@ -40,7 +40,9 @@ def test_destroyed_once_due_and_a_day_of_running_after_the_mark() -> None:
 def test_a_hold_takes_the_mark_away() -> None:
     marked = one(marked=Mark(DUE, 0.0), holds=HELD)
     assert plan([marked], NOW) == Plan(unmark=("r",))
-    assert plan([marked], replace(NOW, blocked="the clock jumped")) == Plan(unmark=("r",), because="the clock jumped")
+    assert plan([marked], replace(NOW, blocked="the clock jumped")) == Plan(
+        unmark=("r",), because="the clock jumped"
+    )
 
 
 def test_while_something_is_in_doubt_nothing_is_marked_or_destroyed() -> None:
@@ -48,9 +50,12 @@ def test_while_something_is_in_doubt_nothing_is_marked_or_destroyed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("history", "allowed"), [((), 20), ((0,) * 28, 20), ((6,) * 28, 20), ((7,) * 28, 21), ((100,) * 28, 300)]
+    ("history", "allowed"),
+    [((), 20), ((0,) * 28, 20), ((6,) * 28, 20), ((7,) * 28, 21), ((100,) * 28, 300)],
 )
-def test_the_cap_is_three_times_the_median_day_and_at_least_twenty(history: tuple[int, ...], allowed: int) -> None:
+def test_the_cap_is_three_times_the_median_day_and_at_least_twenty(
+    history: tuple[int, ...], allowed: int
+) -> None:
     assert cap(history) == allowed
     many = [ripe(f"r{at}") for at in range(allowed + 1)]
     assert len(plan(many[:-1], replace(NOW, history=history)).destroy) == allowed
@@ -69,7 +74,9 @@ def test_two_persons_approve_the_very_list() -> None:
 def test_after_the_rules_changed_the_first_run_asks() -> None:
     changed = plan([ripe()], replace(NOW, policy_changed=True))
     assert (changed.destroy, changed.awaiting) == ((), ("r",))
-    assert plan([ripe()], replace(NOW, policy_changed=True, approved=frozenset({"r"}))).destroy == ("r",)
+    assert plan([ripe()], replace(NOW, policy_changed=True, approved=frozenset({"r"}))).destroy == (
+        "r",
+    )
 
 
 def test_what_falls_due_within_seven_days_is_listed() -> None:

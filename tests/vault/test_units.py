@@ -1,16 +1,17 @@
-"""The units: what `systemctl show` prints becomes values, and what is not well becomes a line with what to do."""
+"""The units: what `systemctl show` prints becomes values, and what is not well becomes a line with
+what to do.
+"""
 
 import os
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dockd import units as dock
-from vault import units
-from vault.doctor import Verdict, judge_unit
-from vault.units import CALLED, DOCK, RUNNING, Unit, ask_units, parse_units
+from vault import service_units
+from vault.service_units import CALLED, DOCK, RUNNING, Unit, ask_units, judge_unit, parse_units
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 
@@ -45,7 +46,9 @@ LoadState=not-found
 ActiveState=inactive
 UnitFileState=
 """
-"""Five units as systemctl of systemd 252 prints these properties: in its own order, and only those that a kind of unit has."""
+"""Five units as systemctl of systemd 252 prints these properties: in its own order, and only those
+that a kind of unit has.
+"""
 
 
 def test_what_systemctl_prints_becomes_values() -> None:
@@ -57,40 +60,49 @@ def test_what_systemctl_prints_becomes_values() -> None:
         Unit("vault-alert.timer", "not-found", "", "inactive", "", 0),
     )
     assert parse_units("") == ()
-    assert [(one.name, one.active, one.restarts) for one in dock.parse_units(SHOWN)] == [
-        (one.name, one.active, one.restarts) for one in parse_units(SHOWN)
-    ]
 
 
 WELL = Unit("vault-web.service", "loaded", "enabled", "active", "success", 0)
 CASES = {
     "well": (WELL, None, ""),
-    "called, and not there now": (Unit("vault-sweep.service", "loaded", "static", "inactive", "success", 0), None, ""),
-    "called, and at work": (Unit("vault-sweep.service", "loaded", "static", "activating", "success", 0), None, ""),
-    "not installed": (Unit("vault-web.service", "not-found", "", "inactive", "", 0), Verdict.BAD, "Install the package"),
+    "called, and not there now": (
+        Unit("vault-sweep.service", "loaded", "static", "inactive", "success", 0),
+        None,
+        "",
+    ),
+    "called, and at work": (
+        Unit("vault-sweep.service", "loaded", "static", "activating", "success", 0),
+        None,
+        "",
+    ),
+    "not installed": (
+        Unit("vault-web.service", "not-found", "", "inactive", "", 0),
+        True,
+        "Install the package",
+    ),
     "masked": (
         Unit("vault-web.service", "masked", "masked", "inactive", "", 0),
-        Verdict.LOOK,
+        False,
         "systemctl unmask vault-web.service",
     ),
     "failed": (
         Unit("vault-sweep.service", "loaded", "static", "failed", "exit-code", 0),
-        Verdict.BAD,
+        True,
         "journalctl -u vault-sweep.service",
     ),
     "stopped": (
         Unit("vault-sweep.timer", "loaded", "enabled", "inactive", "success", 0),
-        Verdict.BAD,
+        True,
         "systemctl start vault-sweep.timer",
     ),
     "not enabled": (
         Unit("vault-web.service", "loaded", "disabled", "active", "success", 0),
-        Verdict.LOOK,
+        False,
         "systemctl enable vault-web.service",
     ),
     "in a crash loop": (
         Unit("vault-web.service", "loaded", "enabled", "activating", "success", 163_000),
-        Verdict.LOOK,
+        False,
         "journalctl -u vault-web.service",
     ),
 }
@@ -99,28 +111,37 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_not_well_says_what_to_do(case: str) -> None:
     """Fault G3: a service that is started again and again by itself is seen."""
-    unit, verdict, advice = CASES[case]
-    line = judge_unit(unit)
-    if verdict is None:
-        assert line is None
+    unit, bad, advice = CASES[case]
+    trouble = judge_unit(unit)
+    if bad is None:
+        assert trouble is None
         return
-    assert line is not None
-    assert (line.what, line.verdict) == (f"unit {unit.name}", verdict)
-    assert advice in line.advice
+    assert trouble is not None
+    assert trouble.bad is bad
+    assert advice in trouble.advice
     if unit.restarts:
-        assert "163000 times" in line.sentence
-    at_the_dock = dock.judge_unit(dock.Unit("dockd.service", unit.load, unit.enabled, unit.active, unit.result, unit.restarts))
+        assert "163000 times" in trouble.sentence
+    at_the_dock = judge_unit(replace(unit, name="dockd.service"))
     if unit.name in RUNNING:
         assert at_the_dock is not None
-        assert advice.replace(unit.name, "dockd.service") in at_the_dock[1]
+        assert advice.replace(unit.name, "dockd.service") in at_the_dock.advice
 
 
 def test_each_unit_of_the_package_is_looked_at() -> None:
-    """Templates alone are not: they have no state of their own, and each of their instances is gone with what it served."""
-    here = {path.name for path in SYSTEMD.iterdir() if re.fullmatch(r"[^@]+\.(service|socket|timer|path|target)", path.name)}
+    """Templates alone are not: they have no state of their own, and each of their instances is gone
+    with what it served.
+    """
+    here = {
+        path.name
+        for path in SYSTEMD.iterdir()
+        if re.fullmatch(r"[^@]+\.(service|socket|timer|path|target)", path.name)
+    }
     assert here == {*RUNNING, *CALLED, *DOCK}
-    assert set(DOCK) == set(dock.UNITS)
-    installed = {path.name for path in SYSTEMD.iterdir() if path.is_file() and "[Install]" in path.read_text()}
+    installed = {
+        path.name
+        for path in SYSTEMD.iterdir()
+        if path.is_file() and "[Install]" in path.read_text()
+    }
     assert {*RUNNING, *DOCK} <= installed
 
 
@@ -130,15 +151,21 @@ def systemctl(folder: Path, script: str) -> None:
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
 
-def test_systemctl_is_asked_where_systemd_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program is a stand-in; how it is called, and what is made of its answer and of its silence, is ours."""
+def test_systemctl_is_asked_where_systemd_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program is a stand-in; how it is called, and what is made of its answer and of its
+    silence, is ours.
+    """
     (tmp_path / "answer").write_text(SHOWN)
     systemctl(tmp_path, f'echo "$@" >{tmp_path}/asked; cat {tmp_path}/answer')
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert ask_units(("vault-web.service",), tmp_path / "nothing") is None
     assert not (tmp_path / "asked").exists()
     assert ask_units(("vault-web.service", "vault-sweep.timer"), tmp_path) == parse_units(SHOWN)
-    assert (tmp_path / "asked").read_text() == f"show --property={units.PROPERTIES} vault-web.service vault-sweep.timer\n"
+    assert (
+        (tmp_path / "asked").read_text()
+        == f"show --property={service_units.PROPERTIES} vault-web.service vault-sweep.timer\n"
+    )
     systemctl(tmp_path, "echo 'Failed to connect to bus' >&2; exit 1")
     assert ask_units(("vault-web.service",), tmp_path) is None
-    assert dock.ask_units(tmp_path) is None

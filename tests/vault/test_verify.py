@@ -11,12 +11,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.vault.world import PASSPHRASES, SERIAL, HandClock, claim_of, files_below, founded, plaintexts, received, stored
-from vault import cameras, catalogue
-from vault.audit import Entry, read_leaves
-from vault.catalogue import catalogue_of
+from tests.vault.world import (
+    PASSPHRASES,
+    SERIAL,
+    HandClock,
+    claim_of,
+    files_below,
+    founded,
+    plaintexts,
+    received,
+    stored,
+)
+from vault.catalogue import camera_rows, recording_rows
+from vault.catalogue.database import catalogue_of
 from vault.config import VaultSettings
-from vault.confirmation import confirm, unconfirmed_since
+from vault.crypto.canonical_json import parse_object, to_base64
+from vault.custody import cameras
+from vault.custody.people import actor
+from vault.custody.retention.confirmation import confirm, unconfirmed_since
+from vault.custody.viewing.release import open_recording
 from vault.errors import (
     CameraExists,
     CannotOpen,
@@ -27,15 +40,22 @@ from vault.errors import (
     UnknownCamera,
     UnknownRecording,
 )
-from vault.intake import Intake
-from vault.jsonform import parse_object, to_base64
-from vault.keys import Unwrapper
-from vault.people import actor
-from vault.rebuild import rebuild
+from vault.intake.intake import Intake
+from vault.keyring.receivers import Unwrapper
+from vault.log.log import Entry, read_leaves
+from vault.operations.rebuild import rebuild
+from vault.operations.verify import (
+    CUSTODY_S,
+    ROUND_DAYS,
+    VERIFIED,
+    due_days,
+    part_of_day,
+    total_bytes,
+    verify,
+    verify_daily,
+)
 from vault.recording import Receipt, State
-from vault.release import open_recording
 from vault.vault import Vault
-from vault.verify import CUSTODY_S, ROUND_DAYS, VERIFIED, due_days, part_of_day, total_bytes, verify, verify_daily
 
 CONTENTS = [os.urandom(40_000), os.urandom(20_000)]
 
@@ -56,13 +76,31 @@ def sql(vault: Vault, statement: str) -> None:
 
 HARMS: dict[str, tuple[str, Callable[[Vault, Receipt], object]]] = {
     "a bit of a sealed file": ("file.altered", lambda v, r: _flip(folder_of(v, r) / "0000.sealed")),
-    "a sealed file cut": ("file.altered", lambda v, r: os.truncate(folder_of(v, r) / "0001.sealed", 100)),
-    "a sealed file gone": ("file.missing", lambda v, r: (folder_of(v, r) / "manifest.sealed").unlink()),
-    "a file too many": ("file.stray", lambda v, r: (folder_of(v, r) / "0009.sealed").write_bytes(b"?")),
-    "record.json edited": ("record.altered", lambda v, r: _append(folder_of(v, r) / "record.json", b"\n")),
-    "record.json gone": ("record.unreadable", lambda v, r: (folder_of(v, r) / "record.json").unlink()),
+    "a sealed file cut": (
+        "file.altered",
+        lambda v, r: os.truncate(folder_of(v, r) / "0001.sealed", 100),
+    ),
+    "a sealed file gone": (
+        "file.missing",
+        lambda v, r: (folder_of(v, r) / "manifest.sealed").unlink(),
+    ),
+    "a file too many": (
+        "file.stray",
+        lambda v, r: (folder_of(v, r) / "0009.sealed").write_bytes(b"?"),
+    ),
+    "record.json edited": (
+        "record.altered",
+        lambda v, r: _append(folder_of(v, r) / "record.json", b"\n"),
+    ),
+    "record.json gone": (
+        "record.unreadable",
+        lambda v, r: (folder_of(v, r) / "record.json").unlink(),
+    ),
     "a row edited": ("row.altered", lambda v, r: sql(v, "UPDATE recording SET officer = 'boa-18'")),
-    "a file's row edited": ("row.altered", lambda v, r: sql(v, "UPDATE sealed_file SET size_bytes = 1 WHERE position = 0")),
+    "a file's row edited": (
+        "row.altered",
+        lambda v, r: sql(v, "UPDATE sealed_file SET size_bytes = 1 WHERE position = 0"),
+    ),
     "an entry edited": (
         "log.register",
         lambda v, r: sql(v, "UPDATE log SET leaf = replace(leaf, 'BWC', 'BWD') WHERE sequence = 1"),
@@ -72,7 +110,10 @@ HARMS: dict[str, tuple[str, Callable[[Vault, Receipt], object]]] = {
         "log.root",
         lambda v, r: sql(v, "DELETE FROM log WHERE sequence = (SELECT max(sequence) FROM log)"),
     ),
-    "a folder without a row": ("folder.without_row", lambda v, r: (v.store.footage / "2026/11/x").mkdir()),
+    "a folder without a row": (
+        "folder.without_row",
+        lambda v, r: (v.store.footage / "2026/11/x").mkdir(),
+    ),
     "a part left": ("incoming.part", lambda v, r: (v.store.incoming / "x.part").write_bytes(b"")),
     "a storing not in the log": ("record.not_in_log", lambda v, r: _restate(v)),
 }
@@ -101,7 +142,9 @@ def _restate(vault: Vault) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 @pytest.mark.parametrize("left", ["folder", "record"])
-def test_what_stays_the_docks_is_found_after_a_while(vault: Vault, receipt: Receipt, clock: HandClock, left: str) -> None:
+def test_what_stays_the_docks_is_found_after_a_while(
+    vault: Vault, receipt: Receipt, clock: HandClock, left: str
+) -> None:
     """Custody may take some minutes; that it never comes is no matter of a journal's line alone."""
     dock = pwd.getpwnam("daemon").pw_uid
     folder = folder_of(vault, receipt)
@@ -129,8 +172,12 @@ def test_each_harm_is_named(vault: Vault, receipt: Receipt, harm: str) -> None:
     assert files_below(vault.settings.root) == before
 
 
-def test_a_rebuilt_catalogue_is_the_one_that_was_lost(settings: VaultSettings, clock: HandClock) -> None:
-    """Fault D5, ruling 7: rows, cameras, states and log come back from the folders and the register."""
+def test_a_rebuilt_catalogue_is_the_one_that_was_lost(
+    settings: VaultSettings, clock: HandClock
+) -> None:
+    """Fault D5, ruling 7: rows, cameras, states and log come back from the folders and the
+    register.
+    """
     with Vault.open(settings, clock) as vault:
         with vault.writing() as tx:
             cameras.register(tx, vault.log, clock, (SERIAL, to_base64(bytes(32)), "Model"), "test")
@@ -140,13 +187,13 @@ def test_a_rebuilt_catalogue_is_the_one_that_was_lost(settings: VaultSettings, c
             second = stored(intake, claim_of(CONTENTS, 2), CONTENTS, clock)
             intake.erased(intake.intend_erase(first))
         with vault.reading() as tx:
-            rows, known = catalogue.all_recordings(tx), catalogue.all_cameras(tx)
+            rows, known = recording_rows.all_recordings(tx), camera_rows.all_cameras(tx)
     catalogue_of(settings.root).unlink()
     assert rebuild(settings, clock).recordings == 2
     with Vault.open(settings, clock) as vault, Intake(vault) as intake:
         with vault.reading() as tx:
-            assert catalogue.all_recordings(tx) == rows
-            assert catalogue.all_cameras(tx) == known
+            assert recording_rows.all_recordings(tx) == rows
+            assert camera_rows.all_cameras(tx) == known
         assert verify(vault, lambda _: None).findings == ()
         assert unconfirmed_since(vault) is not None
         with pytest.raises(EraseRefused, match="two persons"):
@@ -155,7 +202,9 @@ def test_a_rebuilt_catalogue_is_the_one_that_was_lost(settings: VaultSettings, c
         assert intake.intend_erase(second).state is State.ERASING
 
 
-def test_a_rebuild_takes_up_a_planted_folder_as_unproven(settings: VaultSettings, clock: HandClock) -> None:
+def test_a_rebuild_takes_up_a_planted_folder_as_unproven(
+    settings: VaultSettings, clock: HandClock
+) -> None:
     """Ruling 8."""
     with Vault.open(settings, clock) as vault, Intake(vault) as intake:
         receipt = stored(intake, claim_of(CONTENTS), CONTENTS, clock)
@@ -165,7 +214,9 @@ def test_a_rebuild_takes_up_a_planted_folder_as_unproven(settings: VaultSettings
     assert (rebuilt.recordings, rebuilt.unproven) == (1, 1)
 
 
-def test_a_rebuild_with_a_hole_in_the_register_is_refused(settings: VaultSettings, clock: HandClock) -> None:
+def test_a_rebuild_with_a_hole_in_the_register_is_refused(
+    settings: VaultSettings, clock: HandClock
+) -> None:
     with Vault.open(settings, clock) as vault, Intake(vault) as intake:
         stored(intake, claim_of(CONTENTS), CONTENTS, clock)
     path = settings.root / "register/log/000000.jsonl"
@@ -180,8 +231,13 @@ def unlocked(vault: Vault, *names: str) -> list[Unwrapper]:
     return [vault.keyring.unlock(name, PASSPHRASES[name]) for name in names]
 
 
-@pytest.mark.parametrize("pair", [("BC", "CM"), ("BC", "GS"), ("BC", "VC"), ("GS", "VC"), ("CM", "ESCROW-A"), ("CM", "CM")])
-def test_a_pair_that_the_protocol_does_not_name_gets_nothing(vault: Vault, receipt: Receipt, pair: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "pair",
+    [("BC", "CM"), ("BC", "GS"), ("BC", "VC"), ("GS", "VC"), ("CM", "ESCROW-A"), ("CM", "CM")],
+)
+def test_a_pair_that_the_protocol_does_not_name_gets_nothing(
+    vault: Vault, receipt: Receipt, pair: tuple[str, str]
+) -> None:
     """P40, P42: refused before the log or a half is touched."""
     with vault.reading() as tx:
         before = len(read_leaves(tx))
@@ -228,16 +284,27 @@ def test_an_altered_record_is_not_opened(vault: Vault, receipt: Receipt) -> None
 
 
 @pytest.mark.parametrize(
-    "camera", [("bwc", "", ""), ("A/../B", "", ""), ("BWC1", "AAAA", ""), ("BWC1", "not base64!", ""), ("bwc1", "A" * 44, "")]
+    "camera",
+    [
+        ("bwc", "", ""),
+        ("A/../B", "", ""),
+        ("BWC1", "AAAA", ""),
+        ("BWC1", "not base64!", ""),
+        ("bwc1", "A" * 44, ""),
+    ],
 )
-def test_a_bad_camera_is_not_registered(vault: Vault, clock: HandClock, camera: tuple[str, str, str]) -> None:
+def test_a_bad_camera_is_not_registered(
+    vault: Vault, clock: HandClock, camera: tuple[str, str, str]
+) -> None:
     if camera[0] == "bwc":
         camera = ("b", "", "")
     with pytest.raises(UnknownCamera), vault.writing() as tx:
         cameras.register(tx, vault.log, clock, camera, "test")
 
 
-def test_a_camera_is_registered_once_and_can_come_back_with_a_new_key(vault: Vault, intake: Intake, clock: HandClock) -> None:
+def test_a_camera_is_registered_once_and_can_come_back_with_a_new_key(
+    vault: Vault, intake: Intake, clock: HandClock
+) -> None:
     """P25."""
     with vault.writing() as tx:
         cameras.register(tx, vault.log, clock, (SERIAL, to_base64(bytes(32)), "M"), "test")
@@ -294,17 +361,31 @@ def on_its_day(clock: HandClock, receipt: Receipt) -> None:
         clock.pass_time(86400)
 
 
-def test_the_daily_check_alone_says_in_the_log_how_it_went(vault: Vault, receipt: Receipt, clock: HandClock) -> None:
+def test_the_daily_check_alone_says_in_the_log_how_it_went(
+    vault: Vault, receipt: Receipt, clock: HandClock
+) -> None:
     on_its_day(clock, receipt)
     entries = verify(vault, quiet).log_entries
     assert verified(vault) == []
     assert verify_daily(vault, quiet).findings == ()
-    assert verified(vault) == [{"recordings": 1, "files": 3, "log_entries": entries, "findings": 0, "codes": [], "subjects": []}]
+    assert verified(vault) == [
+        {
+            "recordings": 1,
+            "files": 3,
+            "log_entries": entries,
+            "findings": 0,
+            "codes": [],
+            "subjects": [],
+        }
+    ]
     _flip(folder_of(vault, receipt) / "0000.sealed")
     (folder_of(vault, receipt) / "0001.sealed").unlink()
     assert len(verify_daily(vault, quiet, ["log.truncated"]).findings) == 2
     told = verified(vault)[-1]
-    assert (told["findings"], told["codes"]) == (3, ["file.altered", "file.missing", "log.truncated"])
+    assert (told["findings"], told["codes"]) == (
+        3,
+        ["file.altered", "file.missing", "log.truncated"],
+    )
 
 
 def test_a_daily_check_that_breaks_off_is_a_finding(vault: Vault, receipt: Receipt) -> None:
@@ -315,22 +396,35 @@ def test_a_daily_check_that_breaks_off_is_a_finding(vault: Vault, receipt: Recei
     register.write_bytes(b"".join(lines[:1] + lines[2:]))
     with pytest.raises(StorageFailed, match="lacks entry 1"):
         verify_daily(vault, quiet)
-    assert [(told["findings"], told["codes"]) for told in verified(vault)] == [(1, ["vault.storage_failed"])]
+    assert [(told["findings"], told["codes"]) for told in verified(vault)] == [
+        (1, ["vault.storage_failed"])
+    ]
 
 
-def test_what_dockd_has_in_hand_is_no_finding_of_the_daily_check(vault: Vault, intake: Intake, clock: HandClock) -> None:
-    """The folder without a row and the part of an intake that goes on; a folder that only looks stored is one."""
+def test_what_dockd_has_in_hand_is_no_finding_of_the_daily_check(
+    vault: Vault, intake: Intake, clock: HandClock
+) -> None:
+    """The folder without a row and the part of an intake that goes on; a folder that only looks
+    stored is one.
+    """
     received(intake, claim_of(CONTENTS), CONTENTS, clock)
     (vault.store.incoming / "x.part").write_bytes(b"")
-    assert {finding.code for finding in verify(vault, quiet).findings} == {"folder.without_row", "incoming.part"}
+    assert {finding.code for finding in verify(vault, quiet).findings} == {
+        "folder.without_row",
+        "incoming.part",
+    }
     assert verify_daily(vault, quiet).findings == ()
     planted = vault.store.footage / "2026/11" / str(uuid.uuid4())
     planted.mkdir()
     (planted / "record.json").write_bytes(b"{}")
-    assert [finding.code for finding in verify_daily(vault, quiet).findings] == ["folder.without_row"]
+    assert [finding.code for finding in verify_daily(vault, quiet).findings] == [
+        "folder.without_row"
+    ]
 
 
-def test_entries_that_come_while_the_log_is_read_are_no_findings(vault: Vault, receipt: Receipt) -> None:
+def test_entries_that_come_while_the_log_is_read_are_no_findings(
+    vault: Vault, receipt: Receipt
+) -> None:
     def enter() -> None:
         for _ in range(100):
             with vault.writing() as tx:
@@ -346,7 +440,9 @@ def test_entries_that_come_while_the_log_is_read_are_no_findings(vault: Vault, r
     assert verify(vault, quiet).log_entries > 100
 
 
-def test_what_the_daily_check_found_it_reads_again_until_it_is_mended(vault: Vault, receipt: Receipt, clock: HandClock) -> None:
+def test_what_the_daily_check_found_it_reads_again_until_it_is_mended(
+    vault: Vault, receipt: Receipt, clock: HandClock
+) -> None:
     """Its part of the recordings is another one the next day; the alarm may not end by that."""
     sealed = folder_of(vault, receipt) / "0000.sealed"
     content = sealed.read_bytes()

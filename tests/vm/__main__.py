@@ -1,4 +1,6 @@
-"""`make vm-test`: a real kernel, real udev and libusb, and programs that nobody here wrote, in a virtual machine."""
+"""`make vm-test`: a real kernel, real udev and libusb, and programs that nobody here wrote, in a
+virtual machine.
+"""
 
 import argparse
 import os
@@ -26,7 +28,10 @@ SHIFTS = {
     CARD: "standby 40 s\non\n60 s\noff\n",
 }
 
-JOURNAL = "journalctl -b --no-pager -o short-monotonic -n 60 -u dockd; journalctl -k -b --no-pager -o short-monotonic -n 25"
+JOURNAL = (
+    "journalctl -b --no-pager -o short-monotonic -n 60 -u dockd; journalctl -k -b --no-pager "
+    "-o short-monotonic -n 25"
+)
 
 SENTENCE_MAX = 2000
 
@@ -35,13 +40,26 @@ clock = SystemClock()
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.vm", description=__doc__)
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where built guests are kept (default: %(default)s)")
-    parser.add_argument("--faults", action="store_true", help="hangs, and a camera that kills its readers, instead of the others")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=CACHE,
+        help="where built guests are kept (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--faults",
+        action="store_true",
+        help="hangs, and a camera that kills its readers, instead of the others",
+    )
     parser.add_argument("only", nargs="*", help="parts of the names of the scenarios to run")
     options = parser.parse_args()
     began_s = clock.monotonic_s()
     guest = Guest.cached(options.cache)
-    print(f"the guest stands after {clock.monotonic_s() - began_s:.1f} s, {guest.hardware.accelerator}", flush=True)
+    print(
+        f"the guest stands after {clock.monotonic_s() - began_s:.1f} s, "
+        f"{guest.hardware.accelerator}",
+        flush=True,
+    )
     wanted = [
         run
         for run in (FAULTS if options.faults else SCENARIOS)
@@ -88,8 +106,18 @@ def tried(stage: Stage, scenario: Callable[[Stage], str]) -> bool:
     name = scenario.__name__.replace("_", " ")
     try:
         info = scenario(stage)
-    except (AssertionError, MachineFailed, OSError, LookupError, ValueError, subprocess.SubprocessError) as error:
-        print(f"FAIL {clock.monotonic_s() - began_s:5.1f} s  {name}: {type(error).__name__}: {str(error)[:SENTENCE_MAX]}")
+    except (
+        AssertionError,
+        MachineFailed,
+        OSError,
+        LookupError,
+        ValueError,
+        subprocess.SubprocessError,
+    ) as error:
+        print(
+            f"FAIL {clock.monotonic_s() - began_s:5.1f} s  {name}: {type(error).__name__}: "
+            f"{str(error)[:SENTENCE_MAX]}"
+        )
         print(last_words(stage), flush=True)
         return False
     print(f"PASS {clock.monotonic_s() - began_s:5.1f} s  {name}: {info}", flush=True)
@@ -101,7 +129,10 @@ def last_words(stage: Stage) -> str:
         journal = stage.machine.run(JOURNAL, 30).output[-12_000:]
     except MachineFailed as error:
         journal = f"the guest does not answer: {error}"
-    return f"--- journal\n{journal}\n{stage.machine.last_words()}\n--- device-sim\n{stage.simulator.said()[-2000:]}\n---"
+    return (
+        f"--- journal\n{journal}\n{stage.machine.last_words()}\n--- "
+        f"device-sim\n{stage.simulator.said()[-2000:]}\n---"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What must hold after a power cut, read off the disks out here: I1 to I7 (architecture.md).
 
-Sealed files, wrapped keys and the log are read by the second reader of `vault/FORMAT.md`; the catalogue through a copy.
+Sealed files, wrapped keys and the log are read by the second reader of `vault/FORMAT.md`; the
+catalogue through a copy.
 """
 
 import contextlib
@@ -18,17 +19,19 @@ from tests.crash.oracle import Catalogue, Row, read_catalogue
 from tests.vault import second_reader as reader
 from tests.vm.archive import FIRST, SECOND, Archive
 from tests.vm.cards import Card
-from vault.checkpoint import parse_checkpoint, verify_since
 from vault.clock import SystemClock
+from vault.custody.witness import log_key, read_witnessed
+from vault.log.checkpoints import parse_checkpoint, verify_since
+from vault.operations.verify import verify
 from vault.vault import Vault
-from vault.verify import verify
-from vault.witness import log_key, read_witnessed
 
 PAIR = {"CM": FIRST, "GS": SECOND}
 
 
 def unpacked(image: Path, folder: Path) -> Path:
-    """The vault on a disk that nobody has mounted since, its file system's journal played back; `folder` is made anew."""
+    """The vault on a disk that nobody has mounted since, its file system's journal played back;
+    `folder` is made anew.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     copy = folder / "disk.img"
@@ -63,8 +66,13 @@ class Aftermath:
                 found.append(f"I2 {name} is erased in part, and no row of it says so")
             if not any(self._opens(vault, row) == self.card.recordings[name] for row in rows):
                 found.append(f"I1 {name} is neither intact on the card nor whole in the vault")
-        if catalogue.leaves != log.leaves[: len(catalogue.leaves)] or log.size - len(catalogue.leaves) > 1:
-            found.append(f"I4 the catalogue has {len(catalogue.leaves)} entries and the register {log.size}")
+        if (
+            catalogue.leaves != log.leaves[: len(catalogue.leaves)]
+            or log.size - len(catalogue.leaves) > 1
+        ):
+            found.append(
+                f"I4 the catalogue has {len(catalogue.leaves)} entries and the register {log.size}"
+            )
         found += self._of_the_past(vault, catalogue)
         with disk.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content:
             lying = [marker for marker in self.card.markers if content.find(marker) >= 0]
@@ -72,7 +80,11 @@ class Aftermath:
         return found
 
     def at_the_end(
-        self, vault: Path, card: dict[str, bytes], notes: Sequence[bytes], shown: Sequence[dict[str, Any]]
+        self,
+        vault: Path,
+        card: dict[str, bytes],
+        notes: Sequence[bytes],
+        shown: Sequence[dict[str, Any]],
     ) -> list[str]:
         """After the recovery, with the card taken in: all of it."""
         catalogue = read_catalogue(vault)
@@ -82,13 +94,20 @@ class Aftermath:
         for name, segments in self.card.recordings.items():
             rows = [row for row in catalogue.rows if row.name == name and row.proven]
             if [row.state for row in rows] != ["erased"]:
-                found.append(f"I1 {name} has proven rows {[row.state for row in rows]}, not one that is erased")
+                found.append(
+                    f"I1 {name} has proven rows {[row.state for row in rows]}, not one that "
+                    f"is erased"
+                )
             elif self._opens(vault, rows[0]) != segments:
                 found.append(f"I1 {name} opens to other bytes than the camera's")
-        found += [f"I3 {path.name} is still in incoming/" for path in (vault / "incoming").iterdir()]
+        found += [
+            f"I3 {path.name} is still in incoming/" for path in (vault / "incoming").iterdir()
+        ]
         settings = self.archive.settings.model_copy(update={"root": vault})
         with Vault.open(settings, SystemClock()) as opened:
-            found += [f"verify: {finding.sentence}" for finding in verify(opened, lambda _: None).findings]
+            found += [
+                f"verify: {finding.sentence}" for finding in verify(opened, lambda _: None).findings
+            ]
             verifier = log_key(opened).verifier
             known = [parse_checkpoint(read_witnessed(note)[0], verifier) for note in notes]
             found += [f"I4 {one.sentence}" for one in verify_since(known, opened.leaves())]
@@ -99,8 +118,14 @@ class Aftermath:
         return all(card.get(path) == content for path, content in wanted.items())
 
     def _of_the_past(self, vault: Path, catalogue: Catalogue) -> Iterator[str]:
-        """I7: what is held or young stands and opens; what is due stands whole, or its destruction was told."""
-        told = {entry["subject"] for leaf in catalogue.leaves if (entry := json.loads(leaf))["action"] == "recording.destroyed"}
+        """I7: what is held or young stands and opens; what is due stands whole, or its destruction
+        was told.
+        """
+        told = {
+            entry["subject"]
+            for leaf in catalogue.leaves
+            if (entry := json.loads(leaf))["action"] == "recording.destroyed"
+        }
         rows = {row.id: row for row in catalogue.rows}
         for recording, contents in self.archive.plain.items():
             if recording in told:
@@ -108,11 +133,16 @@ class Aftermath:
                     yield f"I7 {recording} was destroyed and is not due"
                 elif not (vault / "register" / "tombstones" / f"{recording}.json").exists():
                     yield f"I3 {recording} was destroyed and has no tombstone"
-            elif recording not in rows or list(self._opens(vault, rows[recording]).values()) != contents:
+            elif (
+                recording not in rows
+                or list(self._opens(vault, rows[recording]).values()) != contents
+            ):
                 yield f"I7 {recording} does not stand whole, and nothing tells of its destruction"
 
     def _opens(self, vault: Path, row: Row) -> dict[str, bytes]:
-        """The recording's files by the camera's names, as second reader; empty where it does not open."""
+        """The recording's files by the camera's names, as second reader; empty where it does not
+        open.
+        """
         folder = vault / row.folder
         with contextlib.suppress(reader.Refused, OSError):
             keyring = reader.verify_keyring((vault / "keyring.json").read_bytes())
@@ -127,7 +157,9 @@ class Aftermath:
 
 
 def _untold(catalogue: Catalogue, shown: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """I6: for whatever a screen was given, the log has an entry; it has as many bytes as were given, or more."""
+    """I6: for whatever a screen was given, the log has an entry; it has as many bytes as were
+    given, or more.
+    """
     told: dict[str, int] = {}
     for leaf in catalogue.leaves:
         entry = json.loads(leaf)
@@ -137,4 +169,7 @@ def _untold(catalogue: Catalogue, shown: Sequence[dict[str, Any]]) -> Iterator[s
     for viewing in {one["viewing"] for one in shown}:
         given = sum(one["size_bytes"] for one in shown if one["viewing"] == viewing)
         if given > told.get(viewing, 0):
-            yield f"I6 {given} bytes were shown in the viewing {viewing}, and the log tells of {told.get(viewing, 0)}"
+            yield (
+                f"I6 {given} bytes were shown in the viewing {viewing}, and the log tells of "
+                f"{told.get(viewing, 0)}"
+            )

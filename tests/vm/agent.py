@@ -1,7 +1,9 @@
-"""Runs in the guest: commands and questions come as JSON lines over a virtio serial port, answers go back the same way.
+"""Runs in the guest: commands and questions come as JSON lines over a virtio serial port, answers
+go back the same way.
 
-A request is `{"id", "command", "timeout"}`, answered with `{"id", "code", "output"}`, or `{"id", "socket"}`, answered with all
-that the unix socket says to whoever connects. Each has a thread of its own. Id 0 is the greeting of an agent that just started.
+A request is `{"id", "command", "timeout"}`, answered with `{"id", "code", "output"}`, or `{"id",
+"socket"}`, answered with all that the unix socket says to whoever connects. Each has a thread of
+its own. Id 0 is the greeting of an agent that just started.
 """
 
 import json
@@ -24,7 +26,8 @@ class Agent:
         self._answer({"id": 0, "code": 0, "output": ""})
         pending = b""
         while True:
-            # A port without a peer reads as empty at once: the pause keeps a guest that waits for its snapshot quiet.
+            # A port without a peer reads as empty at once: the pause keeps a guest that waits for
+            # its snapshot quiet.
             block = os.read(self._port, 65536)
             if not block:
                 threading.Event().wait(0.05)
@@ -33,8 +36,18 @@ class Agent:
                 threading.Thread(target=self._do, args=(json.loads(line),), daemon=True).start()
 
     def _do(self, request: dict[str, Any]) -> None:
-        code, output = _ask(request["socket"]) if "socket" in request else _run(request["command"], request["timeout"])
-        self._answer({"id": request["id"], "code": code, "output": output[-OUTPUT_MAX:].decode(errors="replace")})
+        code, output = (
+            _ask(request["socket"])
+            if "socket" in request
+            else _run(request["command"], request["timeout"])
+        )
+        self._answer(
+            {
+                "id": request["id"],
+                "code": code,
+                "output": output[-OUTPUT_MAX:].decode(errors="replace"),
+            }
+        )
 
     def _answer(self, answer: dict[str, Any]) -> None:
         rest = json.dumps(answer).encode() + b"\n"
@@ -46,7 +59,11 @@ class Agent:
 def _run(command: str, timeout_s: float) -> tuple[int, bytes]:
     try:
         done = subprocess.run(
-            ["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout_s
+            ["bash", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout_s,
         )
     except subprocess.TimeoutExpired as error:
         return 124, error.stdout or b""

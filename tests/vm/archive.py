@@ -1,6 +1,8 @@
-"""A vault with a past, for the guest to go on with: recordings that fall due now, one that a case holds, and viewings that wait.
+"""A vault with a past, for the guest to go on with: recordings that fall due now, one that a case
+holds, and viewings that wait.
 
-Its forty days pass by the hand clock, out here, before the guest gets it; its last looks at the clock are of today.
+Its forty days pass by the hand clock, out here, before the guest gets it; its last looks at the
+clock are of today.
 """
 
 from dataclasses import dataclass
@@ -11,13 +13,15 @@ from typing import Any
 from tests.vault.office import Office, office
 from tests.vault.world import HandClock
 from tests.web.film import film
-from vault import cameras
-from vault.cases import NewCase, register
 from vault.config import VaultSettings
-from vault.policy import PURPOSES, CaseKind, Purpose
+from vault.custody import cameras
+from vault.custody.cases import NewCase, register
+from vault.custody.retention.clock_confirmation import look_at_clock
+from vault.custody.retention.sweep import sweep
+from vault.custody.viewing.viewing_requests import request
 from vault.recording import SegmentClaim
-from vault.retention import look_at_clock, sweep
-from vault.viewing import request
+from vault.rules.case_kinds import CaseKind
+from vault.rules.purposes import PURPOSES, Purpose
 
 DUE = 6
 VIEWINGS = 2
@@ -31,7 +35,9 @@ RESTARTED_DAYS = 12
 
 @dataclass(frozen=True)
 class Archive:
-    """What stands in the vault when the guest gets it. `plain`: recording id to its files' bytes, in order."""
+    """What stands in the vault when the guest gets it. `plain`: recording id to its files' bytes,
+    in order.
+    """
 
     settings: VaultSettings
     secrets: dict[str, str]
@@ -48,31 +54,51 @@ class Archive:
 
 
 def archive(folder: Path, enrolled: dict[str, str]) -> Archive:
-    """Make one in `folder`; it falls due ten minutes before now. `enrolled`: cameras by serial, with their public keys."""
+    """Make one in `folder`; it falls due ten minutes before now. `enrolled`: cameras by serial,
+    with their public keys.
+    """
     now = datetime.now(UTC)
     root = folder / "vault-disk" / "vault"
     root.parent.mkdir()
-    with office(folder, clock=HandClock(now - timedelta(days=FOUNDED_DAYS)), lanes=2, root=root) as here:
+    with office(
+        folder, clock=HandClock(now - timedelta(days=FOUNDED_DAYS)), lanes=2, root=root
+    ) as here:
         for serial, public_key in enrolled.items():
             with here.vault.writing() as tx:
-                cameras.register(tx, here.vault.log, here.clock, (serial, public_key, "simulated"), "test")
+                cameras.register(
+                    tx, here.vault.log, here.clock, (serial, public_key, "simulated"), "test"
+                )
         stopped = now - timedelta(days=28, minutes=10)
         _go_on(here, stopped + timedelta(hours=1))
-        old = [here.record(contents=(b"due %d" % at * 900, b"due too" * 700), stopped=stopped) for at in range(DUE + 1)]
+        old = [
+            here.record(contents=(b"due %d" % at * 900, b"due too" * 700), stopped=stopped)
+            for at in range(DUE + 1)
+        ]
         _go_on(here, now - timedelta(days=RESTARTED_DAYS))
         _restart(here)
         watched = _filmed(here)
         case = NewCase(CaseKind.COMPLAINT, "K-1", here.clock.now(), (old[-1], watched))
         held = register(here.vault, here.actor("Petra"), case)
         viewings = tuple(
-            request(here.vault, here.actor(FIRST), Purpose.COMPLAINT, [watched], case=held, reason="") for _ in range(VIEWINGS)
+            request(
+                here.vault, here.actor(FIRST), Purpose.COMPLAINT, [watched], case=held, reason=""
+            )
+            for _ in range(VIEWINGS)
         )
         # Marked a day before, and the vault has been running since: the next sweep destroys.
         _go_on(here, now - timedelta(hours=24, minutes=5))
         assert len(sweep(here.vault, here.clock).marked) == DUE
         _go_on(here, now - timedelta(minutes=1))
         assert look_at_clock(here.vault, here.clock).trusted
-        return Archive(here.settings, dict(here.secrets), tuple(old[:-1]), old[-1], watched, viewings, dict(here.plain))
+        return Archive(
+            here.settings,
+            dict(here.secrets),
+            tuple(old[:-1]),
+            old[-1],
+            watched,
+            viewings,
+            dict(here.plain),
+        )
 
 
 def _go_on(here: Office, moment: datetime) -> None:
@@ -89,7 +115,14 @@ def _filmed(here: Office) -> str:
     shot = film()
     stated: Any = shot.statement["segments"]
     segments = tuple(
-        SegmentClaim(one["name"], one["bytes"], one["sha256"], one["start_ms"], one["duration_ms"], one["preroll"])
+        SegmentClaim(
+            one["name"],
+            one["bytes"],
+            one["sha256"],
+            one["start_ms"],
+            one["duration_ms"],
+            one["preroll"],
+        )
         for one in stated
     )
     return here.record(contents=shot.segments, segments=segments)

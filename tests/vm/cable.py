@@ -1,4 +1,6 @@
-"""The way of one USB/IP connection, which can be held at a byte: a camera is torn out in mid-pull, however fast the machine."""
+"""The way of one USB/IP connection, which can be held at a byte: a camera is torn out in mid-pull,
+however fast the machine.
+"""
 
 import contextlib
 import socket
@@ -10,7 +12,8 @@ BLOCK_BYTES = 65536
 
 
 class Cable:
-    """Passes one connection on to a port of this machine, and holds it once `hold_after` bytes came from there.
+    """Passes one connection on to a port of this machine, and holds it once `hold_after` bytes came
+    from there.
 
     From then on nothing comes through until the far end hangs up, which is passed on at once.
     """
@@ -27,7 +30,12 @@ class Cable:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         # A shutdown wakes the thread where nobody has connected; a close would not.
         with contextlib.suppress(OSError):
             self._entrance.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,6 @@
-"""A camera of the campaigns: worn again and again for a few seconds, each time its card is another image for a reader."""
+"""A camera of the campaigns: worn again and again for a few seconds, each time its card is another
+image for a reader.
+"""
 
 import shutil
 from dataclasses import dataclass, field
@@ -31,7 +33,11 @@ class Card:
     @property
     def markers(self) -> tuple[bytes, ...]:
         """Stretches of the footage that stand nowhere by chance."""
-        return tuple(content[len(content) // 2 :][:MARK_BYTES] for path, content in self.files.items() if path.endswith(".mp4"))
+        return tuple(
+            content[len(content) // 2 :][:MARK_BYTES]
+            for path, content in self.files.items()
+            if path.endswith(".mp4")
+        )
 
 
 @dataclass

@@ -1,9 +1,11 @@
-"""QEMU is killed while a shift is taken in, its camera erased, a sweep destroys and two officials watch.
+"""QEMU is killed while a shift is taken in, its camera erased, a sweep destroys and two officials
+watch.
 
-Each life goes on from one kept moment and is cut at another one of its writes: what was not flushed is lost, kept or torn
-(`volatile.py`). What the disks hold is looked at, the docking PC is restarted on them, the card docked again, and everything must
-have come to its good end (`aftermath.py`). On its way there the power may go again, and again, at any write of the recovery: it
-takes in, erases and sweeps as well. A control shows that the cut does lose what nobody flushed.
+Each life goes on from one kept moment and is cut at another one of its writes: what was not flushed
+is lost, kept or torn (`volatile.py`). What the disks hold is looked at, the docking PC is restarted
+on them, the card docked again, and everything must have come to its good end (`aftermath.py`). On
+its way there the power may go again, and again, at any write of the recovery: it takes in, erases
+and sweeps as well. A control shows that the cut does lose what nobody flushed.
 """
 
 import contextlib
@@ -36,8 +38,9 @@ LIFE_S = 240.0
 SETTLED_S = 180.0
 LOOK_S = 0.2
 RECOVERY_WRITES = 400
-"""Over so many writes of a recovery its cut is spread; over half of them in the next one, which has less to do, and so on. One
-that is over before is not cut any more."""
+"""Over so many writes of a recovery its cut is spread; over half of them in the next one, which has
+less to do, and so on. One that is over before is not cut any more.
+"""
 RESTART = """\
 date -s '+{minutes} minutes' >/dev/null
 mkdir -p /run/systemd/system/service.d
@@ -45,8 +48,9 @@ printf '[Service]\\nEnvironment=BOOT_ID=%s\\n' $(cat /proc/sys/kernel/random/uui
 systemctl daemon-reload
 systemctl restart systemd-fsck@$(systemd-escape -p {device})
 systemctl start $(systemd-escape -p --suffix=mount /var/lib/dock-vault)"""
-"""The kept moment as another start of the machine, later than the last one: within one the clock guard believes no such leap. The
-file system is looked at and mended as at each start."""
+"""The kept moment as another start of the machine, later than the last one: within one the clock
+guard believes no such leap. The file system is looked at and mended as at each start.
+"""
 SUPERBLOCK_AT = 1024
 SEGMENTS = 6
 """How many pieces the viewer asks for in each viewing."""
@@ -69,7 +73,9 @@ class Ground:
 
 
 def ground(guest: Guest, folder: Path) -> tuple[Ground, Wearer]:
-    """A docking PC with a past, a card of two recordings and its camera, and the two moments that lives go on from."""
+    """A docking PC with a past, a card of two recordings and its camera, and the two moments that
+    lives go on from.
+    """
     wearer = Wearer(folder, SERIAL)
     made = archive(folder, {SERIAL: wearer.worn.public_key})
     card = wearer.wear(folder / "card.img")
@@ -80,7 +86,9 @@ def ground(guest: Guest, folder: Path) -> tuple[Ground, Wearer]:
 
 
 class Life:
-    """One machine that goes on from AT_WORK: everything at once, until the power is gone or all of it is done."""
+    """One machine that goes on from AT_WORK: everything at once, until the power is gone or all of
+    it is done.
+    """
 
     def __init__(self, on: Ground, folder: Path, outside: Outside) -> None:
         self._on = on
@@ -89,7 +97,9 @@ class Life:
         self.failures: list[str] = []
 
     def live(self, cut_after: int | None) -> tuple[VolatileDisk, VolatileDisk, Power]:
-        """The disks of the vault and of the card, without power; what they hold is asked of them."""
+        """The disks of the vault and of the card, without power; what they hold is
+        asked of them.
+        """
         power = Power(cut_after)
         vault = VolatileDisk(self._on.prepared.vault_at_work, self._folder / "vault.sock", power)
         card = VolatileDisk(self._on.card.image, self._folder / "card.sock", power)
@@ -99,7 +109,11 @@ class Life:
             machine.must(f"echo {self._outside.port} >/run/outside")
             machine.qmp("blockdev-add", **card.options("card"))
             insert_stick(machine, "card")
-            work = [self._spawn(self._sweep, machine), self._spawn(self._watch, machine), self._spawn(self._dock, machine)]
+            work = [
+                self._spawn(self._sweep, machine),
+                self._spawn(self._watch, machine),
+                self._spawn(self._dock, machine),
+            ]
             if cut_after is None:
                 for thread in work:
                     thread.join(LIFE_S)
@@ -128,8 +142,21 @@ class Life:
     def _watch(self, machine: Machine) -> None:
         secrets = self._on.archive.secrets
         for viewing in self._on.archive.viewings:
-            words = ["watch", viewing, self._on.archive.watched, str(SEGMENTS), FIRST, secrets[FIRST], SECOND, secrets[SECOND]]
-            self._say(machine, f"/opt/dock-vault/bin/python /usr/local/sbin/viewer.py {shlex.join([*words, *CONDITIONS])}")
+            words = [
+                "watch",
+                viewing,
+                self._on.archive.watched,
+                str(SEGMENTS),
+                FIRST,
+                secrets[FIRST],
+                SECOND,
+                secrets[SECOND],
+            ]
+            self._say(
+                machine,
+                f"/opt/dock-vault/bin/python /usr/local/sbin/viewer.py "
+                f"{shlex.join([*words, *CONDITIONS])}",
+            )
 
     def _say(self, machine: Machine, command: str) -> None:
         done = machine.run(command, LIFE_S)
@@ -139,8 +166,9 @@ class Life:
 
 @dataclass(frozen=True)
 class Options:
-    """`lanes`: machines at once; `real`: every so many lives end with a real boot; `after`: so many lives were cut before;
-    `again`: how often the recovery is cut as well."""
+    """`lanes`: machines at once; `real`: every so many lives end with a real boot; `after`: so many
+    lives were cut before; `again`: how often the recovery is cut as well.
+    """
 
     cuts: int
     lanes: int
@@ -161,8 +189,17 @@ class Ended:
     again: tuple[int, ...] = ()
 
 
-def cut(on: Ground, folder: Path, at: int, chance: random.Random, *, real: bool, again: Sequence[int] = ()) -> Ended:
-    """One life, cut at its `at`-th write; what it left is looked at, brought back to work, and looked at again.
+def cut(
+    on: Ground,
+    folder: Path,
+    at: int,
+    chance: random.Random,
+    *,
+    real: bool,
+    again: Sequence[int] = (),
+) -> Ended:
+    """One life, cut at its `at`-th write; what it left is looked at, brought back to work, and
+    looked at again.
 
     `again`: at which write of its recovery, and of the next one, the power goes once more.
     """
@@ -193,13 +230,18 @@ def cut(on: Ground, folder: Path, at: int, chance: random.Random, *, real: bool,
         vault.save(folder / "vault-end.img")
         card.save(folder / "card-end.img")
     found += on.aftermath.at_the_end(
-        unpacked(folder / "vault-end.img", folder / "end"), vfat_content(folder / "card-end.img"), notes, shown
+        unpacked(folder / "vault-end.img", folder / "end"),
+        vfat_content(folder / "card-end.img"),
+        notes,
+        shown,
     )
     return Ended(at, "; ".join(fates), tuple(found), clock.monotonic_s() - began_s, tuple(made))
 
 
 class Recovery:
-    """The docking PC restarted on what a cut left, the `number`-th time, and the same card docked again."""
+    """The docking PC restarted on what a cut left, the `number`-th time, and the same card docked
+    again.
+    """
 
     def __init__(self, on: Ground, folder: Path, number: int, outside: Outside) -> None:
         self._on = on
@@ -214,11 +256,23 @@ class Recovery:
         channels = self._folder / f"after-{self._number}"
         channels.mkdir()
         self._outside.forget()
-        vault = VolatileDisk(self._folder / f"vault-{self._number}.img", channels / "vault.sock", power)
-        card = VolatileDisk(self._folder / f"card-{self._number}.img", channels / "card.sock", power)
+        vault = VolatileDisk(
+            self._folder / f"vault-{self._number}.img", channels / "vault.sock", power
+        )
+        card = VolatileDisk(
+            self._folder / f"card-{self._number}.img", channels / "card.sock", power
+        )
         prepared = self._on.prepared
-        with vault, card, prepared.booted(channels, vault) if real else prepared.machine(RESTARTED, channels, vault) as machine:
-            work = threading.Thread(target=self._safely, args=(machine, card, power, real), daemon=True)
+        with (
+            vault,
+            card,
+            prepared.booted(channels, vault)
+            if real
+            else prepared.machine(RESTARTED, channels, vault) as machine,
+        ):
+            work = threading.Thread(
+                target=self._safely, args=(machine, card, power, real), daemon=True
+            )
             work.start()
             while work.is_alive() and not power.gone.wait(LOOK_S):
                 pass
@@ -235,7 +289,9 @@ class Recovery:
                 self.failures.append(f"recovery: {failure}")
 
     def _work(self, machine: Machine, card: VolatileDisk, real: bool) -> None:
-        prologue = "" if real else RESTART.format(minutes=15 * (self._number + 1), device=VAULT_DEVICE)
+        prologue = (
+            "" if real else RESTART.format(minutes=15 * (self._number + 1), device=VAULT_DEVICE)
+        )
         outside = f"echo {self._outside.port} >/run/outside"
         machine.must(f"set -e; {prologue}\nvouch; {outside}; systemctl start {SERVICES}", SETTLED_S)
         machine.qmp("blockdev-add", **card.options("card"))
@@ -244,13 +300,20 @@ class Recovery:
             self._on.station.on(machine).wait_phase(SERIAL, "safe to take", SETTLED_S)
             machine.must("systemctl start vault-sweep vault-checkpoint", SETTLED_S)
         except MachineFailed as failure:
-            journal = machine.run("journalctl -b --no-pager -o cat -n 60 -u 'dock*' -u 'vault*'").output
+            journal = machine.run(
+                "journalctl -b --no-pager -o cat -n 60 -u 'dock*' -u 'vault*'"
+            ).output
             raise MachineFailed(f"{failure}\n{journal}") from failure
-        machine.must(f"systemctl stop dock-vault.target {SERVICES}; umount /var/lib/dock-vault; sync", SETTLED_S)
+        machine.must(
+            f"systemctl stop dock-vault.target {SERVICES}; umount /var/lib/dock-vault; sync",
+            SETTLED_S,
+        )
 
 
 def control(on: Ground, folder: Path) -> str:
-    """The cut loses what nobody flushed, also what had reached the disk, and nothing of what was. Raises AssertionError."""
+    """The cut loses what nobody flushed, also what had reached the disk, and nothing of what was.
+    Raises AssertionError.
+    """
     folder.mkdir()
     power = Power()
     vault = VolatileDisk(on.prepared.vault_at_work, folder / "vault.sock", power)
@@ -271,7 +334,9 @@ def control(on: Ground, folder: Path) -> str:
 
 
 def torn_superblock(on: Ground, folder: Path) -> None:
-    """A cut in the middle of the file system's first block: the next start mends it from a copy. Raises AssertionError."""
+    """A cut in the middle of the file system's first block: the next start mends it from a copy.
+    Raises AssertionError.
+    """
     folder.mkdir()
     image = folder / "torn.img"
     shutil.copyfile(on.prepared.folder / "vault.img", image)
@@ -284,7 +349,9 @@ def torn_superblock(on: Ground, folder: Path) -> None:
         refused = machine.run("mount /var/lib/dock-vault")
         assert refused.code, "what was torn could be mounted"
         machine.must(
-            f"set -e; {RESTART.format(minutes=15, device=VAULT_DEVICE)}\ntest -d /var/lib/dock-vault/vault/register", SETTLED_S
+            f"set -e; {RESTART.format(minutes=15, device=VAULT_DEVICE)}\ntest -d "
+            f"/var/lib/dock-vault/vault/register",
+            SETTLED_S,
         )
 
 
@@ -314,21 +381,29 @@ class Losing(random.Random):
 
 
 def rehearsal(on: Ground, folder: Path) -> int:
-    """A life that nobody cuts; how many writes and flushes it has. Raises AssertionError where not all of it was done."""
+    """A life that nobody cuts; how many writes and flushes it has. Raises AssertionError where not
+    all of it was done.
+    """
     folder.mkdir()
     with Outside() as outside:
         life = Life(on, folder, outside)
         _, _, power = life.live(None)
         assert not life.failures, life.failures
         shown, notes = len(outside.shown()), len(outside.notes())
-    print(f"a life has {power.count} writes and flushes, {shown} pieces shown, {notes} notes for the witness", flush=True)
+    print(
+        f"a life has {power.count} writes and flushes, {shown} pieces shown, {notes} notes "
+        f"for the witness",
+        flush=True,
+    )
     return power.count
 
 
 def campaign(on: Ground, folder: Path, options: Options) -> int:
-    """A control, and cuts spread over the life, each in a stretch of its own; a word for each. How many had violations.
+    """A control, and cuts spread over the life, each in a stretch of its own; a word for each. How
+    many had violations.
 
-    A life is cut once, and its recovery `again` times: so many lives are lived that there are as many cuts as asked.
+    A life is cut once, and its recovery `again` times: so many lives are lived that there are as
+    many cuts as asked.
     """
     print(f"control: {control(on, folder / 'control')}", flush=True)
     torn_superblock(on, folder / "torn")
@@ -336,8 +411,17 @@ def campaign(on: Ground, folder: Path, options: Options) -> int:
     writes = rehearsal(on, folder / "whole")
     lives = -(-options.cuts // (1 + options.again))
     chances = [random.Random(f"{options.seed}-{number}") for number in range(lives)]
-    moments = [1 + int((number + chance.random()) * writes / lives) for number, chance in enumerate(chances)]
-    again = [[1 + int(chance.random() * RECOVERY_WRITES / (number + 1)) for number in range(options.again)] for chance in chances]
+    moments = [
+        1 + int((number + chance.random()) * writes / lives)
+        for number, chance in enumerate(chances)
+    ]
+    again = [
+        [
+            1 + int(chance.random() * RECOVERY_WRITES / (number + 1))
+            for number in range(options.again)
+        ]
+        for chance in chances
+    ]
     order = list(range(lives))
     random.Random(options.seed).shuffle(order)
     tally: Counter[str] = Counter()
@@ -346,8 +430,16 @@ def campaign(on: Ground, folder: Path, options: Options) -> int:
         with tempfile.TemporaryDirectory(prefix="c-", dir=folder) as place:
             real = bool(options.real) and order.index(number) % options.real == options.real - 1
             try:
-                # A real boot takes its time from the machine's clock, which the others have been put ahead of.
-                ended = cut(on, Path(place), moments[number], chances[number], real=real, again=() if real else again[number])
+                # A real boot takes its time from the machine's clock, which the others have been
+                # put ahead of.
+                ended = cut(
+                    on,
+                    Path(place),
+                    moments[number],
+                    chances[number],
+                    real=real,
+                    again=() if real else again[number],
+                )
             except (AssertionError, MachineFailed, OSError) as error:
                 ended = Ended(moments[number], "", (f"{type(error).__name__}: {error}",), 0)
         tally["lives"] += 1
@@ -356,7 +448,8 @@ def campaign(on: Ground, folder: Path, options: Options) -> int:
         tally["violations"] += bool(ended.violations)
         print(
             f"{options.after + tally['lives']:4} of {lives}  write {ended.at:5}"
-            f"{''.join(f', {at:4} of its recovery' for at in ended.again)}  {ended.seconds:5.1f} s  "
+            f"{''.join(f', {at:4} of its recovery' for at in ended.again)}  "
+            f"{ended.seconds:5.1f} s  "
             f"{'restarted for real, ' if real else ''}{ended.fate}",
             *(f"\n     VIOLATION {line}" for line in ended.violations),
             flush=True,
@@ -365,7 +458,8 @@ def campaign(on: Ground, folder: Path, options: Options) -> int:
     with ThreadPoolExecutor(options.lanes) as pool:
         list(pool.map(one, order[options.after :]))
     print(
-        f"{tally['cuts']} power cuts of {tally['lives']} lives, {tally['cuts'] - tally['lives']} of them in a recovery, "
+        f"{tally['cuts']} power cuts of {tally['lives']} lives, "
+        f"{tally['cuts'] - tally['lives']} of them in a recovery, "
         f"{tally['booted']} lives restarted for real, {tally['violations']} lives with violations"
     )
     return tally["violations"]

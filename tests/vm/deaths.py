@@ -14,14 +14,16 @@ DEADLY_PORT, NEIGHBOUR_PORT = 3, 2
 
 
 def a_port_that_kills_its_readers_is_closed(stage: Stage) -> str:
-    """Cards pulled out in mid-read are no deaths; three readers that end by a signal are, and close their port, and no other.
+    """Cards pulled out in mid-read are no deaths; three readers that end by a signal are, and close
+    their port, and no other.
 
     A restart opens it again.
     """
     machine, station = stage.machine, stage.station
     deadly, neighbour = Stick(machine, DEADLY_PORT), Stick(machine, NEIGHBOUR_PORT)
     images = {
-        camera: dcim_card(stage.folder, camera, stage.clips_of(camera, 3, CLIP_BYTES)) for camera in (DEADLY_CAMERA, NEIGHBOUR)
+        camera: dcim_card(stage.folder, camera, stage.clips_of(camera, 3, CLIP_BYTES))
+        for camera in (DEADLY_CAMERA, NEIGHBOUR)
     }
     before = stage.lives("dockd")
     neighbour.insert(images[NEIGHBOUR], NEIGHBOUR_BYTES_PER_S)
@@ -38,7 +40,9 @@ def a_port_that_kills_its_readers_is_closed(stage: Stage) -> str:
     assert CLOSED in told["message"], told
     assert machine.must("journalctl -b --no-pager -u dockd | grep -c 'port quarantined'") == "1"
     still = next(state for state in station.bays() if state["camera"] == NEIGHBOUR)
-    assert still["phase"] in ("pulling", "checking"), f"the neighbour was to be read all the while: {still}"
+    assert still["phase"] in ("pulling", "checking"), (
+        f"the neighbour was to be read all the while: {still}"
+    )
     neighbour.hurry()
     pull_early(stage, deadly, bay)
     deadly.insert(images[DEADLY_CAMERA])
@@ -58,12 +62,18 @@ def a_port_that_kills_its_readers_is_closed(stage: Stage) -> str:
 def pull_early(stage: Stage, stick: Stick, bay: str) -> None:
     """Pull a card out, and wait until the dock has seen it and its mount is gone."""
     stick.pull()
-    stage.station.wait_bay(lambda state: state["bay"] == bay and state["phase"] == "taken too early", 120)
+    stage.station.wait_bay(
+        lambda state: state["bay"] == bay and state["phase"] == "taken too early", 120
+    )
     stage.machine.must(until(f"! grep -q /{bay} /proc/mounts"))
 
 
 def died(bay: str) -> Any:
     """Whether the dock has noticed that this bay's reader is gone."""
     return lambda state: (
-        state["bay"] == bay and (state["phase"] == "fault" or (state["phase"] == "waiting" and "ended" in state["message"]))
+        state["bay"] == bay
+        and (
+            state["phase"] == "fault"
+            or (state["phase"] == "waiting" and "ended" in state["message"])
+        )
     )

@@ -1,20 +1,25 @@
-"""What must hold whatever was killed: looked at in the guest, and in a copy of the vault out here, opened by two officials."""
+"""What must hold whatever was killed: looked at in the guest, and in a copy of the vault out here,
+opened by two officials.
+"""
 
 from tests.vault.world import plaintexts
 from tests.vm.fleet import Files, Ledger
 from tests.vm.machine import Machine
 from tests.vm.station import Station
-from vault import catalogue
-from vault.catalogue import RecordingRow
+from vault.catalogue import recording_rows
+from vault.catalogue.recording_rows import RecordingRow
+from vault.operations.verify import verify
 from vault.vault import Vault
-from vault.verify import verify
 
 FOOTAGE = "/var/lib/dock-vault/vault/footage"
 NOT_IN_CUSTODY = f"find {FOOTAGE} -mindepth 3 \\( -user dockd -o -perm /022 \\) | head -n5"
 """What of a stored recording the dock could still change."""
 FAILED = "systemctl list-units --state=failed --plain --no-legend 'dock*' 'vault*' | cut -d' ' -f1"
 OURS = "journalctl -b --no-pager -o short-monotonic -p err -u 'vault-*' -u 'dock*' | grep -v '^-- '"
-KERNEL = "journalctl -k -b --no-pager | grep -E 'BUG:|Oops|WARNING:|Call Trace|hung task|I/O error.*EXT4|segfault'"
+KERNEL = (
+    "journalctl -k -b --no-pager | grep -E 'BUG:|Oops|WARNING:|Call Trace|hung task|I/O "
+    "error.*EXT4|segfault'"
+)
 
 
 class Evidence:
@@ -28,24 +33,35 @@ class Evidence:
         self.destroyed = 0
 
     def complaints(self) -> list[str]:
-        """Everything that is not as it has to be, once all cameras are taken in and nothing works any more."""
+        """Everything that is not as it has to be, once all cameras are taken in and nothing works
+        any more.
+        """
         said = self._station.machine.run("vault verify", 900).output
-        found = [] if said.startswith("All is well") else [f"vault verify in the guest says: {said}"]
+        found = (
+            [] if said.startswith("All is well") else [f"vault verify in the guest says: {said}"]
+        )
         if loose := self._station.machine.run(NOT_IN_CUSTODY).output:
             found.append(f"stored, and the dock could still change: {loose}")
         with self._station.copied() as vault:
-            found += [f"the copy: {finding.sentence}" for finding in verify(vault, lambda _: None).findings]
+            found += [
+                f"the copy: {finding.sentence}"
+                for finding in verify(vault, lambda _: None).findings
+            ]
             found += self._log(vault) + self._recordings(vault)
         return found
 
     def _log(self, vault: Vault) -> list[str]:
         before, self._leaves = self._leaves, list(vault.leaves())
-        return [] if self._leaves[: len(before)] == before else ["the log does not go on from what it was"]
+        return (
+            []
+            if self._leaves[: len(before)] == before
+            else ["the log does not go on from what it was"]
+        )
 
     def _recordings(self, vault: Vault) -> list[str]:
         with vault.reading() as tx:
-            rows = catalogue.all_recordings(tx)
-            self.destroyed = len(catalogue.destroyed_recordings(tx))
+            rows = recording_rows.all_recordings(tx)
+            self.destroyed = len(recording_rows.destroyed_recordings(tx))
         docked = self._ledger.docked()
         serials = {serial for serial, _ in docked}
         proven: dict[tuple[str, str], list[RecordingRow]] = {}
@@ -53,7 +69,10 @@ class Evidence:
             if row.proven and row.camera_serial in serials:
                 proven.setdefault((row.camera_serial, row.name), []).append(row)
         self.recordings = len(proven)
-        found = [f"{key} is in the vault and stood on no card" for key in sorted(proven.keys() - docked.keys())]
+        found = [
+            f"{key} is in the vault and stood on no card"
+            for key in sorted(proven.keys() - docked.keys())
+        ]
         for key, files in docked.items():
             found += _held(vault, key, files, proven.get(key, []))
         return found
@@ -65,8 +84,12 @@ def _held(vault: Vault, key: tuple[str, str], files: Files, rows: list[Recording
         return [f"{key} is in the vault {len(rows)} times"]
     (row,) = rows
     found = [] if row.state == "erased" else [f"{key} is {row.state}"]
-    opened = {name.partition(".")[0]: content for name, content in plaintexts(vault, row.id).items()}
-    wanted = {name.partition(".")[0]: content for name, content in files.items() if name.endswith(".mp4")}
+    opened = {
+        name.partition(".")[0]: content for name, content in plaintexts(vault, row.id).items()
+    }
+    wanted = {
+        name.partition(".")[0]: content for name, content in files.items() if name.endswith(".mp4")
+    }
     wanted["manifest"] = files["recording.sig"] + files["recording.json"]
     return found if opened == wanted else [*found, f"{key} is not held as it was recorded"]
 

@@ -1,4 +1,6 @@
-"""Cameras that are worn, docked, found empty, and worn again, as long as a campaign lasts; and what stood on their cards."""
+"""Cameras that are worn, docked, found empty, and worn again, as long as a campaign lasts; and what
+stood on their cards.
+"""
 
 import shutil
 import subprocess
@@ -12,7 +14,9 @@ from tests.vm.stick import Stick
 from vault.clock import Clock
 
 SHIFT = "standby 2 s\non\n3 s\noff\nstandby 2 s\non\n2 s\noff\n"
-"""Two recordings, some ten thousand bytes each: what takes its time in the guest are the steps, not the bytes."""
+"""Two recordings, some ten thousand bytes each: what takes its time in the guest are the steps, not
+the bytes.
+"""
 CARD_MIB = 4
 POLL_S = 1.0
 """Each question costs the guest, which has better things to do, some hundredths of a second."""
@@ -46,11 +50,13 @@ class Ledger:
 class Carrier:
     """One camera and the reader its card is put into. `go_on` runs in a thread of its own.
 
-    `bay` is the dock's name for the reader, once it was seen there; `taken_in_s` how long the last docking took, `dockings`
-    how many came to their end.
+    `bay` is the dock's name for the reader, once it was seen there; `taken_in_s` how long the last
+    docking took, `dockings` how many came to their end.
     """
 
-    def __init__(self, station: Station, worn: Worn, stick: Stick, ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self, station: Station, worn: Worn, stick: Stick, ledger: Ledger, clock: Clock
+    ) -> None:
         self.serial = worn.serial
         self.bay: str | None = None
         self.taken_in_s = 0.0
@@ -95,7 +101,11 @@ class Carrier:
         """What the dock said of this camera before it was docked now does not count."""
         while True:
             try:
-                bays = [bay for bay in self._station.bays() if bay["camera"] == self.serial and bay["since_utc"] >= docked_utc]
+                bays = [
+                    bay
+                    for bay in self._station.bays()
+                    if bay["camera"] == self.serial and bay["since_utc"] >= docked_utc
+                ]
             except MachineFailed:
                 bays = []
             for bay in bays:

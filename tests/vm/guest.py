@@ -1,4 +1,5 @@
-"""The guest that the tests run on: built once, booted once, and from then on restored within seconds.
+"""The guest that the tests run on: built once, booted once, and from then on restored within
+seconds.
 
 What it is made of stands in the digest that names its folder, so that a change builds another one.
 """
@@ -29,17 +30,23 @@ XZ = b"\xfd7zXZ\x00"
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A built guest: what it boots from, and its disk with the snapshot of the booted system in it."""
+    """A built guest: what it boots from, and its disk with the snapshot of the booted
+    system in it.
+    """
 
     hardware: Hardware
     disk: Path
 
     @classmethod
     def cached(cls, cache: Path) -> "Guest":
-        """The guest of this digest below `cache`; it is built and booted where it is not there yet."""
+        """The guest of this digest below `cache`; it is built and booted where it is
+        not there yet.
+        """
         accelerator = fastest_accelerator()
         folder = cache / digest(accelerator)
-        guest = cls(Hardware(folder / "vmlinux", folder / "initrd", accelerator), folder / "booted.qcow2")
+        guest = cls(
+            Hardware(folder / "vmlinux", folder / "initrd", accelerator), folder / "booted.qcow2"
+        )
         if not guest.disk.exists():
             cache.mkdir(parents=True, exist_ok=True)
             making = Path(tempfile.mkdtemp(prefix=MAKING, dir=cache))
@@ -58,17 +65,33 @@ class Guest:
 
 
 def fastest_accelerator() -> str:
-    """`kvm` only with the processor's own virtualisation: a /dev/kvm without it, in a nested machine, is slower than none."""
+    """`kvm` only with the processor's own virtualisation: a /dev/kvm without it, in a nested
+    machine, is slower than none.
+    """
     loaded = any(Path("/sys/module", module).exists() for module in ("kvm_intel", "kvm_amd"))
     return "kvm" if loaded and os.access("/dev/kvm", os.R_OK | os.W_OK) else "tcg"
 
 
 def digest(accelerator: str) -> str:
-    """Of all that goes into the guest, Debian's archive excepted. A snapshot fits one QEMU, and under KVM one processor."""
-    version = subprocess.run(["qemu-system-x86_64", "--version"], check=True, capture_output=True).stdout
+    """Of all that goes into the guest, Debian's archive excepted. A snapshot fits one QEMU, and
+    under KVM one processor.
+    """
+    version = subprocess.run(
+        ["qemu-system-x86_64", "--version"], check=True, capture_output=True
+    ).stdout
     inputs = hashlib.sha256(accelerator.encode() + version)
     if accelerator == "kvm":
-        inputs.update(b"".join(sorted(set(re.findall(rb"^(?:model name|flags)\t.*$", CPUINFO.read_bytes(), re.MULTILINE)))))
+        inputs.update(
+            b"".join(
+                sorted(
+                    set(
+                        re.findall(
+                            rb"^(?:model name|flags)\t.*$", CPUINFO.read_bytes(), re.MULTILINE
+                        )
+                    )
+                )
+            )
+        )
     for path in INPUTS:
         inputs.update(hashlib.sha256(path.read_bytes()).digest())
     return inputs.hexdigest()[:16]
@@ -92,23 +115,32 @@ def _make(folder: Path, accelerator: str) -> None:
 
 
 def _boot(folder: Path, accelerator: str) -> None:
-    """Boot once and keep the moment: QEMU emulates for half a minute what it then restores within two seconds."""
+    """Boot once and keep the moment: QEMU emulates for half a minute what it then restores within
+    two seconds.
+    """
     root, disk = folder / "root.qcow2", folder / "booted.qcow2"
     root.rename(disk)
     said = folder / "boot"
     said.mkdir()
-    with Machine(Hardware(folder / "vmlinux", folder / "initrd", accelerator), said, disk) as machine:
+    with Machine(
+        Hardware(folder / "vmlinux", folder / "initrd", accelerator), said, disk
+    ) as machine:
         machine.wait_for_agent(BOOT_S)
-        machine.must("systemctl is-system-running --wait; modprobe -a vhci-hcd usb-storage vfat nls_utf8; sync", BOOT_S)
+        machine.must(
+            "systemctl is-system-running --wait; modprobe -a vhci-hcd usb-storage vfat "
+            "nls_utf8; sync",
+            BOOT_S,
+        )
         machine.monitor(f"savevm {SNAPSHOT}")
     shutil.rmtree(said)
 
 
 def unpacked_kernel(image: bytes) -> bytes:
-    """The ELF kernel in a Linux boot image. QEMU starts it directly, where emulated unpacking takes a minute.
+    """The ELF kernel in a Linux boot image. QEMU starts it directly, where emulated unpacking takes
+    a minute.
 
-    Offset and length of the payload stand in the setup header (Documentation/arch/x86/boot.rst: setup_sects, payload_offset,
-    payload_length).
+    Offset and length of the payload stand in the setup header (Documentation/arch/x86/boot.rst:
+    setup_sects, payload_offset, payload_length).
     """
     setup_sectors = image[0x1F1] or 4
     offset, length = struct.unpack_from("<II", image, 0x248)

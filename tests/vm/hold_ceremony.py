@@ -1,7 +1,7 @@
 """Runs in the guest: the key ceremony over its real pages, as five holders at one screen type it.
 
-`hold_ceremony.py WORD JSON`: the persons as `{function: [name, passphrase]}`. Prints the two codes of the escrow as JSON, once
-the pages have said that the ceremony is over.
+`hold_ceremony.py WORD JSON`: the persons as `{function: [name, passphrase]}`. Prints the two codes
+of the escrow as JSON, once the pages have said that the ceremony is over.
 """
 
 import json

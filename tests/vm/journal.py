@@ -1,4 +1,6 @@
-"""The journal of a whole run: no unit of ours complains but where a scenario saw to it, and the kernel never does."""
+"""The journal of a whole run: no unit of ours complains but where a scenario saw to it, and the
+kernel never does.
+"""
 
 from tests.vm.stage import Stage
 
@@ -13,7 +15,10 @@ PROVOKED = {
 
 def the_journal_is_clean(stage: Stage) -> str:
     """Every line at level err or worse of our units was provoked; the kernel saw no trouble."""
-    said = stage.machine.run("journalctl -b --no-pager -o short-monotonic -p err -u 'vault-*' -u 'dock*' | grep -v '^-- '").output
+    said = stage.machine.run(
+        "journalctl -b --no-pager -o short-monotonic -p err -u 'vault-*' -u 'dock*' | grep -v "
+        "'^-- '"
+    ).output
     lines = said.splitlines()
     surprises = [line for line in lines if not any(words in line for words in PROVOKED)]
     assert not surprises, "\n".join(surprises)

@@ -1,8 +1,9 @@
-"""`make kills`: `kill -9` of every unit's main process on the installed guest, at random moments, while cameras are docked.
+"""`make kills`: `kill -9` of every unit's main process on the installed guest, at random moments,
+while cameras are docked.
 
-systemd brings each back, by its restart or by its timer's next run; the work in hand is finished, and nothing is lost. Between
-rounds of kills everything is brought to rest and looked at (`evidence.py`). What is not as it has to be is printed, and the
-campaign goes on.
+systemd brings each back, by its restart or by its timer's next run; the work in hand is finished,
+and nothing is lost. Between rounds of kills everything is brought to rest and looked at
+(`evidence.py`). What is not as it has to be is printed, and the campaign goes on.
 
     python -m tests.vm.kills --kills 50
 """
@@ -54,7 +55,10 @@ chown vault:vault /srv/dock-vault-backup
 systemctl start dock-vault.target
 """
 LISTED = "find . -name '*.sealed' -o -name record.json | sort"
-SAME = f"diff <(cd /var/lib/dock-vault/vault/footage && {LISTED}) <(cd /srv/dock-vault-backup/vault/footage && {LISTED})"
+SAME = (
+    f"diff <(cd /var/lib/dock-vault/vault/footage && {LISTED}) <(cd "
+    f"/srv/dock-vault-backup/vault/footage && {LISTED})"
+)
 PORTS = {"vault-web": 8480, "dock-page": 8470}
 
 PROVOKED = (
@@ -72,7 +76,9 @@ clock = SystemClock()
 class Campaign:
     """One installed guest, cameras that are docked on and on, and rounds of kills."""
 
-    def __init__(self, station: Station, carriers: list[Carrier], ledger: Ledger, seed: str) -> None:
+    def __init__(
+        self, station: Station, carriers: list[Carrier], ledger: Ledger, seed: str
+    ) -> None:
         self.complaints = Complaints()
         self.toll = Toll()
         self._station = station
@@ -96,16 +102,25 @@ class Campaign:
         self._each_carrier(lambda carrier: carrier.dock_once(self.complaints))
         self.toll.works_s[DOCKD] = started_s + max(carrier.taken_in_s for carrier in self._carriers)
         self.look()
-        print("each unit works for (s): " + ", ".join(f"{unit} {s:.1f}" for unit, s in self.toll.works_s.items()), flush=True)
+        print(
+            "each unit works for (s): "
+            + ", ".join(f"{unit} {s:.1f}" for unit, s in self.toll.works_s.items()),
+            flush=True,
+        )
 
     def round(self, units: list[str]) -> None:
         """Kill these while cameras are docked; then let all come to rest, and look."""
         over = threading.Event()
         with ThreadPoolExecutor(len(self._carriers)) as docking:
-            docked = [docking.submit(carrier.go_on, over, self.complaints) for carrier in self._carriers]
+            docked = [
+                docking.submit(carrier.go_on, over, self.complaints) for carrier in self._carriers
+            ]
             try:
                 with ThreadPoolExecutor(len(LANES)) as striking:
-                    struck = [striking.submit(self._strike, [unit for unit in units if unit in lane]) for lane in LANES]
+                    struck = [
+                        striking.submit(self._strike, [unit for unit in units if unit in lane])
+                        for lane in LANES
+                    ]
             finally:
                 over.set()
         for each in (*docked, *struck):
@@ -113,12 +128,16 @@ class Campaign:
         self.look()
 
     def look(self) -> None:
-        """All services stand and answer, all oneshots run to their end, and the evidence is as it has to be."""
+        """All services stand and answer, all oneshots run to their end, and the evidence is as it
+        has to be.
+        """
         for look in (self._services, self._oneshots, self._journal, self._vault):
             self._guarded(look)
         print(
-            f"{clock.monotonic_s() - self._began_s:6.0f} s  {self.toll.total} kills, {self._ledger.cards} cards docked,"
-            f" {self._evidence.recordings} recordings held, {self._evidence.destroyed} destroyed when due,"
+            f"{clock.monotonic_s() - self._began_s:6.0f} s  {self.toll.total} kills, "
+            f"{self._ledger.cards} cards docked,"
+            f" {self._evidence.recordings} recordings held, {self._evidence.destroyed} "
+            f"destroyed when due,"
             f" {len(self.complaints.sentences)} violations",
             flush=True,
         )
@@ -132,7 +151,10 @@ class Campaign:
             self.machine.must(until(f"systemctl -q is-active {unit}", round(BACK_S)), BACK_S)
             restarts = int(self.machine.must(f"systemctl show -P NRestarts {unit}"))
             if restarts != self.toll.killed[unit]:
-                self.complaints.add(f"{unit} was killed {self.toll.killed[unit]} times and restarted {restarts} times")
+                self.complaints.add(
+                    f"{unit} was killed {self.toll.killed[unit]} times and restarted "
+                    f"{restarts} times"
+                )
         for unit, port in PORTS.items():
             if self.machine.run(until(answers(port), round(BACK_S)), BACK_S).code:
                 self.complaints.add(f"{unit} does not answer")
@@ -141,14 +163,18 @@ class Campaign:
         """As their timers would start them again; the backup last, so that it has all."""
         others = [unit for unit in ONESHOTS if unit != "vault-backup"]
         with ThreadPoolExecutor(2) as pool:
-            for measured in [pool.submit(self._guarded, partial(self._striker.measure, unit)) for unit in others]:
+            for measured in [
+                pool.submit(self._guarded, partial(self._striker.measure, unit)) for unit in others
+            ]:
                 measured.result()
         self._backed_up()
         for unit in failed_units(self.machine):
             self.complaints.add(f"{unit} is failed")
 
     def _backed_up(self) -> None:
-        """The backup is what the vault is; where the hourly sweep came between the two, it is after one more run."""
+        """The backup is what the vault is; where the hourly sweep came between the two, it is after
+        one more run.
+        """
         for _ in range(2):
             self._striker.measure("vault-backup")
             compared = self.machine.run(SAME)
@@ -157,9 +183,15 @@ class Campaign:
         self.complaints.add(f"the backup is not what the vault is: {compared.output}")
 
     def _journal(self) -> None:
-        lines = [line for line in self.machine.run(OURS).output.splitlines() if not any(word in line for word in PROVOKED)]
+        lines = [
+            line
+            for line in self.machine.run(OURS).output.splitlines()
+            if not any(word in line for word in PROVOKED)
+        ]
         lines += self.machine.run(KERNEL).output.splitlines()
-        new = [line for line in lines if not any(line in said for said in self.complaints.sentences)]
+        new = [
+            line for line in lines if not any(line in said for said in self.complaints.sentences)
+        ]
         for line in new:
             self.complaints.add(f"the journal says: {line}")
 
@@ -176,7 +208,15 @@ class Campaign:
         """What fails is a violation, and the campaign goes on."""
         try:
             do()
-        except (MachineFailed, Failure, DeviceError, OSError, ValueError, LookupError, subprocess.SubprocessError) as error:
+        except (
+            MachineFailed,
+            Failure,
+            DeviceError,
+            OSError,
+            ValueError,
+            LookupError,
+            subprocess.SubprocessError,
+        ) as error:
             self.complaints.add(f"{type(error).__name__}: {error}")
 
 
@@ -194,7 +234,10 @@ def play(guest: Guest, folder: Path, schedule: list[list[str]], seed: str) -> Ca
         machine.must("systemctl is-system-running --wait || true", BOOT_S)
         station.install(machine)
         print("the package is installed", flush=True)
-        carriers = [Carrier(station, camera, Stick(machine, port), ledger, clock) for port, camera in enumerate(cameras, 1)]
+        carriers = [
+            Carrier(station, camera, Stick(machine, port), ledger, clock)
+            for port, camera in enumerate(cameras, 1)
+        ]
         campaign = Campaign(station, carriers, ledger, seed)
         campaign.warm_up()
         for units in schedule:
@@ -204,25 +247,51 @@ def play(guest: Guest, folder: Path, schedule: list[list[str]], seed: str) -> Ca
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.vm.kills", description=__doc__)
-    parser.add_argument("--kills", type=int, default=50, help="how often each unit is killed (default: %(default)s)")
-    parser.add_argument("--every", type=int, default=25, help="after so many kills all is looked at (default: %(default)s)")
-    parser.add_argument("--after", type=int, default=0, help="so many kills of all together were made before by this seed")
+    parser.add_argument(
+        "--kills", type=int, default=50, help="how often each unit is killed (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--every",
+        type=int,
+        default=25,
+        help="after so many kills all is looked at (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--after",
+        type=int,
+        default=0,
+        help="so many kills of all together were made before by this seed",
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where built guests are kept (default: %(default)s)")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=CACHE,
+        help="where built guests are kept (default: %(default)s)",
+    )
     parser.add_argument("only", nargs="*", help="parts of the names of the units to kill")
     options = parser.parse_args()
-    units = [unit for unit in UNITS if not options.only or any(part in unit for part in options.only)]
+    units = [
+        unit for unit in UNITS if not options.only or any(part in unit for part in options.only)
+    ]
     strikes = units * options.kills
     random.Random(options.seed).shuffle(strikes)
-    schedule = [strikes[at : at + options.every] for at in range(options.after, len(strikes), options.every)]
+    schedule = [
+        strikes[at : at + options.every] for at in range(options.after, len(strikes), options.every)
+    ]
     began_s = clock.monotonic_s()
     guest = Guest.cached(options.cache)
     with tempfile.TemporaryDirectory(prefix="vm-") as folder:
         campaign = play(guest, Path(folder), schedule, f"{options.seed} {options.after}")
     killed = ", ".join(f"{unit} {campaign.toll.killed[unit]}" for unit in units)
     violations = campaign.complaints.sentences
-    print(f"killed: {killed}; {len(violations)} violations, {(clock.monotonic_s() - began_s) / 60:.1f} minutes")
-    missing = [unit for unit in units if campaign.toll.killed[unit] != strikes[options.after :].count(unit)]
+    print(
+        f"killed: {killed}; {len(violations)} violations, "
+        f"{(clock.monotonic_s() - began_s) / 60:.1f} minutes"
+    )
+    missing = [
+        unit for unit in units if campaign.toll.killed[unit] != strikes[options.after :].count(unit)
+    ]
     return 1 if violations or missing else 0
 
 

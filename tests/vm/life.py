@@ -1,8 +1,9 @@
-"""The life of a docking PC, from `apt-get install` on: `python -m tests.vm.life [PART ...]`, each on a Debian that has nothing.
+"""The life of a docking PC, from `apt-get install` on: `python -m tests.vm.life [PART ...]`, each
+on a Debian that has nothing.
 
-`first_start`: a PC that has nothing, the ceremony by its pages, a camera, a case, a viewing by two, sweep, verify, backup; then
-its power is cut, and from there to "ready for cameras" is measured. `restore`: another PC, from that backup's medium and the two
-codes of the escrow.
+`first_start`: a PC that has nothing, the ceremony by its pages, a camera, a case, a viewing by two,
+sweep, verify, backup; then its power is cut, and from there to "ready for cameras" is measured.
+`restore`: another PC, from that backup's medium and the two codes of the escrow.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from tests.vm.pc import Disks, Pc, ext4, program_disk, vault_disk, wanted_units
 from tests.vm.simulator import Simulator, Worn, vfat_card, vfat_files
 from tests.vm.tried import Course
 from vault.clock import Clock, SystemClock
-from vault.policy import Function
+from vault.rules.roles import Function
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
@@ -87,11 +88,17 @@ def first_start(life: Life) -> str:
         install(life, pc)
         hold_ceremony(life, pc)
         pc.type(
-            "vault ceremony enrol 'M. Jansen' --officer boa-17 --as PO --as CM", OFFICER[1], OFFICER[1], words("PO"), words("CM")
+            "vault ceremony enrol 'M. Jansen' --officer boa-17 --as PO --as CM",
+            OFFICER[1],
+            OFFICER[1],
+            words("PO"),
+            words("CM"),
         )
         for serial in (CARD, USB, LATER):
             key = life.cameras[serial].public_key
-            pc.type(f"vault camera add {serial} --public-key {shlex.quote(key)} --as BC", words("BC"))
+            pc.type(
+                f"vault camera add {serial} --public-key {shlex.quote(key)} --as BC", words("BC")
+            )
         dock_card(life, pc, CARD)
         life.recording = pc.rows("vault list")[0]["id"]
         look_together(life, pc, "D-1")
@@ -115,7 +122,10 @@ def install(life: Life, pc: Pc) -> None:
     life.course.step("install", began_s)
     assert "journalctl -u vault-ceremony" in said, said
     pc.wait_active("vault-ceremony.service", "dock-page.service", "vault-sweep.timer")
-    assert pc.machine.run("systemctl is-active dockd vault-web").output.split() == ["inactive", "inactive"]
+    assert pc.machine.run("systemctl is-active dockd vault-web").output.split() == [
+        "inactive",
+        "inactive",
+    ]
 
 
 def hold_ceremony(life: Life, pc: Pc) -> None:
@@ -125,7 +135,9 @@ def hold_ceremony(life: Life, pc: Pc) -> None:
     persons = shlex.quote(json.dumps(PERSONS))
     pc.wait("python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8480/\")'")
     began_s = life.course.now_s()
-    life.codes = json.loads(pc.must(f"python3 /mnt/program/hold_ceremony.py {word} {persons}").splitlines()[-1])
+    life.codes = json.loads(
+        pc.must(f"python3 /mnt/program/hold_ceremony.py {word} {persons}").splitlines()[-1]
+    )
     life.course.step("ceremony", began_s)
     began_s = life.course.now_s()
     demand_at_work(pc)
@@ -133,7 +145,9 @@ def hold_ceremony(life: Life, pc: Pc) -> None:
 
 
 def demand_at_work(pc: Pc) -> None:
-    """All that the target names is active, the ceremony is gone, and keys and pins are as they should be."""
+    """All that the target names is active, the ceremony is gone, and keys and pins are as they
+    should be.
+    """
     pc.wait_active(*wanted_units())
     pc.wait('test inactive = "$(systemctl is-active vault-ceremony.service)"')
     for path, wanted in MODES.items():
@@ -146,7 +160,9 @@ def words(function: str) -> str:
 
 
 def dock_card(life: Life, pc: Pc, serial: str) -> None:
-    """Put a camera's card into a reader, and take it away once the bay says so: it is empty then."""
+    """Put a camera's card into a reader, and take it away once the bay says so: it
+    is empty then.
+    """
     camera = life.cameras[serial]
     image = pc_card(life, camera)
     pc.insert(serial, image)
@@ -165,29 +181,49 @@ def pc_card(life: Life, camera: Worn) -> Path:
 
 
 def look_together(life: Life, pc: Pc, reference: str) -> None:
-    """A demand: registered, a viewing asked for, its conditions confirmed, opened by two; the log knows it."""
+    """A demand: registered, a viewing asked for, its conditions confirmed, opened by two; the log
+    knows it.
+    """
     now = life.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    pc.type(f"vault case register demand {reference} {life.recording} --received {now} --text robbery --as PO", words("PO"))
+    pc.type(
+        f"vault case register demand {reference} {life.recording} --received {now} --text "
+        f"robbery --as PO",
+        words("PO"),
+    )
     pc.type(f"vault view request demand {life.recording} --case {reference} --as PO", words("PO"))
     asked = [row["viewing"] for row in pc.rows("vault view list --as PO", words("PO"))]
     viewing = next(row["id"] for row in asked if row["opened_utc"] is None)
     confirmed = "--confirm location --confirm nobody_else"
-    said = pc.type(f"vault view open {viewing} {confirmed} --as PO --as CM", words("PO"), words("CM"))
+    said = pc.type(
+        f"vault view open {viewing} {confirmed} --as PO --as CM", words("PO"), words("CM")
+    )
     assert "signature holds" in said, said
     assert "DIFFERS" not in said, said
     demand_the_cameras_bytes(life, pc, said)
     told = pc.rows(f"vault log --about {viewing} --as CM", words("CM"))
     actions = {row["action"] for row in told}
-    assert {"viewing.requested", "viewing.opened", "viewing.shown", "viewing.ended"} <= actions, actions
+    assert {"viewing.requested", "viewing.opened", "viewing.shown", "viewing.ended"} <= actions, (
+        actions
+    )
 
 
 def demand_the_cameras_bytes(life: Life, pc: Pc, said: str) -> None:
-    """Every file opened to the digest that the record holds, and the record's digests are those of the camera's own card."""
-    record = json.loads(pc.must(f"cat /var/lib/dock-vault/vault/footage/*/*/{life.recording}/record.json"))
+    """Every file opened to the digest that the record holds, and the record's digests are those of
+    the camera's own card.
+    """
+    record = json.loads(
+        pc.must(f"cat /var/lib/dock-vault/vault/footage/*/*/{life.recording}/record.json")
+    )
     held = {part["name"]: part["sha256"] for part in record["files"]}
-    shown = {line.split(":")[0].strip() for line in said.splitlines() if "digest as taken in" in line}
+    shown = {
+        line.split(":")[0].strip() for line in said.splitlines() if "digest as taken in" in line
+    }
     assert shown == set(held), (shown, set(held))
-    on_card = {hashlib.sha256(content).hexdigest() for path, content in life.cameras[CARD].card.items() if path.endswith(".mp4")}
+    on_card = {
+        hashlib.sha256(content).hexdigest()
+        for path, content in life.cameras[CARD].card.items()
+        if path.endswith(".mp4")
+    }
     assert on_card <= set(held.values()), "the recording is not what stood on the card"
     life.viewed = said
 
@@ -237,7 +273,9 @@ def plugged_over_usb(life: Life, pc: Pc) -> None:
 
 
 def restore(life: Life) -> str:
-    """Another PC, on which the vault's user has another number: one command, the two codes, and two persons' word."""
+    """Another PC, on which the vault's user has another number: one command, the two codes, and two
+    persons' word.
+    """
     assert life.backup.exists(), "restore goes on from first_start"
     disks = life.disks("second")
     with Pc.fresh(life.guest, disks, life.course) as pc:
@@ -245,7 +283,9 @@ def restore(life: Life) -> str:
         install(life, pc)
         plug_backup(life, pc, "ro")
         owner, ours = pc.must(f"stat -c %u {BACKUP}/vault/vault.json"), pc.must("id -u vault")
-        assert owner != ours, "the two PCs gave the vault's user the same number: this shows nothing"
+        assert owner != ours, (
+            "the two PCs gave the vault's user the same number: this shows nothing"
+        )
         began_s = life.course.now_s()
         said = pc.type(f"vault restore --from {BACKUP}/vault --yes", *life.codes)
         life.course.step("restore", began_s)
@@ -254,7 +294,10 @@ def restore(life: Life) -> str:
         pc.must(f"umount {BACKUP}")
         pc.pull("backup")
         demand_at_work(pc)
-        pc.wait("! find /var/lib/dock-vault/vault/footage -mindepth 4 -type f ! \\( -user vault -perm 640 \\) | grep -q .")
+        pc.wait(
+            "! find /var/lib/dock-vault/vault/footage -mindepth 4 -type f ! \\( -user vault "
+            "-perm 640 \\) | grep -q ."
+        )
         assert "denied" in pc.machine.run(
             "runuser -u dockd -- rm /var/lib/dock-vault/vault/footage/*/*/*/record.json"
         ).output.replace("not permitted", "denied")
@@ -276,7 +319,12 @@ PARTS: tuple[Callable[[Life], str], ...] = (first_start, restore)
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.vm.life", description=__doc__)
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where built guests are kept (default: %(default)s)")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=CACHE,
+        help="where built guests are kept (default: %(default)s)",
+    )
     parser.add_argument("only", nargs="*", help="parts to run; `restore` needs `first_start`")
     options = parser.parse_args()
     guest = Guest.cached(options.cache)
@@ -300,12 +348,16 @@ def prepared(guest: Guest, folder: Path, course: Course) -> Life:
 
 
 def built(source: Path, folder: Path, *version: str) -> Path:
-    """The Debian package of a source tree. Packages of an earlier run may be given in the folder `PACKAGES` names."""
+    """The Debian package of a source tree. Packages of an earlier run may be given in the folder
+    `PACKAGES` names.
+    """
     if (before := os.environ.get("PACKAGES")) is not None:
         (found,) = Path(before).glob(f"dock-vault_{version[0] if version else OLD_VERSION}.deb")
         return found
     build = [sys.executable, str(source / "systemd" / "build_deb.py"), str(folder), *version]
-    return Path(subprocess.run(build, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    return Path(
+        subprocess.run(build, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""One virtual machine: QEMU as a process, steered over QMP, with the guest's agent at a virtio serial port.
+"""One virtual machine: QEMU as a process, steered over QMP, with the guest's agent at a virtio
+serial port.
 
-Every wait is bounded, and what a wait was for stands in the exception, with the end of what QEMU and the guest's console said.
+Every wait is bounded, and what a wait was for stands in the exception, with the end of what QEMU
+and the guest's console said.
 """
 
 import contextlib
@@ -37,9 +39,11 @@ class Done:
 
 
 class Machine:
-    """A running machine, from its start to `kill`. Several threads may run commands in the guest at once.
+    """A running machine, from its start to `kill`. Several threads may run commands in the guest at
+    once.
 
-    `folder` takes the channels and what QEMU and the console say; its path must be short, as sockets stand in it.
+    `folder` takes the channels and what QEMU and the console say; its path must be short, as
+    sockets stand in it.
     """
 
     def __init__(self, hardware: Hardware, folder: Path, disk: Path, *more: str) -> None:
@@ -68,14 +72,20 @@ class Machine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.kill()
 
     def kill(self) -> None:
         """Cut the power."""
         self._process.kill()
         self._process.wait()
-        # Whoever waits may have asked while the process was being waited for here, and was not told of its end.
+        # Whoever waits may have asked while the process was being waited for here, and was not told
+        # of its end.
         with self._changed:
             self._changed.notify_all()
 
@@ -85,14 +95,22 @@ class Machine:
         self._process.wait(timeout=STARTED_S)
 
     def migrate(self, stream: Path) -> None:
-        """Write the memory of a machine that stands still to a file, from which another one can go on."""
+        """Write the memory of a machine that stands still to a file, from which another one can go
+        on.
+        """
         self.qmp("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
         self.qmp("migrate", uri=f"exec:cat >{stream}")
-        self._until(lambda: str(self.qmp("query-migrate").get("status")) == "completed", "the migration")
+        self._until(
+            lambda: str(self.qmp("query-migrate").get("status")) == "completed", "the migration"
+        )
 
     def wait_incoming(self) -> None:
-        """Until the memory of another machine has come in (`-incoming`); then go on where that one stood."""
-        self._until(lambda: self.qmp("query-status")["status"] != "inmigrate", "the incoming memory")
+        """Until the memory of another machine has come in (`-incoming`); then go on where that one
+        stood.
+        """
+        self._until(
+            lambda: self.qmp("query-status")["status"] != "inmigrate", "the incoming memory"
+        )
         self.qmp("cont")
 
     def wait_ended(self, timeout_s: float) -> None:
@@ -100,7 +118,9 @@ class Machine:
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
-            raise MachineFailed(f"the guest did not switch itself off within {timeout_s:.0f} s") from error
+            raise MachineFailed(
+                f"the guest did not switch itself off within {timeout_s:.0f} s"
+            ) from error
 
     def wait_for_agent(self, timeout_s: float) -> None:
         """Until the guest's agent has started."""
@@ -115,7 +135,9 @@ class Machine:
         """What a line of bash said that has to end with 0. Raises MachineFailed."""
         done = self.run(command, timeout_s)
         if done.code:
-            raise MachineFailed(f"in the guest `{command}` ended with {done.code}: {done.output[-2000:]}")
+            raise MachineFailed(
+                f"in the guest `{command}` ended with {done.code}: {done.output[-2000:]}"
+            )
         return done.output
 
     def hear(self, socket_path: str) -> str | None:
@@ -126,14 +148,20 @@ class Machine:
     def qmp(self, command: str, **arguments: Any) -> Any:
         """A command to QEMU itself. Raises MachineFailed with QEMU's own sentence."""
         with self._asking:
-            self._qmp.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
-            answer = self._wait(lambda: self._returns.pop(0) if self._returns else None, 120, command)
+            self._qmp.sendall(
+                json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n"
+            )
+            answer = self._wait(
+                lambda: self._returns.pop(0) if self._returns else None, 120, command
+            )
         if "error" in answer:
             raise MachineFailed(f"QEMU refused {command} {arguments}: {answer['error']['desc']}")
         return answer["return"]
 
     def monitor(self, line: str) -> str:
-        """A line to QEMU's monitor for people, for what QMP lacks. Raises MachineFailed where it says anything."""
+        """A line to QEMU's monitor for people, for what QMP lacks. Raises MachineFailed where it
+        says anything.
+        """
         said = str(self.qmp("human-monitor-command", **{"command-line": line})).strip()
         if said and said != "OK":
             raise MachineFailed(f"QEMU's monitor said to `{line}`: {said}")
@@ -152,7 +180,9 @@ class Machine:
 
         def gone() -> dict[str, Any] | None:
             found = (
-                event for event in self._events if event["event"] == "DEVICE_DELETED" and event["data"].get("device") == name
+                event
+                for event in self._events
+                if event["event"] == "DEVICE_DELETED" and event["data"].get("device") == name
             )
             return next(found, None)
 
@@ -180,9 +210,13 @@ class Machine:
             if holds():
                 return
             pause.wait(ASKED_EVERY_S)
-        raise MachineFailed(f"{what}: it did not come to its end in {MOVED_S:.0f} s: {self.last_words()}")
+        raise MachineFailed(
+            f"{what}: it did not come to its end in {MOVED_S:.0f} s: {self.last_words()}"
+        )
 
-    def _wait(self, found: Callable[[], dict[str, Any] | None], timeout_s: float, what: str) -> dict[str, Any]:
+    def _wait(
+        self, found: Callable[[], dict[str, Any] | None], timeout_s: float, what: str
+    ) -> dict[str, Any]:
         """What `found` finds, asked anew with each message. QEMU's end wakes every waiter."""
         answer: dict[str, Any] | None = None
 
@@ -200,7 +234,9 @@ class Machine:
         return answer
 
     def _channel(self, name: str, hear: Callable[[dict[str, Any]], None]) -> socket.socket:
-        """Connected to QEMU, whose sockets appear a moment after its start, with a thread that reads line by line."""
+        """Connected to QEMU, whose sockets appear a moment after its start, with a thread that
+        reads line by line.
+        """
         channel = socket.socket(socket.AF_UNIX)
         pause = threading.Event()
         for _ in range(int(STARTED_S / 0.01)):
@@ -217,7 +253,8 @@ class Machine:
         raise MachineFailed(f"QEMU did not start: {self.last_words()}")
 
     def _listen(self, channel: socket.socket, hear: Callable[[dict[str, Any]], None]) -> None:
-        # A QEMU that is killed may leave what nobody has read: the connection is then reset, not ended.
+        # A QEMU that is killed may leave what nobody has read: the connection is then reset, not
+        # ended.
         with channel, channel.makefile("rb") as lines, contextlib.suppress(ConnectionResetError):
             for line in lines:
                 message = json.loads(line)

@@ -1,4 +1,6 @@
-"""The package that follows this one: the same sources with another migration, other settings by default, and a higher version."""
+"""The package that follows this one: the same sources with another migration, other settings by
+default, and a higher version.
+"""
 
 import re
 import shutil
@@ -35,7 +37,9 @@ SETTING = "\n# A setting of the next version. Default: true.\n# next = true\n"
 
 
 def next_sources(folder: Path) -> tuple[Path, str, str]:
-    """A copy of the sources as the next version has them; the schema of this one and of that one."""
+    """A copy of the sources as the next version has them; the schema of this one and
+    of that one.
+    """
     copy = folder / "next"
     copy.mkdir()
     for name in PARTS:
@@ -47,7 +51,9 @@ def next_sources(folder: Path) -> tuple[Path, str, str]:
     catalogue = copy / "vault" / "catalogue.py"
     (old,) = re.findall(r'^SCHEMA_VERSION = "(\d{4})"$', catalogue.read_text(), re.MULTILINE)
     new = f"{int(old) + 1:04d}"
-    catalogue.write_text(catalogue.read_text().replace(f'SCHEMA_VERSION = "{old}"', f'SCHEMA_VERSION = "{new}"'))
+    catalogue.write_text(
+        catalogue.read_text().replace(f'SCHEMA_VERSION = "{old}"', f'SCHEMA_VERSION = "{new}"')
+    )
     migration = copy / "vault" / "migrations" / "versions" / f"{new}_next.py"
     migration.write_text(MIGRATION.format(old=old, new=new, table=DIGESTS))
     for settings in ("dockd.toml", "vault.toml", "devices"):

@@ -1,7 +1,8 @@
-"""The world outside the guest, in which a power cut changes nothing: the witness's notes, and what a viewer was shown.
+"""The world outside the guest, in which a power cut changes nothing: the witness's notes, and what
+a viewer was shown.
 
-Guests connect to a port of this machine (10.0.2.2 to them) and send one message: a word, a line feed, and its content to the end.
-The answer `ok` says that it is kept.
+Guests connect to a port of this machine (10.0.2.2 to them) and send one message: a word, a line
+feed, and its content to the end. The answer `ok` says that it is kept.
 """
 
 import contextlib
@@ -32,7 +33,12 @@ class Outside:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         with contextlib.suppress(OSError):
             self._entrance.shutdown(socket.SHUT_RDWR)
         self._entrance.close()
@@ -48,9 +54,15 @@ class Outside:
             return [content for at, word, content in self._kept if word == NOTE and at < before]
 
     def shown(self, before: int = LAST) -> list[dict[str, Any]]:
-        """What the viewer got before a moment of the disks: {viewing, recording, name, size_bytes}."""
+        """What the viewer got before a moment of the disks: {viewing,
+        recording, name, size_bytes}.
+        """
         with self._lock:
-            return [json.loads(content) for at, word, content in self._kept if word == SHOWN and at < before]
+            return [
+                json.loads(content)
+                for at, word, content in self._kept
+                if word == SHOWN and at < before
+            ]
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
@@ -65,5 +77,7 @@ class Outside:
                 pieces.append(piece)
             word, _, content = b"".join(pieces).partition(b"\n")
             with self._lock:
-                self._kept.append((self.power.count if self.power is not None else 0, word.decode(), content))
+                self._kept.append(
+                    (self.power.count if self.power is not None else 0, word.decode(), content)
+                )
             connection.sendall(b"ok")

@@ -1,4 +1,6 @@
-"""A docking PC in the guest, as its administrator has it: disks, what is typed, what runs, and its power."""
+"""A docking PC in the guest, as its administrator has it: disks, what is typed, what runs, and its
+power.
+"""
 
 import json
 import shlex
@@ -21,11 +23,16 @@ SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 ONCE = ("vault-ceremony.service", "vault-custody.service")
 """Of all that the target wants, what does not stand for long."""
 
-FSTAB = "/dev/disk/by-id/virtio-vault /var/lib/dock-vault ext4 defaults,nofail,x-systemd.device-timeout=60 0 2"
+FSTAB = (
+    "/dev/disk/by-id/virtio-vault /var/lib/dock-vault ext4 "
+    "defaults,nofail,x-systemd.device-timeout=60 0 2"
+)
 
 MEMORY_MIB = 1536
-"""With the 512 of the other scenarios' snapshot, all services of a PC at work and a command beside them have no room for the
-files that they run from. It comes after QEMU's other words, and so counts."""
+"""With the 512 of the other scenarios' snapshot, all services of a PC at work and a command beside
+them have no room for the files that they run from. It comes after QEMU's other words, and so
+counts.
+"""
 
 MOUNTED = """\
 set -e
@@ -39,7 +46,9 @@ mount /var/lib/dock-vault
 
 @dataclass(frozen=True, slots=True)
 class Disks:
-    """The images of one PC: the system, the vault's own disk, and one with packages, which is only read."""
+    """The images of one PC: the system, the vault's own disk, and one with packages, which is only
+    read.
+    """
 
     folder: Path
     program: Path
@@ -64,7 +73,12 @@ class Disks:
         vault = f"file={self.vault},if=none,id=vault,format=qcow2,cache=unsafe"
         program = f"file={self.program},if=none,id=program,format=raw,readonly=on"
         return [
-            *("-drive", program, "-device", "virtio-blk-pci,drive=program,serial=program,bus=port1"),
+            *(
+                "-drive",
+                program,
+                "-device",
+                "virtio-blk-pci,drive=program,serial=program,bus=port1",
+            ),
             *("-drive", vault, "-device", "virtio-blk-pci,drive=vault,serial=vault,bus=port2"),
             *("-m", str(MEMORY_MIB)),
         ]
@@ -88,7 +102,9 @@ def ext4(image: Path, size: str, content: Path | None = None, label: str = "") -
 
 
 def vault_disk(disks: Disks, content: Path | None = None) -> None:
-    """An empty disk for a vault, or one with a vault on it, large enough for the reserve that the settings keep by default."""
+    """An empty disk for a vault, or one with a vault on it, large enough for the reserve that the
+    settings keep by default.
+    """
     raw = ext4(disks.folder / "vault.img", "2G", content)
     subprocess.run(["qemu-img", "convert", "-O", "qcow2", str(raw), str(disks.vault)], check=True)
     raw.unlink()
@@ -104,7 +120,9 @@ class Pc:
 
     @classmethod
     def fresh(cls, guest: Guest, disks: Disks, course: Course) -> "Pc":
-        """A freshly installed Debian after a real start, with both disks mounted, as they will be at each start from then on."""
+        """A freshly installed Debian after a real start, with both disks mounted, as they will be
+        at each start from then on.
+        """
         shutil.copyfile(guest.disk, disks.system)
         pc = cls.booted(guest, disks, course)
         try:
@@ -115,7 +133,9 @@ class Pc:
         return pc
 
     @classmethod
-    def booted(cls, guest: Guest, disks: Disks, course: Course, snapshot: str | None = None) -> "Pc":
+    def booted(
+        cls, guest: Guest, disks: Disks, course: Course, snapshot: str | None = None
+    ) -> "Pc":
         """The same disks after a real start, or where a snapshot of it had been taken."""
         more = ["-loadvm", snapshot] if snapshot else []
         machine = Machine(guest.hardware, disks.folder, disks.system, *disks.words(), *more)
@@ -123,7 +143,9 @@ class Pc:
         try:
             if snapshot is None:
                 machine.wait_for_agent(BOOT_S)
-            machine.must(f"date -s @{int(course.clock.now().timestamp())} >/dev/null" if snapshot else "true")
+            machine.must(
+                f"date -s @{int(course.clock.now().timestamp())} >/dev/null" if snapshot else "true"
+            )
         except BaseException:
             machine.kill()
             raise
@@ -139,46 +161,68 @@ class Pc:
         return self.machine.must(command, timeout_s)
 
     def type(self, command: str, *lines: str, timeout_s: float = COMMAND_S) -> str:
-        """A command as an official types it, and what it then asks for. Raises MachineFailed where it does not end with 0."""
+        """A command as an official types it, and what it then asks for. Raises MachineFailed where
+        it does not end with 0.
+        """
         typed = " ".join(shlex.quote(line) for line in lines)
         began_s = self._course.now_s()
-        said = self.machine.must(f"printf '%s\\n' {typed} | {command}" if lines else command, timeout_s)
+        said = self.machine.must(
+            f"printf '%s\\n' {typed} | {command}" if lines else command, timeout_s
+        )
         self._course.step(" ".join(command.split()[:3]), began_s)
         return said
 
     def rows(self, command: str, *lines: str) -> list[dict[str, Any]]:
         """What a command says with --json."""
-        return [json.loads(line) for line in self.type(f"{command} --json", *lines).splitlines() if line.startswith("{")]
+        return [
+            json.loads(line)
+            for line in self.type(f"{command} --json", *lines).splitlines()
+            if line.startswith("{")
+        ]
 
     def wait(self, condition: str, timeout_s: float = 300) -> None:
         """Until a line of bash ends well."""
         deadline_s = self._clock.monotonic_s() + timeout_s
         while (done := self.machine.run(condition)).code:
             if self._clock.monotonic_s() > deadline_s:
-                raise MachineFailed(f"in the guest `{condition}` did not come to hold within {timeout_s:.0f} s: {done.output}")
+                raise MachineFailed(
+                    f"in the guest `{condition}` did not come to hold within {timeout_s:.0f} "
+                    f"s: {done.output}"
+                )
             self._clock.sleep(POLL_S)
 
     def wait_active(self, *units: str, timeout_s: float = 600) -> None:
-        """Until they are active by themselves. For dockd, whose type is `notify`, that is: ready for cameras."""
+        """Until they are active by themselves. For dockd, whose type is `notify`, that is: ready
+        for cameras.
+        """
         named = " ".join(units)
         try:
             self.wait(f'test "$(systemctl is-active {named} | sort -u)" = active', timeout_s)
         except MachineFailed as failed:
-            said = self.machine.run(f"systemctl is-active {named}; systemctl status --no-pager -n 8 {named}").output
+            said = self.machine.run(
+                f"systemctl is-active {named}; systemctl status --no-pager -n 8 {named}"
+            ).output
             raise MachineFailed(f"{failed}\n{said}") from failed
 
     def does(self, unit: str) -> None:
         """Start a unit that does one thing, and see that it did."""
         began_s = self._course.now_s()
-        self.must(f"systemctl start {unit} || {{ journalctl -b --no-pager -n 30 -u {unit}; false; }}")
-        assert self.must(f"systemctl show -P Result -P ConditionResult {unit}").split() == ["success", "yes"], unit
+        self.must(
+            f"systemctl start {unit} || {{ journalctl -b --no-pager -n 30 -u {unit}; false; }}"
+        )
+        assert self.must(f"systemctl show -P Result -P ConditionResult {unit}").split() == [
+            "success",
+            "yes",
+        ], unit
         self._course.step(unit, began_s)
 
     def bays(self) -> list[dict[str, Any]]:
         said = self.machine.hear(STATUS_SOCKET)
         return list(json.loads(said)["bays"]) if said else []
 
-    def wait_bay(self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float = 300) -> dict[str, Any]:
+    def wait_bay(
+        self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float = 300
+    ) -> dict[str, Any]:
         deadline_s = self._clock.monotonic_s() + timeout_s
         while True:
             bays = self.bays()
@@ -192,7 +236,9 @@ class Pc:
     def insert(self, name: str, image: Path) -> None:
         """Put a stick or a card reader into the USB."""
         file = {"driver": "file", "filename": str(image)}
-        self.machine.qmp("blockdev-add", driver="raw", file=file, **{"node-name": name}, cache={"no-flush": True})
+        self.machine.qmp(
+            "blockdev-add", driver="raw", file=file, **{"node-name": name}, cache={"no-flush": True}
+        )
         self.machine.plug("usb-storage", f"{name}-stick", drive=name, bus="xhci.0", removable=True)
 
     def pull(self, name: str) -> None:
@@ -202,7 +248,9 @@ class Pc:
 
     def complaints(self) -> str:
         """What our units and the kernel said in this boot that nobody wants to read."""
-        ours = self.machine.run("journalctl -b --no-pager -o short-monotonic -p err -u 'vault-*' -u 'dock*'").output
+        ours = self.machine.run(
+            "journalctl -b --no-pager -o short-monotonic -p err -u 'vault-*' -u 'dock*'"
+        ).output
         return "" if ours == "-- No entries --" else ours
 
     def power_off(self) -> None:
@@ -214,5 +262,10 @@ class Pc:
 def wanted_units() -> list[str]:
     """All that has to stand on a docking PC at work, as the target names it."""
     lines = (SYSTEMD / "dock-vault.target").read_text().splitlines()
-    named = [unit for line in lines if line.startswith("Wants=") for unit in line.removeprefix("Wants=").split()]
+    named = [
+        unit
+        for line in lines
+        if line.startswith("Wants=")
+        for unit in line.removeprefix("Wants=").split()
+    ]
     return [unit for unit in named if unit not in ONCE]

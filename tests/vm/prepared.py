@@ -1,8 +1,10 @@
-"""A docking PC whose moment is kept: from it a machine goes on within two seconds, as often as a campaign wants.
+"""A docking PC whose moment is kept: from it a machine goes on within two seconds, as often as a
+campaign wants.
 
-Two moments of two boots of the same installed system. AT_WORK: services run, an official is signed in, the vault's disk is
-mounted. RESTARTED: booted for real, nothing of ours runs, the vault's disk is not mounted; it stands for the restart after a
-power cut. Memory is kept as QEMU's migration stream, disks as images; the vault's disk is always a `VolatileDisk`.
+Two moments of two boots of the same installed system. AT_WORK: services run, an official is signed
+in, the vault's disk is mounted. RESTARTED: booted for real, nothing of ours runs, the vault's disk
+is not mounted; it stands for the restart after a power cut. Memory is kept as QEMU's migration
+stream, disks as images; the vault's disk is always a `VolatileDisk`.
 """
 
 import shlex
@@ -90,8 +92,12 @@ class Prepared:
     folder: Path
 
     @classmethod
-    def make(cls, guest: Guest, folder: Path, archive: Archive, station: Station, outside_port: int) -> "Prepared":
-        """Install the package in a restored guest, let everything start, and keep that; then restart it, and keep that."""
+    def make(
+        cls, guest: Guest, folder: Path, archive: Archive, station: Station, outside_port: int
+    ) -> "Prepared":
+        """Install the package in a restored guest, let everything start, and keep that; then
+        restart it, and keep that.
+        """
         made = cls(guest.hardware, folder)
         first = folder / "first"
         first.mkdir()
@@ -100,10 +106,20 @@ class Prepared:
             viewer = (HERE / "viewer.py").read_text()
             written = {"witness": WITNESS, "vouch": VOUCH, "viewer": viewer, "device": VAULT_DEVICE}
             machine.must(CONFIGURE.format(**written, port=outside_port, services=SERVICES), 120)
-            machine.must(READY.format(name=FIRST, passphrase=shlex.quote(archive.secrets[FIRST]), services=SERVICES), 120)
+            machine.must(
+                READY.format(
+                    name=FIRST, passphrase=shlex.quote(archive.secrets[FIRST]), services=SERVICES
+                ),
+                120,
+            )
             made._keep(machine, AT_WORK, first / "disk.qcow2", folder / "vault.img")
             machine.qmp("cont")
-            machine.must("systemctl stop dock-vault.target " + SERVICES + "; umount /var/lib/dock-vault; sync", 120)
+            machine.must(
+                "systemctl stop dock-vault.target "
+                + SERVICES
+                + "; umount /var/lib/dock-vault; sync",
+                120,
+            )
             # Its own end writes out what a qcow2 image keeps in memory.
             machine.quit()
         made._restart(first / "disk.qcow2")
@@ -135,7 +151,9 @@ class Prepared:
 
     @contextmanager
     def machine(self, moment: str, folder: Path, vault: VolatileDisk) -> Iterator[Machine]:
-        """A machine that goes on from that moment. `folder` takes its channels and what it writes to its own disk."""
+        """A machine that goes on from that moment. `folder` takes its channels and what it writes
+        to its own disk.
+        """
         disk = self._overlay(moment, folder)
         more = ["-incoming", f"exec:cat {self.folder / moment}.ram"]
         with Machine(self.hardware, folder, disk, *self._disks(vault), *more) as machine:
@@ -145,14 +163,18 @@ class Prepared:
     @contextmanager
     def booted(self, folder: Path, vault: VolatileDisk) -> Iterator[Machine]:
         """The installed system booted for real, everything started by itself."""
-        with Machine(self.hardware, folder, self._overlay(RESTARTED, folder), *self._disks(vault)) as machine:
+        with Machine(
+            self.hardware, folder, self._overlay(RESTARTED, folder), *self._disks(vault)
+        ) as machine:
             machine.wait_for_agent(BOOT_S)
             yield machine
 
     def _overlay(self, moment: str, folder: Path) -> Path:
         disk = folder / "disk.qcow2"
         base = self.folder / f"{moment}.qcow2"
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, disk], check=True)
+        subprocess.run(
+            ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, disk], check=True
+        )
         return disk
 
     def _disks(self, vault: VolatileDisk) -> list[str]:

@@ -1,7 +1,8 @@
 """One life that nobody cut, as a cut at any of its moments would have left its disks.
 
-What was written and flushed in the machine is laid out anew for each moment (`VolatileDisk.as_cut_at`), and out here, with the
-same programs, put in order: `dockd once` with the card as it was left, and a sweep. The machine itself restarts in `cuts.py`.
+What was written and flushed in the machine is laid out anew for each moment
+(`VolatileDisk.as_cut_at`), and out here, with the same programs, put in order: `dockd once` with
+the card as it was left, and a sweep. The machine itself restarts in `cuts.py`.
 """
 
 import random
@@ -19,7 +20,7 @@ from tests.vm.outside import Outside
 from tests.vm.simulator import files_below, vfat_content
 from tests.vm.station import REPOSITORY
 from tests.vm.volatile import VolatileDisk
-from vault.retention import sweep
+from vault.custody.retention.sweep import sweep
 from vault.vault import Vault
 
 ONCE_S = 300
@@ -49,17 +50,28 @@ def campaign(on: Ground, folder: Path, count: int, lives: int, lanes: int, seed:
             assert not lived.failures, lived.failures
             share = count // lives + (life < count % lives)
             chances = [random.Random(f"{seed}-{life}-{number}") for number in range(share)]
-            moments = [1 + int((number + chance.random()) * power.count / share) for number, chance in enumerate(chances)]
+            moments = [
+                1 + int((number + chance.random()) * power.count / share)
+                for number, chance in enumerate(chances)
+            ]
 
-            def one(number: int, chances: list[random.Random] = chances, moments: list[int] = moments) -> Ended:
-                return replayed(on, (vault, card), outside, folder, moments[number], chances[number])  # noqa: B023
+            media = (vault, card)
+
+            def replay(
+                number: int,
+                chances: list[random.Random] = chances,
+                moments: list[int] = moments,
+                media: tuple[Path, Path] = media,
+            ) -> Ended:
+                return replayed(on, media, outside, folder, moments[number], chances[number])
 
             with ThreadPoolExecutor(lanes) as pool:
-                for ended in pool.map(one, range(share)):
+                for ended in pool.map(replay, range(share)):
                     done += 1
                     violations += bool(ended.violations)
                     print(
-                        f"{done:4} of {count} replayed  life {life + 1}, {power.count} writes, cut at {ended.at:5}"
+                        f"{done:4} of {count} replayed  life {life + 1}, {power.count} "
+                        f"writes, cut at {ended.at:5}"
                         f"  {ended.seconds:5.1f} s  {ended.fate}",
                         *(f"\n     VIOLATION {line}" for line in ended.violations),
                         flush=True,
@@ -69,9 +81,16 @@ def campaign(on: Ground, folder: Path, count: int, lives: int, lanes: int, seed:
 
 
 def replayed(
-    on: Ground, disks: tuple[VolatileDisk, VolatileDisk], outside: Outside, folder: Path, at: int, chance: random.Random
+    on: Ground,
+    disks: tuple[VolatileDisk, VolatileDisk],
+    outside: Outside,
+    folder: Path,
+    at: int,
+    chance: random.Random,
 ) -> Ended:
-    """The disks as a cut at this moment would have left them: looked at, put in order, and looked at again."""
+    """The disks as a cut at this moment would have left them: looked at, put in order, and looked
+    at again.
+    """
     began_s = clock.monotonic_s()
     vault, card = disks
     with tempfile.TemporaryDirectory(prefix="r-", dir=folder) as name:
@@ -88,16 +107,32 @@ def replayed(
 
 
 def put_in_order(on: Ground, root: Path, left: dict[str, bytes], place: Path) -> list[str]:
-    """The next start, by the same programs: what was begun is finished, the card taken in and erased, what is due destroyed."""
+    """The next start, by the same programs: what was begun is finished, the card taken in and
+    erased, what is due destroyed.
+    """
     for path, content in left.items():
         (place / "card" / path).parent.mkdir(parents=True, exist_ok=True)
         (place / "card" / path).write_bytes(content)
     (place / "dockd.toml").write_text(DOCK.format(folder=place))
     (place / "vault.toml").write_text(VAULT.format(root=root, pins=on.archive.settings.pins))
-    words = [sys.executable, "-m", "dockd", "once", str(place / "card"), "--config", str(place / "dockd.toml")]
-    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=ONCE_S, check=False)
+    words = [
+        sys.executable,
+        "-m",
+        "dockd",
+        "once",
+        str(place / "card"),
+        "--config",
+        str(place / "dockd.toml"),
+    ]
+    done = subprocess.run(
+        words, cwd=REPOSITORY, capture_output=True, text=True, timeout=ONCE_S, check=False
+    )
     # The next day: all that was due before the cut is due now.
     later = HandClock(datetime.now(UTC) + timedelta(hours=1), boot="after the cut")
     with Vault.open(on.archive.settings.model_copy(update={"root": root}), later) as vault:
         sweep(vault, later)
-    return [f"recovery: dockd ended with {done.returncode}: {done.stdout[-800:]}{done.stderr[-800:]}"] if done.returncode else []
+    return (
+        [f"recovery: dockd ended with {done.returncode}: {done.stdout[-800:]}{done.stderr[-800:]}"]
+        if done.returncode
+        else []
+    )

@@ -1,4 +1,6 @@
-"""What is tried in the machine, in order. Each scenario leaves the stage as the next one expects it, or as it found it."""
+"""What is tried in the machine, in order. Each scenario leaves the stage as the next one expects
+it, or as it found it.
+"""
 
 import mmap
 import re
@@ -7,8 +9,8 @@ from pathlib import Path
 from shlex import quote
 
 from device_sim.clock import SystemClock
-from device_sim.hub import Hub
-from device_sim.usb import UsbCamera
+from device_sim.usb.hub import Hub
+from device_sim.usb.usb import UsbCamera
 from tests.vm.deaths import a_port_that_kills_its_readers_is_closed
 from tests.vm.journal import the_journal_is_clean
 from tests.vm.machine import Machine
@@ -29,7 +31,9 @@ FIRST, SECOND, CARD = "BWC0061", "BWC0062", "BWC0063"
 
 QEMU_SERIAL = "QEMU0064"
 QEMU_CAMERA = f"USB-46f4-0004-{QEMU_SERIAL}"
-"""What dockd calls QEMU's own MTP device: vendor, product and serial are all that it says of itself."""
+"""What dockd calls QEMU's own MTP device: vendor, product and serial are all that it says of
+itself.
+"""
 
 SLOW_BYTES_PER_S = 2_000_000
 """A card that is read in some seconds, so that it can be pulled out in the middle."""
@@ -46,8 +50,8 @@ HELD_S = 60.0
 CONFINED = """
 import os, sys
 from pathlib import Path
-from dockd.reader.child import confine
-from dockd.usb import find_libraries, watcher_of
+from dockd.reader.worker import confine
+from dockd.usb.bus import find_libraries, watcher_of
 from vault.clock import SystemClock
 
 find_libraries()
@@ -65,11 +69,15 @@ watcher = watcher_of("libusb", SystemClock())
 watcher.look()
 print(*(device.volume_id for device in watcher.devices()))
 """
-"""The reader of the first device that is named, behind its wall: which of all it can open, and what it sees on the bus."""
+"""The reader of the first device that is named, behind its wall: which of all it can open, and what
+it sees on the bus.
+"""
 
 
 def udev_sees_the_cameras(stage: Stage) -> str:
-    """vhci-hcd attaches two; udev names them, gives them to the dock alone, and marks them for no desktop's photo importer."""
+    """vhci-hcd attaches two; udev names them, gives them to the dock alone, and marks them for no
+    desktop's photo importer.
+    """
     stage.attach(FIRST, stage.cable.port)
     stage.attach(SECOND)
     for serial in (FIRST, SECOND):
@@ -78,17 +86,26 @@ def udev_sees_the_cameras(stage: Stage) -> str:
         assert ":060101:" in properties["ID_USB_INTERFACES"], properties
         access = stage.machine.must(f"stat -c '%G %a' {properties['DEVNAME']}")
         assert access == "dock-reader 660", access
-        marks = {"ID_GPHOTO2", "GPHOTO2_DRIVER", "ID_MTP_DEVICE", "ID_MEDIA_PLAYER"} & set(properties)
+        marks = {"ID_GPHOTO2", "GPHOTO2_DRIVER", "ID_MTP_DEVICE", "ID_MEDIA_PLAYER"} & set(
+            properties
+        )
         assert not marks, f"udev marks {serial} with {sorted(marks)}"
         assert "uaccess" not in properties.get("CURRENT_TAGS", ""), properties
     return ", ".join(stage.bay(serial) for serial in (FIRST, SECOND))
 
 
 def a_reader_opens_its_own_camera_alone(stage: Stage) -> str:
-    """Its user may open both. Behind its wall it opens one, also for reading, and still sees who stands there."""
+    """Its user may open both. Behind its wall it opens one, also for reading, and still sees who
+    stands there.
+    """
     own, other = (stage.properties(serial)["DEVNAME"] for serial in (FIRST, SECOND))
-    unit = "systemd-run --quiet --wait --pipe -p DynamicUser=yes -p SupplementaryGroups=dock-reader --"
-    said = stage.machine.must(f"{unit} /opt/dock-vault/bin/python -I -c {quote(CONFINED)} {own} {other} /dev/null /dev/zero")
+    unit = (
+        "systemd-run --quiet --wait --pipe -p DynamicUser=yes -p SupplementaryGroups=dock-reader --"
+    )
+    said = stage.machine.must(
+        f"{unit} /opt/dock-vault/bin/python -I -c {quote(CONFINED)} {own} {other} /dev/null "
+        f"/dev/zero"
+    )
     *opened, seen = said.splitlines()
     assert opened == [f"{own} w", f"{own} r", "/dev/null w", "/dev/null r"], said
     assert [name.rpartition("-")[2] for name in seen.split()] == [FIRST, SECOND], said
@@ -98,12 +115,16 @@ def a_reader_opens_its_own_camera_alone(stage: Stage) -> str:
 def users_of_readers(machine: Machine) -> list[str]:
     """Of each reader that lives, sorted."""
     units = "systemctl list-units --plain --no-legend 'dock-reader@*' | cut -d' ' -f1"
-    said = machine.must(f'for unit in $({units}); do stat -c %u /proc/"$(systemctl show -P MainPID "$unit")"; done')
+    said = machine.must(
+        f'for unit in $({units}); do stat -c %u /proc/"$(systemctl show -P MainPID "$unit")"; done'
+    )
     return sorted(said.split())
 
 
 def dockd_takes_in_over_usb(stage: Stage) -> str:
-    """The service starts with two docked. One is torn out in mid-pull, and docked again; the other is not disturbed."""
+    """The service starts with two docked. One is torn out in mid-pull, and docked again; the other
+    is not disturbed.
+    """
     station, simulator = stage.station, stage.simulator
     bay = stage.bay(FIRST)
     station.start()
@@ -112,7 +133,9 @@ def dockd_takes_in_over_usb(stage: Stage) -> str:
     assert torn_in["phase"] == "pulling", torn_in
     users = users_of_readers(stage.machine)
     assert len(set(users)) == len(users) > 1, f"readers share a user: {users}"
-    assert all(61184 <= int(user) <= 65519 for user in users), f"users that do not come and go: {users}"
+    assert all(61184 <= int(user) <= 65519 for user in users), (
+        f"users that do not come and go: {users}"
+    )
     simulator.tell("unplug", FIRST)
     station.wait_bay(lambda state: state["bay"] == bay and state["phase"] == "taken too early")
     simulator.tell("plug", FIRST)
@@ -120,21 +143,34 @@ def dockd_takes_in_over_usb(stage: Stage) -> str:
     for serial in (SECOND, FIRST):
         station.wait_phase(serial, "safe to take", 90)
     for serial in (FIRST, SECOND):
-        assert not stage.cameras[serial].left(), f"{serial} still has {sorted(stage.cameras[serial].left())}"
+        assert not stage.cameras[serial].left(), (
+            f"{serial} still has {sorted(stage.cameras[serial].left())}"
+        )
         simulator.tell("unplug", serial)
-    return f"torn out at {torn_in['bytes_done']} of {torn_in['bytes_total']} bytes; readers were {', '.join(users)}"
+    return (
+        f"torn out at {torn_in['bytes_done']} of {torn_in['bytes_total']} bytes; readers were "
+        f"{', '.join(users)}"
+    )
 
 
 def dockd_takes_in_from_qemu(stage: Stage) -> str:
-    """A responder that nobody here wrote, without GetPartialObject64 and clock, and with handles that change: a DCIM camera."""
+    """A responder that nobody here wrote, without GetPartialObject64 and clock, and with handles
+    that change: a DCIM camera.
+    """
     root = stage.folder / "qemu-mtp"
     (root / "DCIM" / "100TEST").mkdir(parents=True)
     content = b"".join(stage.cameras[CARD].card.values())
     for number, size in enumerate((8 << 20, 3 * 512 + 500, 512), 1):
-        (root / "DCIM" / "100TEST" / f"CLIP{number:04d}.MP4").write_bytes((content * 9)[number : number + size])
+        (root / "DCIM" / "100TEST" / f"CLIP{number:04d}.MP4").write_bytes(
+            (content * 9)[number : number + size]
+        )
     (root / "DCIM" / "100TEST" / "NOTES.TXT").write_text("no footage: it stays where it is")
-    stage.footage = {path: content for path, content in files_below(root).items() if path.endswith(".MP4")}
-    stage.machine.plug("usb-mtp", "qemu-mtp", rootdir=str(root), readonly=False, serial=QEMU_SERIAL, bus="xhci.0")
+    stage.footage = {
+        path: content for path, content in files_below(root).items() if path.endswith(".MP4")
+    }
+    stage.machine.plug(
+        "usb-mtp", "qemu-mtp", rootdir=str(root), readonly=False, serial=QEMU_SERIAL, bus="xhci.0"
+    )
     stage.station.wait_phase(QEMU_CAMERA, "safe to take", 120)
     assert set(files_below(root)) == {"DCIM/100TEST/NOTES.TXT"}, sorted(files_below(root))
     stage.machine.unplug("qemu-mtp")
@@ -143,18 +179,27 @@ def dockd_takes_in_from_qemu(stage: Stage) -> str:
 
 
 def dockd_takes_in_a_card(stage: Stage) -> str:
-    """A vfat card in a reader: pulled out in mid-read without a crash, and taken in when it comes back."""
+    """A vfat card in a reader: pulled out in mid-read without a crash, and taken in when it comes
+    back.
+    """
     machine, station = stage.machine, stage.station
     image = stage.folder / "card.img"
     vfat_card(stage.cameras[CARD].folder / "card", image, "CA3D0063", 64)
     before = machine.must("systemctl show -P MainPID dockd")
     throttle = {"x-bps-read": SLOW_BYTES_PER_S, "x-bps-read-max": SLOW_BYTES_PER_S}
     machine.qmp("object-add", **{"qom-type": "throttle-group", "id": "slow", **throttle})
-    slow = {"driver": "throttle", "throttle-group": "slow", "node-name": "slow-card", "file": "card"}
+    slow = {
+        "driver": "throttle",
+        "throttle-group": "slow",
+        "node-name": "slow-card",
+        "file": "card",
+    }
     attach_file(machine, "card", image)
     machine.qmp("blockdev-add", **slow)
     insert_stick(machine, "slow-card")
-    torn_in = station.wait_bay(lambda bay: bay["camera"] == CARD and bay["phase"] == "pulling" and bay["bytes_done"] > 0)
+    torn_in = station.wait_bay(
+        lambda bay: bay["camera"] == CARD and bay["phase"] == "pulling" and bay["bytes_done"] > 0
+    )
     pull_stick(machine, "slow-card", "card")
     station.wait_bay(lambda bay: bay["bay"] == torn_in["bay"] and bay["phase"] == "taken too early")
     machine.must(until("! grep -q ' /run/dock-vault/cards/' /proc/mounts"))
@@ -172,10 +217,16 @@ def dockd_takes_in_a_card(stage: Stage) -> str:
 
 
 def nobody_reaches_what_is_not_theirs(stage: Stage) -> str:
-    """Ruling 13: what is stored the dock can read and not delete; a reader sees cards and no vault; the keys are root's."""
+    """Ruling 13: what is stored the dock can read and not delete; a reader sees cards and no vault;
+    the keys are root's.
+    """
     machine = stage.machine
-    machine.must(until("! find /var/lib/dock-vault/vault/footage -name record.json -user dockd | grep -q ."))
-    stored = machine.must("find /var/lib/dock-vault/vault/footage -name record.json | head -n1").rpartition("/")[0]
+    machine.must(
+        until("! find /var/lib/dock-vault/vault/footage -name record.json -user dockd | grep -q .")
+    )
+    stored = machine.must(
+        "find /var/lib/dock-vault/vault/footage -name record.json | head -n1"
+    ).rpartition("/")[0]
     refusals = {
         "dockd": (
             f"rm {stored}/record.json",
@@ -192,13 +243,20 @@ def nobody_reaches_what_is_not_theirs(stage: Stage) -> str:
             "cat /etc/dock-vault/keys/pins.json",
             "cat /etc/dock-vault/vault.toml",
         ),
-        "vault": ("sh -c 'echo >>/etc/dock-vault/keys/pins.json'", "cat /run/dock-vault/reader.sock"),
+        "vault": (
+            "sh -c 'echo >>/etc/dock-vault/keys/pins.json'",
+            "cat /run/dock-vault/reader.sock",
+        ),
     }
     for user, commands in refusals.items():
         for command in commands:
             done = machine.run(f"runuser -u {user} -- {command}")
             assert done.code, f"{user} may {command}: {done.output}"
-            assert "denied" in done.output or "not permitted" in done.output or "No such device" in done.output, done.output
+            assert (
+                "denied" in done.output
+                or "not permitted" in done.output
+                or "No such device" in done.output
+            ), done.output
     machine.must(f"runuser -u dockd -- cat {stored}/record.json >/dev/null")
     machine.must(f"runuser -u vault -- cat {stored}/record.json >/dev/null")
     return f"{sum(map(len, refusals.values()))} attempts refused"
@@ -223,15 +281,21 @@ def the_services_do_their_work(stage: Stage) -> str:
 
 
 def no_plaintext_lies_anywhere(stage: Stage) -> str:
-    """I5, on the raw disks: the footage that was taken in is in no block of the system's or the vault's, journal included."""
+    """I5, on the raw disks: the footage that was taken in is in no block of the system's or the
+    vault's, journal included.
+    """
     stage.machine.must("journalctl --sync; sync")
-    clips = [content for path, content in stage.cameras[FIRST].card.items() if path.endswith(".mp4")]
+    clips = [
+        content for path, content in stage.cameras[FIRST].card.items() if path.endswith(".mp4")
+    ]
     clips += [*stage.cameras[CARD].card.values(), *stage.footage.values()]
     clips += [clip for card in stage.clips.values() for clip in card.values()]
     markers = [marker for clip in clips if len(set(marker := clip[len(clip) // 2 :][:32])) > MARKED]
     assert len(markers) > 10, "hardly any footage could be known again"
     disks = [stage.folder / name for name in ("vault.img", "disk.qcow2")]
-    assert found_on(disks[0], b"dock-vault/vault/1"), "the vault's disk does not show what lies on it"
+    assert found_on(disks[0], b"dock-vault/vault/1"), (
+        "the vault's disk does not show what lies on it"
+    )
     for disk in disks:
         for marker in markers:
             assert not found_on(disk, marker), f"plaintext lies on {disk.name}: {marker.hex()}"
@@ -252,7 +316,9 @@ def pull_stick(machine: Machine, *nodes: str) -> None:
 
 
 def dockd_refuses_a_keyboard(stage: Stage) -> str:
-    """A camera that would type is not opened: its own kernel driver has the keyboard, and dockd says what stands beside what."""
+    """A camera that would type is not opened: its own kernel driver has the keyboard, and dockd
+    says what stands beside what.
+    """
     root = stage.folder / "keyboard"
     (root / "DCIM").mkdir(parents=True)
     (root / "DCIM" / "EVIL0001.MP4").write_bytes(b"x" * 4096)
@@ -262,7 +328,9 @@ def dockd_refuses_a_keyboard(stage: Stage) -> str:
         port, bus_id = hub.serve(), hub.plug(camera)
         stage.attach("EVIL0065", port, bus_id)
         bay = stage.bay("EVIL0065")
-        refused = stage.station.wait_bay(lambda state: state["bay"] == bay and "keyboard" in state["message"])
+        refused = stage.station.wait_bay(
+            lambda state: state["bay"] == bay and "keyboard" in state["message"]
+        )
         assert camera.calls == [], f"it was asked {camera.calls}"
     finally:
         hub.close()
@@ -270,7 +338,9 @@ def dockd_refuses_a_keyboard(stage: Stage) -> str:
 
 
 def libmtp_reads_the_same(stage: Stage) -> str:
-    """mtp-detect, mtp-files and mtp-getfile: every file by name and size, and one segment and its manifest byte for byte."""
+    """mtp-detect, mtp-files and mtp-getfile: every file by name and size, and one segment and its
+    manifest byte for byte.
+    """
     camera = stage.cameras[CARD]
     stage.machine.must("systemctl stop dockd", 60)
     stage.attach(CARD)
@@ -278,19 +348,29 @@ def libmtp_reads_the_same(stage: Stage) -> str:
     assert f"Serial number: {CARD}" in detected, detected
     listed = stage.machine.must("mtp-files 2>/dev/null")
     found = re.findall(r"File ID: (\d+)\s+Filename: (\S+)\s+File size (\d+)", listed)
-    wanted = sorted((path.rpartition("/")[2], len(content)) for path, content in camera.card.items())
+    wanted = sorted(
+        (path.rpartition("/")[2], len(content)) for path, content in camera.card.items()
+    )
     assert sorted((name, int(size)) for _, name, size in found) == wanted, listed
     fetched = []
     for name, content in ((path.rpartition("/")[2], camera.card[path]) for path in pair_of(camera)):
-        number = next(number for number, its_name, size in found if (its_name, int(size)) == (name, len(content)))
-        digest = stage.machine.must(f"mtp-getfile {number} /tmp/{name} >/dev/null 2>&1; sha256sum </tmp/{name}", 120).split()[0]
+        number = next(
+            number
+            for number, its_name, size in found
+            if (its_name, int(size)) == (name, len(content))
+        )
+        digest = stage.machine.must(
+            f"mtp-getfile {number} /tmp/{name} >/dev/null 2>&1; sha256sum </tmp/{name}", 120
+        ).split()[0]
         assert digest == sha256(content), f"{name} came over as {digest}"
         fetched.append(len(content))
     return f"{len(found)} files listed, {sum(fetched)} bytes fetched"
 
 
 def gphoto2_reads_the_same(stage: Stage) -> str:
-    """gphoto2 -l, -L and --get-file: every folder and file by name, and one segment and its manifest byte for byte."""
+    """gphoto2 -l, -L and --get-file: every folder and file by name, and one segment and its
+    manifest byte for byte.
+    """
     camera = stage.cameras[CARD]
     said = stage.machine.must("cd /tmp && gphoto2 -l -L", 120)
     listed = set()
@@ -307,12 +387,16 @@ def gphoto2_reads_the_same(stage: Stage) -> str:
     names = [path.rpartition("/")[2] for path in paths]
     fetching = " ".join(f"--get-file {name}" for name in names)
     stage.machine.must(
-        f"mkdir /tmp/gphoto && cd /tmp/gphoto && gphoto2 --folder {GPHOTO_STORE}/{paths[0].rpartition('/')[0]} {fetching}", 120
+        f"mkdir /tmp/gphoto && cd /tmp/gphoto && gphoto2 --folder "
+        f"{GPHOTO_STORE}/{paths[0].rpartition('/')[0]} {fetching}",
+        120,
     )
     for name, path in zip(names, paths, strict=True):
         digest = stage.machine.must(f"sha256sum </tmp/gphoto/{name}").split()[0]
         assert digest == sha256(camera.card[path]), f"{path} came over as {digest}"
-    return f"{len(listed)} files listed, {sum(len(camera.card[path]) for path in paths)} bytes fetched"
+    return (
+        f"{len(listed)} files listed, {sum(len(camera.card[path]) for path in paths)} bytes fetched"
+    )
 
 
 def pair_of(camera: Worn) -> tuple[str, str]:
@@ -322,7 +406,9 @@ def pair_of(camera: Worn) -> tuple[str, str]:
 
 
 def dockd_once_erases_what_is_held(stage: Stage) -> str:
-    """The same camera as in the reader, its footage back on it: nothing is taken in twice, and it is erased."""
+    """The same camera as in the reader, its footage back on it: nothing is taken in twice, and it
+    is erased.
+    """
     place = stage.bay(CARD).replace(" ", ":")
     said = stage.machine.must(f"dockd once {place}", 120)
     assert not stage.cameras[CARD].left(), f"{sorted(stage.cameras[CARD].left())} is left: {said}"
@@ -330,21 +416,31 @@ def dockd_once_erases_what_is_held(stage: Stage) -> str:
 
 
 def the_vault_holds_it_all(stage: Stage) -> str:
-    """`vault verify` in the guest finds nothing; opened by two officials out here, every byte is the camera's."""
+    """`vault verify` in the guest finds nothing; opened by two officials out here, every byte is
+    the camera's.
+    """
     said = stage.station.verify()
     assert said.startswith("All is well"), said
     held = stage.station.holdings()
-    assert all(recording.state == "erased" for recording in held), [(recording.name, recording.state) for recording in held]
+    assert all(recording.state == "erased" for recording in held), [
+        (recording.name, recording.state) for recording in held
+    ]
     for serial in (FIRST, SECOND, CARD):
-        assert opened(held, serial) == stage.cameras[serial].segments(), f"{serial} is not held as it was recorded"
-    clips = sorted(content for files in opened(held, QEMU_CAMERA).values() for content in files.values())
+        assert opened(held, serial) == stage.cameras[serial].segments(), (
+            f"{serial} is not held as it was recorded"
+        )
+    clips = sorted(
+        content for files in opened(held, QEMU_CAMERA).values() for content in files.values()
+    )
     assert clips == sorted(stage.footage.values()), "QEMU's files are not held as they were"
     demand_clips(stage, held)
     return said
 
 
 def every_clip_is_held(stage: Stage) -> str:
-    """After the faults: `vault verify` finds nothing, and every card's clips open to their very bytes."""
+    """After the faults: `vault verify` finds nothing, and every card's clips open to their very
+    bytes.
+    """
     said = stage.station.verify()
     assert said.startswith("All is well"), said
     demand_clips(stage, stage.station.holdings())
@@ -353,7 +449,9 @@ def every_clip_is_held(stage: Stage) -> str:
 
 def demand_clips(stage: Stage, held: list[Held]) -> None:
     for camera, wanted in stage.clips.items():
-        clips = sorted(content for files in opened(held, camera).values() for content in files.values())
+        clips = sorted(
+            content for files in opened(held, camera).values() for content in files.values()
+        )
         assert clips == sorted(wanted.values()), f"{camera} is not held as it was"
 
 
@@ -367,7 +465,9 @@ def opened(held: list[Held], camera: str) -> dict[str, dict[str, bytes]]:
     """Recording to its segments in order, manifests left out."""
     return {
         recording.name: {
-            name.replace(".sealed", ".mp4"): content for name, content in recording.files.items() if name != "manifest.sealed"
+            name.replace(".sealed", ".mp4"): content
+            for name, content in recording.files.items()
+            if name != "manifest.sealed"
         }
         for recording in held
         if recording.camera == camera

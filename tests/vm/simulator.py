@@ -1,4 +1,6 @@
-"""Simulated cameras of this machine, served to the guest by the real `device-sim` as a process of its own."""
+"""Simulated cameras of this machine, served to the guest by the real `device-sim` as a process of
+its own.
+"""
 
 import re
 import socket
@@ -9,10 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from device_sim.camera import Camera
+from device_sim.camera.camera import Camera
+from device_sim.camera.profile import Profile
 from device_sim.clock import ManualClock, SystemClock
-from device_sim.profile import Profile
-from device_sim.shift import Shift
+from device_sim.scenario.shift import Shift
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "device-sim"
 BUS_ID = re.compile(r"\b\d+-\d+\b")
@@ -46,7 +48,9 @@ class Worn:
 
     def left(self) -> set[str]:
         """What stands on the card now, beside what says who the camera is."""
-        return {path for path in files_below(self.folder / "card") if not path.startswith("DEVICE/")}
+        return {
+            path for path in files_below(self.folder / "card") if not path.startswith("DEVICE/")
+        }
 
     def segments(self) -> dict[str, dict[str, bytes]]:
         """Recording to its segments in order."""
@@ -66,7 +70,13 @@ class Simulator:
         self._said: list[str] = []
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
-            [PROGRAM, "dock", *(camera.folder for camera in cameras), "--usbip", f"127.0.0.1:{self.port}"],
+            [
+                PROGRAM,
+                "dock",
+                *(camera.folder for camera in cameras),
+                "--usbip",
+                f"127.0.0.1:{self.port}",
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -80,7 +90,12 @@ class Simulator:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._process.terminate()
         self._process.wait(timeout=SERVING_S)
 
@@ -101,7 +116,9 @@ class Simulator:
             return next((match[0] for match in map(BUS_ID.search, lines) if match), None)
 
         with self._changed:
-            self._changed.wait_for(lambda: found() is not None or self._process.poll() is not None, SERVING_S)
+            self._changed.wait_for(
+                lambda: found() is not None or self._process.poll() is not None, SERVING_S
+            )
             bus_id = found()
         if bus_id is None:
             raise RuntimeError(f"device-sim names no place for {serial}: {self.said()}")
@@ -119,18 +136,28 @@ class Simulator:
 
 
 def files_below(root: Path) -> dict[str, bytes]:
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
 
 
 def vfat_card(card: Path, image: Path, volume_id: str, size_mib: int) -> None:
     """A card reader's view of a camera's card: the same files on a FAT volume."""
-    subprocess.run(["mkfs.vfat", "-i", volume_id, "-C", image, str(size_mib << 10)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        ["mkfs.vfat", "-i", volume_id, "-C", image, str(size_mib << 10)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     subprocess.run(["mcopy", "-s", "-m", "-i", image, *card.iterdir(), "::"], check=True)
 
 
 def vfat_files(image: Path) -> list[str]:
     """The names on a FAT volume that nobody has mounted."""
-    done = subprocess.run(["mdir", "-/", "-b", "-i", image, "::"], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["mdir", "-/", "-b", "-i", image, "::"], check=True, capture_output=True, text=True
+    )
     return [line.removeprefix("::/") for line in done.stdout.splitlines() if not line.endswith("/")]
 
 
@@ -138,5 +165,7 @@ def vfat_content(image: Path) -> dict[str, bytes]:
     """Every file on a FAT volume that nobody has mounted."""
     files = {}
     for path in vfat_files(image):
-        files[path] = subprocess.run(["mtype", "-i", image, f"::{path}"], check=True, capture_output=True).stdout
+        files[path] = subprocess.run(
+            ["mtype", "-i", image, f"::{path}"], check=True, capture_output=True
+        ).stdout
     return files

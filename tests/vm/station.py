@@ -1,7 +1,7 @@
 """The docking PC in the guest: the project's programs, a vault, and the real service under systemd.
 
-Programs and vault come on disks of their own. The vault is founded out here and looked into out here when all is done, with
-passphrases that the guest never sees.
+Programs and vault come on disks of their own. The vault is founded out here and looked into out
+here when all is done, with passphrases that the guest never sees.
 """
 
 import copy
@@ -18,11 +18,12 @@ from typing import Any
 
 from tests.vault.world import CHEAP, PASSPHRASES, plaintexts
 from tests.vm.machine import Machine, MachineFailed
-from vault import cameras, catalogue
-from vault.ceremony import Founders
+from vault.catalogue import recording_rows
 from vault.clock import MachineClock, SystemClock
 from vault.config import VaultSettings
-from vault.founding import found
+from vault.custody import cameras
+from vault.keyring.first import Founders
+from vault.operations.founding import found
 from vault.vault import Vault
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -54,7 +55,9 @@ systemctl start dock-reader.socket dock-erase.socket vault-custody.path
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A recording as the vault holds it: the catalogue's state, and each file opened, by its sealed name."""
+    """A recording as the vault holds it: the catalogue's state, and each file opened, by its sealed
+    name.
+    """
 
     camera: str
     name: str
@@ -80,7 +83,9 @@ class Station:
         self._clock = SystemClock()
         self._machine: Machine | None = None
         home = folder / "vault-disk"
-        self.settings = settings or VaultSettings(root=home / "vault", pins=folder / "pins.json", reserve_mb=1, lanes=2)
+        self.settings = settings or VaultSettings(
+            root=home / "vault", pins=folder / "pins.json", reserve_mb=1, lanes=2
+        )
         if settings is None:
             home.mkdir()
             found(self.settings, founding or self._clock, Founders.by_function(PASSPHRASES), CHEAP)
@@ -102,7 +107,9 @@ class Station:
         images = {"program": self._program_disk(), "vault": vault}
         for slot, (name, image) in enumerate(images.items(), 1):
             attach_file(machine, name, image)
-            machine.plug("virtio-blk-pci", f"{name}-disk", drive=name, serial=name, bus=f"port{slot}")
+            machine.plug(
+                "virtio-blk-pci", f"{name}-disk", drive=name, serial=name, bus=f"port{slot}"
+            )
         machine.must(SET_UP.format(now=int(self._clock.now().timestamp())), 300)
 
     def on(self, machine: Machine) -> "Station":
@@ -124,7 +131,9 @@ class Station:
             # It may have been killed while it answered.
             raise MachineFailed("dockd does not answer on its status socket") from error
 
-    def wait_bay(self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float = 60) -> dict[str, Any]:
+    def wait_bay(
+        self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float = 60
+    ) -> dict[str, Any]:
         """The first bay that is as wanted; MachineFailed with what all bays were at the end."""
         deadline_s = self._clock.monotonic_s() + timeout_s
         while True:
@@ -137,7 +146,9 @@ class Station:
             self._clock.sleep(POLL_S)
 
     def wait_phase(self, camera: str, phase: str, timeout_s: float = 60) -> dict[str, Any]:
-        return self.wait_bay(lambda bay: bay["camera"] == camera and bay["phase"] == phase, timeout_s)
+        return self.wait_bay(
+            lambda bay: bay["camera"] == camera and bay["phase"] == phase, timeout_s
+        )
 
     def verify(self) -> str:
         """Stop the service and let `vault verify` read everything, in the guest."""
@@ -145,31 +156,46 @@ class Station:
         return self.machine.must("vault verify", 120)
 
     def holdings(self) -> list[Held]:
-        """What the vault holds, opened by two officials out here. The guest lets go of the disk first."""
+        """What the vault holds, opened by two officials out here. The guest lets go of the disk
+        first.
+        """
         self.machine.must("systemctl stop vault-custody.path; umount /var/lib/dock-vault")
         came_back = self._folder / "came-back"
         came_back.mkdir()
-        with Vault.open(self._read_out(self._folder / "vault.img", came_back), self._clock) as vault:
+        with Vault.open(
+            self._read_out(self._folder / "vault.img", came_back), self._clock
+        ) as vault:
             with vault.reading() as tx:
-                rows = catalogue.all_recordings(tx)
-            return [Held(row.camera_serial, row.name, row.state, plaintexts(vault, row.id)) for row in rows]
+                rows = recording_rows.all_recordings(tx)
+            return [
+                Held(row.camera_serial, row.name, row.state, plaintexts(vault, row.id))
+                for row in rows
+            ]
 
     @contextmanager
     def copied(self) -> Iterator[Vault]:
-        """The vault as it stands at this moment, opened out here. Its disk in the guest stood still for the copy, and goes on."""
+        """The vault as it stands at this moment, opened out here. Its disk in the guest stood still
+        for the copy, and goes on.
+        """
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
             image = Path(folder, "vault.img")
             self.machine.must("fsfreeze -f /var/lib/dock-vault")
             try:
-                subprocess.run(["cp", "--sparse=always", self._folder / "vault.img", image], check=True)
+                subprocess.run(
+                    ["cp", "--sparse=always", self._folder / "vault.img", image], check=True
+                )
             finally:
                 self.machine.must("fsfreeze -u /var/lib/dock-vault")
             with Vault.open(self._read_out(image, Path(folder)), self._clock) as vault:
                 yield vault
 
     def _read_out(self, image: Path, folder: Path) -> VaultSettings:
-        """The files of the vault's disk, into a folder; the settings of the vault that then stands there."""
-        subprocess.run(["debugfs", "-R", f"rdump / {folder}", str(image)], check=True, capture_output=True)
+        """The files of the vault's disk, into a folder; the settings of the vault that then stands
+        there.
+        """
+        subprocess.run(
+            ["debugfs", "-R", f"rdump / {folder}", str(image)], check=True, capture_output=True
+        )
         return self.settings.model_copy(update={"root": folder / "vault"})
 
     def _program_disk(self) -> Path:
@@ -179,18 +205,28 @@ class Station:
         for key in (self.settings.pins, self.settings.log_key_path):
             shutil.copy(key, keys / key.name)
         build = [sys.executable, self._source / "systemd" / "build_deb.py", self._folder]
-        built = subprocess.run(build, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+        built = subprocess.run(
+            build, check=True, capture_output=True, text=True
+        ).stdout.splitlines()[-1]
         shutil.copy(built, root / "dock-vault.deb")
         return _disk(root, self._folder / "program.img", PROGRAM_DISK)
 
 
 def attach_file(machine: Machine, name: str, image: Path, **more: Any) -> None:
     """Make an image known to QEMU, as a drive that a device may then be plugged with."""
-    machine.qmp("blockdev-add", driver="raw", file={"driver": "file", "filename": str(image)}, **{"node-name": name}, **more)
+    machine.qmp(
+        "blockdev-add",
+        driver="raw",
+        file={"driver": "file", "filename": str(image)},
+        **{"node-name": name},
+        **more,
+    )
 
 
 def _disk(content: Path, image: Path, size: str) -> Path:
     subprocess.run(
-        ["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-d", str(content), str(image), size], check=True, capture_output=True
+        ["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-d", str(content), str(image), size],
+        check=True,
+        capture_output=True,
     )
     return image

@@ -1,4 +1,6 @@
-"""A card reader at one port of the guest's USB, into which cards are put: vfat images over QEMU's usb-storage."""
+"""A card reader at one port of the guest's USB, into which cards are put: vfat images over QEMU's
+usb-storage.
+"""
 
 from pathlib import Path
 
@@ -15,7 +17,9 @@ def insert_stick(machine: Machine, node: str) -> None:
 
 
 class Stick:
-    """One port. The port's number names the bay: the same port is the same bay, whichever card stands in it."""
+    """One port. The port's number names the bay: the same port is the same bay, whichever card
+    stands in it.
+    """
 
     def __init__(self, machine: Machine, port: int) -> None:
         self._machine = machine
@@ -33,19 +37,37 @@ class Stick:
         if bytes_per_s is not None:
             self._limit = f"limit-{node}"
             limits = {"bps-read": bytes_per_s, "bps-read-max": bytes_per_s}
-            self._machine.qmp("object-add", **{"qom-type": "throttle-group", "id": self._limit, "limits": limits})
-            slow = {"driver": "throttle", "throttle-group": self._limit, "node-name": f"slow-{node}"[:31], "file": node}
+            self._machine.qmp(
+                "object-add", **{"qom-type": "throttle-group", "id": self._limit, "limits": limits}
+            )
+            slow = {
+                "driver": "throttle",
+                "throttle-group": self._limit,
+                "node-name": f"slow-{node}"[:31],
+                "file": node,
+            }
             self._machine.qmp("blockdev-add", **slow)
             self._nodes.insert(0, slow["node-name"])
-        self._machine.plug("usb-storage", self._name, drive=self._nodes[0], bus=HUB, port=str(self._port), removable=True)
+        self._machine.plug(
+            "usb-storage",
+            self._name,
+            drive=self._nodes[0],
+            bus=HUB,
+            port=str(self._port),
+            removable=True,
+        )
 
     def hurry(self) -> None:
         """The card that stands in it is read as fast as it goes from now on."""
         unlimited = {"bps-read": 0, "bps-read-max": 0}
-        self._machine.qmp("qom-set", path=f"/objects/{self._limit}", property="limits", value=unlimited)
+        self._machine.qmp(
+            "qom-set", path=f"/objects/{self._limit}", property="limits", value=unlimited
+        )
 
     def pull(self) -> None:
-        """Take the card out, whatever is done with it; its image is this machine's again when this returns."""
+        """Take the card out, whatever is done with it; its image is this machine's again when this
+        returns.
+        """
         self._machine.unplug(self._name)
         self._machine.wait_unplugged(self._name)
         for node in self._nodes:
@@ -60,7 +82,9 @@ class Stick:
 
 
 def dcim_card(folder: Path, camera: str, clips: dict[str, bytes], size_mib: int = 16) -> Path:
-    """The image of a card of a camera that knows no manifest and is called by its card's volume (`VOL-CA3D-0066`)."""
+    """The image of a card of a camera that knows no manifest and is called by its card's volume
+    (`VOL-CA3D-0066`).
+    """
     volume_id = camera.removeprefix("VOL-").replace("-", "")
     place = folder / volume_id / "DCIM" / "100TEST"
     place.mkdir(parents=True)

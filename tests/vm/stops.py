@@ -11,7 +11,9 @@ READERS_GONE = "! systemctl list-units --no-legend 'dock-reader@*' | grep -q ."
 
 
 def a_stop_in_mid_pull_loses_nothing(stage: Stage) -> str:
-    """dockd and the whole target are stopped and restarted, and at last all readers killed, each time while a card is read."""
+    """dockd and the whole target are stopped and restarted, and at last all readers killed, each
+    time while a card is read.
+    """
     machine, station = stage.machine, stage.station
     stick = Stick(machine, PORT)
     image = dcim_card(stage.folder, STOPPED_CAMERA, stage.clips_of(STOPPED_CAMERA, 3, CLIP_BYTES))
@@ -24,7 +26,9 @@ def a_stop_in_mid_pull_loses_nothing(stage: Stage) -> str:
         station.wait_bay(mid_pull(STOPPED_CAMERA), 180)
         pid = stage.lives("dockd")[0]
         began_s = stage.clock.monotonic_s()
-        machine.must(f"systemctl {words} && " + until(f"! test -d /proc/{pid}", limit_s), 2 * limit_s)
+        machine.must(
+            f"systemctl {words} && " + until(f"! test -d /proc/{pid}", limit_s), 2 * limit_s
+        )
         stopped_s = stage.clock.monotonic_s() - began_s
         assert stopped_s < limit_s, f"systemctl {words} took {stopped_s:.1f} s"
         assert machine.must("systemctl show -P Result dockd") == "success"

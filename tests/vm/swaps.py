@@ -1,4 +1,6 @@
-"""A reader that stays where it is while the card in it is another one; and a card that comes while the vault's disk is full."""
+"""A reader that stays where it is while the card in it is another one; and a card that comes while
+the vault's disk is full.
+"""
 
 from pathlib import Path
 
@@ -11,19 +13,24 @@ from tests.vm.stick import Stick, dcim_card
 PORT = 4
 CLIP_BYTES = 128 << 10
 ROOT_ENTRIES_AT = 17
-"""Where FAT says how many entries its root has (Microsoft, fatgen103, BPB_RootEntCnt). With one more it can't be mounted."""
+"""Where FAT says how many entries its root has (Microsoft, fatgen103, BPB_RootEntCnt). With one
+more it can't be mounted.
+"""
 SAFE_S = 180.0
 RESERVE_BYTES = 1 << 20
 """What the guest's settings keep for the log and for viewing."""
 
 ASK_THE_DOOR = (
-    'import socket, sys; door = socket.socket(socket.AF_UNIX); door.connect("/run/dock-vault/erase.sock"); '
+    "import socket, sys; door = socket.socket(socket.AF_UNIX); "
+    'door.connect("/run/dock-vault/erase.sock"); '
     "door.sendall(sys.stdin.buffer.read()); print(door.recv(4096).decode())"
 )
 
 
 def another_card_in_the_same_reader(stage: Stage) -> str:
-    """The medium alone is changed. The new card is read, and nothing of the old one's is ever written over it."""
+    """The medium alone is changed. The new card is read, and nothing of the old one's is ever
+    written over it.
+    """
     machine, station = stage.machine, stage.station
     station.start()
     first, second, third = (card(stage, serial) for serial in SWAPPED)
@@ -33,7 +40,9 @@ def another_card_in_the_same_reader(stage: Stage) -> str:
     stick.insert(first)
     bay = station.wait_phase(SWAPPED[0], "safe to take", SAFE_S)["bay"]
     change_medium(machine, second)
-    assert station.wait_phase(SWAPPED[1], "safe to take", SAFE_S)["bay"] == bay, "the bay has another name"
+    assert station.wait_phase(SWAPPED[1], "safe to take", SAFE_S)["bay"] == bay, (
+        "the bay has another name"
+    )
     assert vfat_files(second) == [], vfat_files(second)
     # Before anybody has noticed, somebody asks for the erase.
     machine.must("udevadm control --stop-exec-queue")
@@ -65,7 +74,8 @@ def change_medium(machine: Machine, image: Path) -> None:
 
 
 def a_damaged_card_says_so_at_its_bay(stage: Stage) -> str:
-    """What can't be mounted shows as a fault at once, and is not written to; its place is free for the next card.
+    """What can't be mounted shows as a fault at once, and is not written to; its place is free for
+    the next card.
 
     So does what has no file system at all, where the port is named in full.
     """
@@ -97,7 +107,9 @@ def a_damaged_card_says_so_at_its_bay(stage: Stage) -> str:
 
 
 def a_full_disk_keeps_cameras_waiting(stage: Stage) -> str:
-    """Fault C5. Intake stops with the camera untouched and says so; log, sweep and check go on; with room it is taken in."""
+    """Fault C5. Intake stops with the camera untouched and says so; log, sweep and check go on;
+    with room it is taken in.
+    """
     machine, station = stage.machine, stage.station
     image = card(stage, WAITING)
     before = image.read_bytes()

@@ -7,7 +7,15 @@ from tests.vm.machine import MachineFailed
 from vault.clock import Clock
 
 SENTENCE_MAX = 4000
-FAILURES = (AssertionError, MachineFailed, OSError, LookupError, ValueError, StopIteration, subprocess.SubprocessError)
+FAILURES = (
+    AssertionError,
+    MachineFailed,
+    OSError,
+    LookupError,
+    ValueError,
+    StopIteration,
+    subprocess.SubprocessError,
+)
 
 
 class Course:

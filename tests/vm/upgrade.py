@@ -1,9 +1,11 @@
-"""From one package to the next: `python -m tests.vm.upgrade [--cuts N] [PART ...]`, each on the same PC with recordings.
+"""From one package to the next: `python -m tests.vm.upgrade [--cuts N] [PART ...]`, each on the
+same PC with recordings.
 
-`undisturbed`: everything is kept, the administrator's settings among it. `cuts`: the power goes at moments spread over the
-upgrade, half of them inside the migration; after a real start the PC works by itself, the catalogue has the old schema or the new
-one with every row, and the upgrade can be finished. `back_and_away`: an older version is refused; removed and purged, the footage
-stays; it goes when the vault's number is written down.
+`undisturbed`: everything is kept, the administrator's settings among it. `cuts`: the power goes at
+moments spread over the upgrade, half of them inside the migration; after a real start the PC works
+by itself, the catalogue has the old schema or the new one with every row, and the upgrade can be
+finished. `back_and_away`: an older version is refused; removed and purged, the footage stays; it
+goes when the vault's number is written down.
 """
 
 import argparse
@@ -25,14 +27,15 @@ from tests.vm.machine import MachineFailed
 from tests.vm.next_version import VERSION, next_sources
 from tests.vm.pc import Disks, Pc, program_disk, vault_disk, wanted_units
 from tests.vm.tried import Course
-from vault import cameras, catalogue
-from vault.ceremony import Founders
+from vault.catalogue import camera_rows
 from vault.clock import Clock, SystemClock
 from vault.config import VaultSettings
-from vault.founding import found
-from vault.intake import Intake
+from vault.custody import cameras
+from vault.intake.intake import Intake
+from vault.keyring.first import Founders
+from vault.operations.founding import found
 from vault.recording import Docking
-from vault.store import BytesSource
+from vault.storage.store import BytesSource
 from vault.vault import Vault
 
 HERE = Path(__file__).resolve().parent
@@ -59,7 +62,9 @@ cp /mnt/program/pins.json /mnt/program/log.key /etc/dock-vault/keys/
 systemctl stop vault-ceremony || true
 /usr/lib/dock-vault/after-ceremony
 """
-"""An administrator's changes, and one of this test's: what vault-migrate finds is kept before it is touched."""
+"""An administrator's changes, and one of this test's: what vault-migrate finds is kept before it is
+touched.
+"""
 
 
 class Ground:
@@ -86,9 +91,13 @@ class Ground:
         vault_disk(self._disks, content)
 
     def prepare(self) -> str:
-        """Install the first version over the vault, start the PC with it once more, and keep that moment."""
+        """Install the first version over the vault, start the PC with it once more, and keep that
+        moment.
+        """
         with Pc.fresh(self.guest, self._disks, self.course) as pc:
-            pc.must("echo '/dev/disk/by-id/virtio-program /mnt/program ext4 ro,nofail 0 0' >>/etc/fstab")
+            pc.must(
+                "echo '/dev/disk/by-id/virtio-program /mnt/program ext4 ro,nofail 0 0' >>/etc/fstab"
+            )
             pc.must(INSTALL.format(package=f"dock-vault_{OLD_VERSION}.deb"))
             pc.must(SETTLED)
             pc.wait_active(*wanted_units())
@@ -123,13 +132,22 @@ def fill(settings: VaultSettings, clock: Clock) -> None:
         chance = random.Random(SEED)
         with vault.writing() as tx:
             for _ in range(DOCKINGS):
-                values = {"camera_serial": f"BWC{chance.randrange(40):04d}", "docked_utc": "2026-11-23T21:50:19.123Z"}
-                catalogue.add_docking(tx, {**values, "offset_ms": chance.randrange(5000), "offset_source": "manifest"})
+                values = {
+                    "camera_serial": f"BWC{chance.randrange(40):04d}",
+                    "docked_utc": "2026-11-23T21:50:19.123Z",
+                }
+                camera_rows.add_docking(
+                    tx, {**values, "offset_ms": chance.randrange(5000), "offset_source": "manifest"}
+                )
 
 
 def looked_at(pc: Pc, path: str) -> dict[str, Any]:
-    """What a catalogue of the guest's holds, whole or not. It is read as its owner does, so that a journal is played back."""
-    found: dict[str, Any] = json.loads(pc.must(f"runuser -u vault -- python3 /mnt/program/look_at_catalogue.py {path}"))
+    """What a catalogue of the guest's holds, whole or not. It is read as its owner does, so that a
+    journal is played back.
+    """
+    found: dict[str, Any] = json.loads(
+        pc.must(f"runuser -u vault -- python3 /mnt/program/look_at_catalogue.py {path}")
+    )
     return found
 
 
@@ -142,20 +160,31 @@ def demand_whole(ground: Ground, found: dict[str, Any], schemas: set[str]) -> st
     assert found["log"] >= ground.before["log"], found
     new = found["schema"] == ground.new_schema
     assert found["schema"] in schemas, found
-    assert (found["new_table"], found["written_anew"]) == ((True, DOCKINGS) if new else (False, 0)), found
+    assert (found["new_table"], found["written_anew"]) == (
+        (True, DOCKINGS) if new else (False, 0)
+    ), found
     return str(found["schema"])
 
 
 def demand_upgraded(ground: Ground, pc: Pc) -> None:
     """Version, schema, the copy, the administrator's settings, and everything at work."""
-    assert pc.must("dpkg-query -W -f '${Version} ${Status}' dock-vault") == f"{VERSION} install ok installed"
+    assert (
+        pc.must("dpkg-query -W -f '${Version} ${Status}' dock-vault")
+        == f"{VERSION} install ok installed"
+    )
     pc.wait_active(*wanted_units())
     demand_whole(ground, looked_at(pc, f"{ROOT}/catalogue/catalogue.db"), {ground.new_schema})
-    pc.must(f"cp {ROOT}/catalogue/catalogue-{ground.old_schema}.db {SEEN}/kept.db && chown vault {SEEN} {SEEN}/kept.db")
+    pc.must(
+        f"cp {ROOT}/catalogue/catalogue-{ground.old_schema}.db {SEEN}/kept.db && chown vault "
+        f"{SEEN} {SEEN}/kept.db"
+    )
     demand_whole(ground, looked_at(pc, f"{SEEN}/kept.db"), {ground.old_schema})
     for file, line in (("dockd.toml", 'log_level = "debug"'), ("vault.toml", "reserve_mb = 300")):
         pc.must(f"grep -qx '{line}' /etc/dock-vault/{file}")
-        pc.must(f"! grep -q '^# next' /etc/dock-vault/{file} && grep -q '^# next' /usr/share/dock-vault/settings/{file}")
+        pc.must(
+            f"! grep -q '^# next' /etc/dock-vault/{file} && grep -q '^# next' "
+            f"/usr/share/dock-vault/settings/{file}"
+        )
     pc.must("grep -q '^# next' /etc/dock-vault/devices")
     assert pc.must("readlink /opt/dock-vault") == f"dock-vault-{VERSION}"
     assert pc.must("ls -d /opt/dock-vault-*") == f"/opt/dock-vault-{VERSION}"
@@ -171,7 +200,9 @@ def undisturbed(ground: Ground) -> str:
         upgrading = pool.submit(pc.must, INSTALL.format(package=f"dock-vault_{VERSION}.deb"), 600)
         pc.machine.run(IN_MIGRATION, 600)
         hit_s = ground.clock.monotonic_s()
-        pc.machine.run(f"while test -e {ROOT}/catalogue/catalogue.db-journal; do sleep 0.02; done", 600)
+        pc.machine.run(
+            f"while test -e {ROOT}/catalogue/catalogue.db-journal; do sleep 0.02; done", 600
+        )
         ground.migration_s = ground.clock.monotonic_s() - hit_s
         said = upgrading.result()
         ground.upgrade_s = ground.clock.monotonic_s() - began_s
@@ -195,7 +226,9 @@ def cuts(ground: Ground, count: int) -> str:
 
 
 def cut(ground: Ground, fraction: float, *, in_migration: bool) -> str:
-    """Cut the power at a fraction of the whole upgrade or of its migration; start; look; finish the upgrade."""
+    """Cut the power at a fraction of the whole upgrade or of its migration; start; look; finish the
+    upgrade.
+    """
     disks, running = ground.prepared()
     with running as pc, ThreadPoolExecutor(1) as pool, suppress(MachineFailed):
         began_s = ground.clock.monotonic_s()
@@ -210,10 +243,16 @@ def cut(ground: Ground, fraction: float, *, in_migration: bool) -> str:
         pc.wait_active(*wanted_units())
         schema = pc.must("cat /opt/dock-vault/schema")
         pc.must(f"chown -R vault {SEEN}")
-        stood = demand_whole(ground, looked_at(pc, f"{SEEN}/catalogue.db"), {ground.old_schema, ground.new_schema})
+        stood = demand_whole(
+            ground, looked_at(pc, f"{SEEN}/catalogue.db"), {ground.old_schema, ground.new_schema}
+        )
         demand_whole(ground, looked_at(pc, f"{ROOT}/catalogue/catalogue.db"), {schema})
         if pc.machine.run(f"test -e {SEEN}/catalogue-{ground.old_schema}.db").code == 0:
-            demand_whole(ground, looked_at(pc, f"{SEEN}/catalogue-{ground.old_schema}.db"), {ground.old_schema})
+            demand_whole(
+                ground,
+                looked_at(pc, f"{SEEN}/catalogue-{ground.old_schema}.db"),
+                {ground.old_schema},
+            )
         assert not pc.complaints(), pc.complaints()
         state = pc.must(STATE)
         how = finish(pc)
@@ -225,7 +264,9 @@ def cut(ground: Ground, fraction: float, *, in_migration: bool) -> str:
 
 
 def finish(pc: Pc) -> str:
-    """What an administrator does then: nothing, `dpkg --configure -a`, or the same installation once more."""
+    """What an administrator does then: nothing, `dpkg --configure -a`, or the same installation
+    once more.
+    """
     wanted = f"{VERSION} installed"
     if pc.must(STATE) == wanted:
         return "nobody"
@@ -238,19 +279,26 @@ def finish(pc: Pc) -> str:
 
 
 def masked(pc: Pc) -> None:
-    """A unit that the administrator does not want stays away, and keeps no other from being enabled and started."""
+    """A unit that the administrator does not want stays away, and keeps no other from being enabled
+    and started.
+    """
     pc.must("systemctl mask --now dock-page")
     pc.must("systemctl disable -q vault-web")
     again = INSTALL.replace("install", "install --reinstall")
     said = pc.must(again.format(package=f"dock-vault_{VERSION}.deb"), 600)
     assert "dock-page.service is left as it is." in said, said
-    assert pc.machine.run("systemctl is-enabled dock-page vault-web").output.split() == ["masked", "enabled"]
+    assert pc.machine.run("systemctl is-enabled dock-page vault-web").output.split() == [
+        "masked",
+        "enabled",
+    ]
     pc.wait_active(*(unit for unit in wanted_units() if unit != "dock-page.service"))
     pc.must("systemctl unmask dock-page; systemctl enable --now -q dock-page")
 
 
 def back_and_away(ground: Ground) -> str:
-    """An older version is refused and changes nothing; without the vault's number neither removal nor purge touches footage."""
+    """An older version is refused and changes nothing; without the vault's number neither removal
+    nor purge touches footage.
+    """
     _, running = ground.prepared()
     with running as pc:
         pc.must(INSTALL.format(package=f"dock-vault_{VERSION}.deb"), 600)
@@ -259,19 +307,27 @@ def back_and_away(ground: Ground) -> str:
         backwards = INSTALL.replace("install", "install --allow-downgrades")
         refused = pc.machine.run(backwards.format(package=f"dock-vault_{OLD_VERSION}.deb"), 600)
         assert refused.code != 0, refused.output
-        assert f"dock-vault {OLD_VERSION} is older than {VERSION}, which stands here or did" in refused.output, refused.output
+        assert (
+            f"dock-vault {OLD_VERSION} is older than {VERSION}, which stands here or did"
+            in refused.output
+        ), refused.output
         demand_upgraded(ground, pc)
-        assert pc.must("systemctl show -P MainPID dockd") == main_pid, "dockd was stopped for a version that was refused"
+        assert pc.must("systemctl show -P MainPID dockd") == main_pid, (
+            "dockd was stopped for a version that was refused"
+        )
         masked(pc)
         footage = f"find {ROOT}/footage -type f -exec sha256sum {{}} + | sort"
         before = pc.must(footage)
         keys = pc.must("sha256sum /etc/dock-vault/keys/*")
         for word in ("remove", "purge"):
-            said = pc.must(f"DEBIAN_FRONTEND=noninteractive apt-get {word} -y dock-vault </dev/null")
+            said = pc.must(
+                f"DEBIAN_FRONTEND=noninteractive apt-get {word} -y dock-vault </dev/null"
+            )
             assert pc.must(footage) == before, f"{word} touched footage"
             assert pc.must("sha256sum /etc/dock-vault/keys/*") == keys
             assert not pc.machine.run(
-                "systemctl list-units --no-legend 'dock*' 'vault*' | grep -E 'running|waiting|listening'"
+                "systemctl list-units --no-legend 'dock*' 'vault*' | grep -E "
+                "'running|waiting|listening'"
             ).output
         assert f"The recordings stay in {ROOT}" in said, said
         assert ground.vault_id in said, said
@@ -281,22 +337,41 @@ def back_and_away(ground: Ground) -> str:
         assert pc.must("vault verify").startswith("All is well")
         pc.must(f"echo {ground.vault_id} >/etc/dock-vault/delete-all-footage")
         pc.must("DEBIAN_FRONTEND=noninteractive apt-get purge -y dock-vault </dev/null")
-        assert pc.must("find /var/lib/dock-vault -mindepth 1 ! -name lost+found; ls -d /etc/dock-vault 2>/dev/null || true") == ""
+        assert (
+            pc.must(
+                "find /var/lib/dock-vault -mindepth 1 ! -name lost+found; ls -d "
+                "/etc/dock-vault 2>/dev/null || true"
+            )
+            == ""
+        )
     return "refused, removed, purged, installed again, deleted"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.vm.upgrade", description=__doc__)
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where built guests are kept (default: %(default)s)")
-    parser.add_argument("--cuts", type=int, default=2, help="how often the power is cut (default: %(default)s)")
-    parser.add_argument("only", nargs="*", help="undisturbed, cuts, back_and_away; cuts need undisturbed")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=CACHE,
+        help="where built guests are kept (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--cuts", type=int, default=2, help="how often the power is cut (default: %(default)s)"
+    )
+    parser.add_argument(
+        "only", nargs="*", help="undisturbed, cuts, back_and_away; cuts need undisturbed"
+    )
     options = parser.parse_args()
     guest = Guest.cached(options.cache)
     with tempfile.TemporaryDirectory(prefix="vm-") as made:
         course = Course(SystemClock())
         ground = Ground(guest, Path(made), course)
         if course.part("prepared", ground.prepare):
-            parts = {"undisturbed": undisturbed, "cuts": partial(cuts, count=options.cuts), "back_and_away": back_and_away}
+            parts = {
+                "undisturbed": undisturbed,
+                "cuts": partial(cuts, count=options.cuts),
+                "back_and_away": back_and_away,
+            }
             for name, part in parts.items():
                 if not options.only or name in options.only:
                     course.part(name, partial(part, ground))

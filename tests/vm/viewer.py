@@ -1,4 +1,5 @@
-"""Runs in the guest: a person's browser at the back office, without a browser. What it was shown it tells to the world outside.
+"""Runs in the guest: a person's browser at the back office, without a browser. What it was shown it
+tells to the world outside.
 
 usage: viewer.py sign-in NAME PASSPHRASE
        viewer.py watch VIEWING RECORDING SEGMENTS NAME PASSPHRASE SECOND PASSPHRASE CONDITION...
@@ -61,7 +62,12 @@ def watch(viewing: str, recording: str, segments: int, proof: list[tuple[str, st
         status, _, content = ask("GET", f"/viewings/{viewing}/{recording}/{name}")
         if status != 200:
             sys.exit(f"{name} answered {status}: {content[-2000:].decode(errors='replace')}")
-        told = {"viewing": viewing, "recording": recording, "name": name, "size_bytes": len(content)}
+        told = {
+            "viewing": viewing,
+            "recording": recording,
+            "name": name,
+            "size_bytes": len(content),
+        }
         tell("shown", json.dumps(told).encode())
     send(f"/viewings/{viewing}/leave", [])
 
@@ -70,6 +76,13 @@ if __name__ == "__main__":
     if sys.argv[1] == "sign-in":
         sign_in(*sys.argv[2:])
     else:
-        viewing, recording, segments, name, passphrase, second, second_passphrase, *conditions = sys.argv[2:]
+        viewing, recording, segments, name, passphrase, second, second_passphrase, *conditions = (
+            sys.argv[2:]
+        )
         proof = [("confirm", one) for one in conditions] + [("passphrase", passphrase)]
-        watch(viewing, recording, int(segments), [*proof, ("second", second), ("second_passphrase", second_passphrase)])
+        watch(
+            viewing,
+            recording,
+            int(segments),
+            [*proof, ("second", second), ("second_passphrase", second_passphrase)],
+        )

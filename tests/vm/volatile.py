@@ -1,11 +1,13 @@
-"""A disk that loses what was not flushed: an image behind an NBD socket, with a write cache that a power cut throws away.
+"""A disk that loses what was not flushed: an image behind an NBD socket, with a write cache that a
+power cut throws away.
 
-QEMU passes a guest's flushes on (NBD, github.com/NetworkBlockDevice/nbd, doc/proto.md). What was written since the last one is
-held here, and at the cut each such write is kept, lost or torn, as a drive without power may leave it. Several disks on one
-`Power` go dark at the same moment: at the n-th write or flush that reaches any of them.
+QEMU passes a guest's flushes on (NBD, github.com/NetworkBlockDevice/nbd, doc/proto.md). What was
+written since the last one is held here, and at the cut each such write is kept, lost or torn, as a
+drive without power may leave it. Several disks on one `Power` go dark at the same moment: at the
+n-th write or flush that reaches any of them.
 
-Everything that reached a disk is also kept in order, so that the disks of a life that nobody cut can be laid out as a cut at any
-other of its moments would have left them.
+Everything that reached a disk is also kept in order, so that the disks of a life that nobody cut
+can be laid out as a cut at any other of its moments would have left them.
 """
 
 import contextlib
@@ -41,10 +43,11 @@ _EIO, _EINVAL = 5, 22
 
 
 class Power:
-    """What the disks of one machine hang on. It counts writes and flushes over all of them, in the one order they happened in.
+    """What the disks of one machine hang on. It counts writes and flushes over all of them, in the
+    one order they happened in.
 
-    `cut_after`: at this one it is gone. `answers_after`: a disk that is pulled out of a machine that runs on gives errors; one
-    whose machine is dark gives nothing at all.
+    `cut_after`: at this one it is gone. `answers_after`: a disk that is pulled out of a machine
+    that runs on gives errors; one whose machine is dark gives nothing at all.
     """
 
     def __init__(self, cut_after: int | None = None, *, answers_after: bool = False) -> None:
@@ -75,7 +78,9 @@ class Event:
 
 
 class VolatileDisk:
-    """Serves one machine. `image` is never written: what the guest sees and what is durable are copies in memory."""
+    """Serves one machine. `image` is never written: what the guest sees and what is durable are
+    copies in memory.
+    """
 
     def __init__(self, image: Path, place: Path, power: Power) -> None:
         self.socket_path = place
@@ -94,14 +99,24 @@ class VolatileDisk:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         with contextlib.suppress(OSError):
             self._entrance.shutdown(socket.SHUT_RDWR)
         self._entrance.close()
 
     def options(self, name: str) -> dict[str, object]:
         """What QEMU calls this disk's block device, as `blockdev-add` takes it."""
-        return {"driver": "nbd", "node-name": name, "server": {"type": "unix", "path": str(self.socket_path)}, "export": "disk"}
+        return {
+            "driver": "nbd",
+            "node-name": name,
+            "server": {"type": "unix", "path": str(self.socket_path)},
+            "export": "disk",
+        }
 
     @property
     def unflushed(self) -> int:
@@ -110,7 +125,9 @@ class VolatileDisk:
             return len(self._pending)
 
     def left_behind(self, image: Path, chance: random.Random) -> str:
-        """Write what the disk holds after the cut; returns what became of the un-flushed writes, for the report."""
+        """Write what the disk holds after the cut; returns what became of the un-flushed writes,
+        for the report.
+        """
         with self.power.lock:
             assert self.power.gone.is_set(), "the power is still on"
             told = _befall(self._durable, self._pending, chance)
@@ -118,8 +135,13 @@ class VolatileDisk:
             return told
 
     def as_cut_at(self, at: int, image: Path, chance: random.Random) -> str:
-        """Write what the disk would hold, had the power gone with the `at`-th write or flush of the life that it has served."""
-        with self._image.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as content:
+        """Write what the disk would hold, had the power gone with the `at`-th write or flush of the
+        life that it has served.
+        """
+        with (
+            self._image.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as content,
+        ):
             pending: list[tuple[int, bytes]] = []
             for event in self.events:
                 if event.at > at or (event.at == at and event.content is None):
@@ -139,13 +161,15 @@ class VolatileDisk:
         with self.power.lock:
             _write(image, self._seen)
 
-    # --- the wire -------------------------------------------------------------------------------------------------
+    # --- the wire ---------------------------------------------------------------------------------
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self._entrance.accept()
-                threading.Thread(target=self._talk, args=(connection,), name="volatile-wire", daemon=True).start()
+                threading.Thread(
+                    target=self._talk, args=(connection,), name="volatile-wire", daemon=True
+                ).start()
 
     def _talk(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError, EOFError):
@@ -161,7 +185,9 @@ class VolatileDisk:
             _exactly(connection, length)
             if option in (_GO, _INFO):
                 export = _EXPORT.pack(0, len(self._seen), _FEATURES)
-                connection.sendall(_OPTION_REPLY.pack(_OPTION_REPLY_MAGIC, option, _REP_INFO, len(export)) + export)
+                connection.sendall(
+                    _OPTION_REPLY.pack(_OPTION_REPLY_MAGIC, option, _REP_INFO, len(export)) + export
+                )
                 connection.sendall(_OPTION_REPLY.pack(_OPTION_REPLY_MAGIC, option, _ACK, 0))
                 if option == _GO:
                     return True
@@ -171,7 +197,9 @@ class VolatileDisk:
                 connection.sendall(_OPTION_REPLY.pack(_OPTION_REPLY_MAGIC, option, _UNSUPPORTED, 0))
 
     def _answer(self, connection: socket.socket) -> bool:
-        magic, flags, kind, handle, offset, length = _REQUEST.unpack(_exactly(connection, _REQUEST.size))
+        magic, flags, kind, handle, offset, length = _REQUEST.unpack(
+            _exactly(connection, _REQUEST.size)
+        )
         assert magic == _REQUEST_MAGIC
         if kind == _DISCONNECT:
             return False
@@ -187,10 +215,14 @@ class VolatileDisk:
             while connection.recv(BLOCK_BYTES):
                 pass
             return False
-        connection.sendall(_REPLY.pack(_REPLY_MAGIC, _EIO if dark else error, handle) + (b"" if dark else given))
+        connection.sendall(
+            _REPLY.pack(_REPLY_MAGIC, _EIO if dark else error, handle) + (b"" if dark else given)
+        )
         return True
 
-    def _do(self, kind: int, flags: int, offset: int, length: int, content: bytes) -> tuple[int, bytes]:
+    def _do(
+        self, kind: int, flags: int, offset: int, length: int, content: bytes
+    ) -> tuple[int, bytes]:
         if kind == _READ:
             return 0, self._seen[offset : offset + length]
         if kind == _WRITE:
@@ -210,7 +242,9 @@ class VolatileDisk:
 
 
 def _befall(durable: mmap.mmap, pending: Sequence[tuple[int, bytes]], chance: random.Random) -> str:
-    """What becomes of un-flushed writes: all lost, all kept, or each by itself, some of them in part."""
+    """What becomes of un-flushed writes: all lost, all kept, or each by itself, some of them in
+    part.
+    """
     fate = chance.choices(("lost", "mixed", "kept"), (4, 5, 1))[0]
     kept = torn = 0
     for offset, content in pending:

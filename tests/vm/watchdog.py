@@ -17,7 +17,9 @@ FIRED = "journalctl -b --no-pager -u dockd --after-cursor='{cursor}' | grep -q '
 
 
 def the_watchdog_leaves_a_slow_camera_alone(stage: Stage) -> str:
-    """Its card takes more than twice the watchdog's time, and moves: no sign of life is withheld."""
+    """Its card takes more than twice the watchdog's time, and moves: no sign of
+    life is withheld.
+    """
     stick = Stick(stage.machine, PORT)
     image = dcim_card(stage.folder, SLOW_CAMERA, stage.clips_of(SLOW_CAMERA, 3, CLIP_BYTES))
     with watched(stage):
@@ -35,7 +37,9 @@ def the_watchdog_leaves_a_slow_camera_alone(stage: Stage) -> str:
 
 
 def the_watchdog_ends_a_hang(stage: Stage) -> str:
-    """The vault's file system is frozen in mid-pull: a lane stands in the kernel while the main loop turns, and gives no sign."""
+    """The vault's file system is frozen in mid-pull: a lane stands in the kernel while the main
+    loop turns, and gives no sign.
+    """
     machine, station = stage.machine, stage.station
     stick = Stick(machine, PORT)
     image = dcim_card(stage.folder, HUNG_CAMERA, stage.clips_of(HUNG_CAMERA, 3, CLIP_BYTES))
@@ -53,7 +57,10 @@ def the_watchdog_ends_a_hang(stage: Stage) -> str:
         finally:
             machine.must("fsfreeze -u /var/lib/dock-vault")
         assert any(bay["phase"] == "pulling" for bay in answered), answered
-        risen = f"test $(systemctl show -P NRestarts dockd) = {int(restarts) + 1} && systemctl -q is-active dockd"
+        risen = (
+            f"test $(systemctl show -P NRestarts dockd) = {int(restarts) + 1} && systemctl -q "
+            f"is-active dockd"
+        )
         machine.must(until(risen, 240), 300)
         assert stage.lives("dockd")[0] != pid
         station.wait_phase(HUNG_CAMERA, "safe to take", 300)
@@ -65,9 +72,14 @@ def the_watchdog_ends_a_hang(stage: Stage) -> str:
 @contextmanager
 def watched(stage: Stage) -> Iterator[None]:
     """dockd under a shorter watchdog."""
-    setting = f"mkdir -p {DROP_IN} && printf '[Service]\\nWatchdogSec={WATCHDOG_S}\\n' >{DROP_IN}/watchdog.conf"
+    setting = (
+        f"mkdir -p {DROP_IN} && printf '[Service]\\nWatchdogSec={WATCHDOG_S}\\n' "
+        f">{DROP_IN}/watchdog.conf"
+    )
     stage.machine.must(f"{setting} && systemctl daemon-reload && systemctl restart dockd", 300)
     try:
         yield
     finally:
-        stage.machine.must(f"rm -r {DROP_IN} && systemctl daemon-reload && systemctl restart dockd", 300)
+        stage.machine.must(
+            f"rm -r {DROP_IN} && systemctl daemon-reload && systemctl restart dockd", 300
+        )

@@ -1,7 +1,8 @@
 """A vfat card is pulled out of its reader in the middle of its erase, again and again (fault B9).
 
-A card is written for its erase alone, so its n-th write is a moment of it. What was not flushed by then is lost, kept or torn.
-The card must stay readable, and docked again it is erased to the end; at the end every recording stands in the vault, once.
+A card is written for its erase alone, so its n-th write is a moment of it. What was not flushed by
+then is lost, kept or torn. The card must stay readable, and docked again it is erased to the end;
+at the end every recording stands in the vault, once.
 """
 
 import random
@@ -41,8 +42,12 @@ class Reader:
         self.machine.qmp("blockdev-del", **{"node-name": f"card-{number}"})
 
 
-def yanked(on: Ground, reader: Reader, card: Card, at: int, number: int, chance: random.Random) -> list[str]:
-    """One card: pulled out at the `at`-th write of its erase, looked at, and docked again. What is wrong."""
+def yanked(
+    on: Ground, reader: Reader, card: Card, at: int, number: int, chance: random.Random
+) -> list[str]:
+    """One card: pulled out at the `at`-th write of its erase, looked at, and docked again. What is
+    wrong.
+    """
     station = on.station.on(reader.machine)
     power = Power(at, answers_after=True)
     with reader.insert(card.image, power, 2 * number) as disk:
@@ -57,7 +62,11 @@ def yanked(on: Ground, reader: Reader, card: Card, at: int, number: int, chance:
         reader.pull(2 * number + 1)
         end = card.image.with_suffix(".end")
         disk.save(end)
-    return found + [f"{path} is still on the card" for path in vfat_content(end) if not path.startswith("DEVICE/")]
+    return found + [
+        f"{path} is still on the card"
+        for path in vfat_content(end)
+        if not path.startswith("DEVICE/")
+    ]
 
 
 def unreadable(image: Path, card: Card) -> list[str]:
@@ -66,8 +75,14 @@ def unreadable(image: Path, card: Card) -> list[str]:
         content = vfat_content(image)
     except subprocess.CalledProcessError as error:
         return [f"the card can't be read: {error.stderr!r}"]
-    found = [f"{path} has other bytes than the camera wrote" for path, held in content.items() if card.files.get(path) != held]
-    return found + ["the card no longer says who it is" for _ in (0,) if "DEVICE/device.json" not in content]
+    found = [
+        f"{path} has other bytes than the camera wrote"
+        for path, held in content.items()
+        if card.files.get(path) != held
+    ]
+    return found + [
+        "the card no longer says who it is" for _ in (0,) if "DEVICE/device.json" not in content
+    ]
 
 
 def writes_of_an_erase(on: Ground, reader: Reader, card: Card) -> int:
@@ -81,7 +96,9 @@ def writes_of_an_erase(on: Ground, reader: Reader, card: Card) -> int:
 
 
 def campaign(on: Ground, wearer: Wearer, folder: Path, yanks: int, seed: int) -> int:
-    """Yanks spread over the erase, on one machine that runs on; a word for each. How many had violations."""
+    """Yanks spread over the erase, on one machine that runs on; a word for each. How many had
+    violations.
+    """
     channels = folder / "reader"
     channels.mkdir()
     power, violations = Power(), 0
@@ -112,11 +129,20 @@ def campaign(on: Ground, wearer: Wearer, folder: Path, yanks: int, seed: int) ->
                 *(f"\n     VIOLATION {line}" for line in found),
                 flush=True,
             )
-        machine.must(f"systemctl stop dock-vault.target {SERVICES}; umount /var/lib/dock-vault; sync", SAFE_S)
+        machine.must(
+            f"systemctl stop dock-vault.target {SERVICES}; umount /var/lib/dock-vault; sync", SAFE_S
+        )
         vault.save(folder / "end.img")
-    every = replace(on.card, files={path: content for card in docked for path, content in card.files.items()})
-    end = replace(on, card=every).aftermath.at_the_end(unpacked(folder / "end.img", folder / "end"), {}, [], [])
+    every = replace(
+        on.card, files={path: content for card in docked for path, content in card.files.items()}
+    )
+    end = replace(on, card=every).aftermath.at_the_end(
+        unpacked(folder / "end.img", folder / "end"), {}, [], []
+    )
     for line in end:
         print(f"VIOLATION {line}")
-    print(f"{yanks} cards pulled out in the middle of their erase, {violations + bool(end)} with violations")
+    print(
+        f"{yanks} cards pulled out in the middle of their erase, {violations + bool(end)} "
+        f"with violations"
+    )
     return violations + bool(end)

@@ -1,4 +1,6 @@
-"""A back office to test with: the office of `tests/vault/office.py`, real footage, and a browser's requests without a browser."""
+"""A back office to test with: the office of `tests/vault/office.py`, real footage, and a browser's
+requests without a browser.
+"""
 
 import re
 import socket
@@ -15,13 +17,14 @@ from starlette.testclient import TestClient
 
 from tests.vault.office import PEOPLE, Office, office
 from tests.web.film import Film, film
-from vault.cases import NewCase, register
-from vault.ceremony import Founder
-from vault.policy import PURPOSES, CaseKind, Purpose
+from vault.custody.cases import NewCase, register
+from vault.custody.viewing.viewing_requests import approve, request
+from vault.keyring.seats import Founder
 from vault.recording import SegmentClaim
-from vault.viewing import approve, request
+from vault.rules.case_kinds import CaseKind
+from vault.rules.purposes import PURPOSES, Purpose
 from vault.web.app import build_app, build_office
-from vault.web.visit import Office as WebOffice
+from vault.web.request import Office as WebOffice
 
 ORIGIN = "http://localhost:8480"
 HTML = {"accept": "text/html"}
@@ -36,14 +39,22 @@ class BackOffice:
     app: Any
     clients: dict[str, "Screen"] = field(default_factory=dict)
     told_only: int = 0
-    """Bytes that the log tells of and that a damaged file or a failing log kept from being served."""
+    """Bytes that the log tells of and that a damaged file or a failing log kept
+    from being served.
+    """
 
     def screen(self, name: str | None = None, language: str = "nl") -> "Screen":
         """A browser; signed in where a name is given. One a person, kept."""
         if name is not None and name in self.clients:
             return self.clients[name]
         screen = Screen(
-            TestClient(self.app, base_url=ORIGIN, follow_redirects=False, headers=HTML, raise_server_exceptions=False)
+            TestClient(
+                self.app,
+                base_url=ORIGIN,
+                follow_redirects=False,
+                headers=HTML,
+                raise_server_exceptions=False,
+            )
         )
         screen.http.cookies.set("language", language)
         if name is not None:
@@ -61,7 +72,14 @@ class BackOffice:
         shot = shot or film()
         stated: Any = shot.statement["segments"]
         segments = tuple(
-            SegmentClaim(one["name"], one["bytes"], one["sha256"], one["start_ms"], one["duration_ms"], one["preroll"])
+            SegmentClaim(
+                one["name"],
+                one["bytes"],
+                one["sha256"],
+                one["start_ms"],
+                one["duration_ms"],
+                one["preroll"],
+            )
             for one in stated
         )
         kept = changes.pop("segments", segments)
@@ -77,14 +95,22 @@ class BackOffice:
         vault, here = self.office.vault, self.office
         kind = PURPOSES[purpose].case
         if kind is None:
-            viewing = request(vault, here.actor("Mo"), purpose, [recording], case=None, reason="to learn")
+            viewing = request(
+                vault, here.actor("Mo"), purpose, [recording], case=None, reason="to learn"
+            )
             approve(vault, here.actor("Bea"), viewing)
             return viewing
         case = self.case(kind, recording, reference=f"{purpose.value}-{recording[:6]}")
         first = {Purpose.COMPLAINT: "Carel"}.get(purpose, "Petra")
         return request(vault, here.actor(first), purpose, [recording], case=case, reason="")
 
-    def open(self, viewing: str, first: str = "Carel", second: str = "Geert", purpose: Purpose = Purpose.COMPLAINT) -> "Screen":
+    def open(
+        self,
+        viewing: str,
+        first: str = "Carel",
+        second: str = "Geert",
+        purpose: Purpose = Purpose.COMPLAINT,
+    ) -> "Screen":
         """Both unlock at the first one's screen."""
         screen = self.screen(first)
         answer = screen.send(
@@ -99,7 +125,10 @@ class BackOffice:
 
     def told_bytes(self) -> int:
         """How many bytes of content the log says were shown."""
-        return sum(entry["details"]["to_byte"] - entry["details"]["from_byte"] for entry in self.office.told("viewing.shown"))
+        return sum(
+            entry["details"]["to_byte"] - entry["details"]["from_byte"]
+            for entry in self.office.told("viewing.shown")
+        )
 
 
 @dataclass
@@ -121,7 +150,11 @@ class Screen:
 @contextmanager
 def run_app(app: Any, port: int) -> Iterator[None]:
     """An application on a real port, until the block ends."""
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, port=port, log_level="error", lifespan="off", timeout_graceful_shutdown=1
+        )
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -149,7 +182,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def backoffice(folder: Path, people: tuple[Founder, ...] = PEOPLE, **changes: object) -> Iterator[BackOffice]:
+def backoffice(
+    folder: Path, people: tuple[Founder, ...] = PEOPLE, **changes: object
+) -> Iterator[BackOffice]:
     """An office an hour after its ceremony, with its pages."""
     web = {"packages": folder / "packages"} | dict(changes.pop("web", {}))  # type: ignore[call-overload]
     with office(folder, people, web=web, **changes) as here:

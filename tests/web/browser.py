@@ -47,7 +47,9 @@ class People:
         return page
 
     def fill_unlock(self, page: Page, viewing: str, first: str, second: str | None = None) -> None:
-        """The form by which a viewing is unlocked: conditions and passphrase; with a second person, theirs at the same screen."""
+        """The form by which a viewing is unlocked: conditions and passphrase; with a second person,
+        theirs at the same screen.
+        """
         page.goto(f"{self.origin}/viewings/{viewing}")
         for box in page.locator("input[name=confirm]").all():
             box.check()
@@ -71,7 +73,12 @@ def people(back: BackOffice, origin: str) -> Iterator[People]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,
-            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--disable-gpu", "--mute-audio"],
+            args=[
+                "--no-sandbox",
+                "--autoplay-policy=no-user-gesture-required",
+                "--disable-gpu",
+                "--mute-audio",
+            ],
         )
         try:
             yield People(browser, back, origin)
@@ -88,7 +95,9 @@ def shot(page: Page, folder: Path, name: str) -> Path:
 
 
 def until(page: Page, expression: str) -> None:
-    """Wait until an expression holds in the page. (`wait_for_function` needs `eval`, which the pages forbid.)"""
+    """Wait until an expression holds in the page. (`wait_for_function` needs `eval`, which the
+    pages forbid.)
+    """
     for _ in range(400):
         if page.evaluate(expression):
             return

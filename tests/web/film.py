@@ -1,4 +1,6 @@
-"""Real footage to test the player with: a simulated camera works a shift, and its recordings are what the vault is given."""
+"""Real footage to test the player with: a simulated camera works a shift, and its recordings are
+what the vault is given.
+"""
 
 import functools
 import json
@@ -6,14 +8,16 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_sim.camera import Camera
+from device_sim.camera.camera import Camera
+from device_sim.camera.profile import Profile
 from device_sim.clock import ManualClock
-from device_sim.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """One recording as the camera wrote it: its statement, and the bytes of its segments in order."""
+    """One recording as the camera wrote it: its statement, and the bytes of its
+    segments in order.
+    """
 
     statement: dict[str, object]
     segments: tuple[bytes, ...]
@@ -24,7 +28,9 @@ def film(standby_s: float = 45.0, live_s: float = 40.0) -> Film:
     """A recording with its whole pre-roll, 10 frames a second, a counter burnt into each."""
     with tempfile.TemporaryDirectory() as folder:
         profile = Profile("BWC0042", officer="boa-17", fps=10, gop_frames=10)
-        camera = Camera.create(Path(folder) / "camera", profile, ManualClock.at("2026-11-23T16:00:00.000Z"))
+        camera = Camera.create(
+            Path(folder) / "camera", profile, ManualClock.at("2026-11-23T16:00:00.000Z")
+        )
         camera.power_on()
         camera.standby(standby_s)
         camera.switch_on()

@@ -1,4 +1,5 @@
-"""`make screenshots`: every page of the back office in both languages, at two widths, for people to look at.
+"""`make screenshots`: every page of the back office in both languages, at two widths, for people to
+look at.
 
 python -m tests.web.screenshots [FOLDER]
 """
@@ -9,17 +10,19 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from dockd.bay import BayState, Board, Phase
-from dockd.status import StatusServer
+from dockd.display.status import StatusServer
+from dockd.docking.bay import BayState, Board, Phase
 from tests.dockd.hand_clock import HandClock as DockClock
 from tests.dockd.test_kiosk import page_on
 from tests.vault.world import CHEAP, HandClock, settings_in
 from tests.web.backoffice import BackOffice, backoffice, free_port, run_app, served
 from tests.web.browser import People, people, shot, until
-from vault.people import record_absence
-from vault.policy import CaseKind, Function, Purpose, Role
-from vault.reports import Location, UseReport, assign, file_report
-from vault.viewing import request
+from vault.custody.people import record_absence
+from vault.custody.reports import Location, UseReport, assign, file_report
+from vault.custody.viewing.viewing_requests import request
+from vault.rules.case_kinds import CaseKind
+from vault.rules.purposes import Purpose
+from vault.rules.roles import Function, Role
 from vault.web.founding import Ceremony, build_ceremony
 
 NOW = DockClock().now()
@@ -35,15 +38,29 @@ def furnish(back: BackOffice) -> dict[str, str]:
     second = here.record(officer="boa-18")
     third = here.record(officer="boa-17")
     use = UseReport(
-        (first,), here.clock.now(), Location.HOME, "geluidsoverlast", "bedreigd", True, "gezegd", True, "folder gegeven"
+        (first,),
+        here.clock.now(),
+        Location.HOME,
+        "geluidsoverlast",
+        "bedreigd",
+        True,
+        "gezegd",
+        True,
+        "folder gegeven",
     )
     report = file_report(vault, here.actor("Mo"), use)
     complaint = back.case(CaseKind.COMPLAINT, first, reference="K-2026-7")
     access = back.case(CaseKind.ACCESS_REQUEST, first, reference="I-2026-2")
     police = back.case(CaseKind.POLICE_REPORT, first, reference="PL2000-2026-11")
-    wanted = request(vault, here.actor("Carel"), Purpose.COMPLAINT, [first], case=complaint, reason="")
-    given = request(vault, here.actor("Petra"), Purpose.POLICE_REPORT, [first], case=police, reason="")
-    learning = request(vault, here.actor("Mo"), Purpose.LEARNING, [third], case=None, reason="hoe ik de-escaleer")
+    wanted = request(
+        vault, here.actor("Carel"), Purpose.COMPLAINT, [first], case=complaint, reason=""
+    )
+    given = request(
+        vault, here.actor("Petra"), Purpose.POLICE_REPORT, [first], case=police, reason=""
+    )
+    learning = request(
+        vault, here.actor("Mo"), Purpose.LEARNING, [third], case=None, reason="hoe ik de-escaleer"
+    )
     period = (here.clock.now(), here.clock.now().replace(year=2027))
     record_absence(vault, here.actor("Petra"), Role.SECRETARY, "Geert", "Vera", period, "verlof")
     here.intake.note("BWC0042", "camera.alarm", "The clock of BWC0042 is 12 s behind.")
@@ -81,7 +98,15 @@ PAGES = {
         "/me",
     ),
     "Petra": ("/home", "/cases/{access}", "/cases/{police}"),
-    "Bea": ("/home", "/cameras", "/cameras/new", "/cameras/BWC0042", "/reports", "/reports/{report}", "/viewings/{learning}"),
+    "Bea": (
+        "/home",
+        "/cameras",
+        "/cameras/new",
+        "/cameras/BWC0042",
+        "/reports",
+        "/reports/{report}",
+        "/viewings/{learning}",
+    ),
     "Mo": ("/home", "/mine", "/mine/{recording}", "/reports", "/reports/new", "/viewings/new"),
     "Geert": ("/home", "/viewings/{viewing}"),
     "Tim": ("/home", "/state"),
@@ -90,7 +115,9 @@ PAGES = {
 
 
 def name_of(person: str, path: str) -> str:
-    return f"{person}{path.split('?')[0]}".replace("/", "-").replace("{", "").replace("}", "").lower()
+    return (
+        f"{person}{path.split('?')[0]}".replace("/", "-").replace("{", "").replace("}", "").lower()
+    )
 
 
 def watching(crowd: People, viewing: str, language: str) -> Page:
@@ -103,10 +130,51 @@ def watching(crowd: People, viewing: str, language: str) -> Page:
 
 
 STATES = (
-    BayState("1", Phase.PULLING, NOW, "BWC0042", "M. Jansen", 2, 3, 61_000_000, 140_000_000, 22_400_000, "", 84, 1),
-    BayState("2", Phase.SAFE, NOW, "BWC0043", "N. de Wit", 0, 0, 0, 0, 0, "2 recordings in the vault.", 97, 2),
-    BayState("3", Phase.UNKNOWN, NOW, "BWC0099", message="The camera BWC0099 is not registered. Nothing of it was read."),
-    BayState("4", Phase.TAKEN_EARLY, NOW, "BWC0044", "P. Smit", message="BWC0044 was taken before all was in the vault."),
+    BayState(
+        "1",
+        Phase.PULLING,
+        NOW,
+        "BWC0042",
+        "M. Jansen",
+        2,
+        3,
+        61_000_000,
+        140_000_000,
+        22_400_000,
+        "",
+        84,
+        1,
+    ),
+    BayState(
+        "2",
+        Phase.SAFE,
+        NOW,
+        "BWC0043",
+        "N. de Wit",
+        0,
+        0,
+        0,
+        0,
+        0,
+        "2 recordings in the vault.",
+        97,
+        2,
+    ),
+    BayState(
+        "3",
+        Phase.UNKNOWN,
+        NOW,
+        "BWC0099",
+        message="The camera BWC0099 is not registered. Nothing of it was read.",
+    ),
+    BayState(
+        "4",
+        Phase.TAKEN_EARLY,
+        NOW,
+        "BWC0044",
+        "P. Smit",
+        message="BWC0044 was taken before all was in the vault.",
+    ),
 )
 
 
@@ -163,7 +231,11 @@ def main() -> None:
     port = free_port()
     web = {"listen": f"127.0.0.1:{port}", "origin": f"http://localhost:{port}"}
     taken = 0
-    with tempfile.TemporaryDirectory() as place, backoffice(Path(place) / "office", web=web) as back, served(back) as origin:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        backoffice(Path(place) / "office", web=web) as back,
+        served(back) as origin,
+    ):
         about = furnish(back)
         with people(back, origin) as crowd:
             for language in ("nl", "en"):
@@ -186,7 +258,13 @@ def main() -> None:
                 page.context.close()
             dock_pages(crowd, folder, Path(place))
             ceremony_pages(crowd, folder, Path(place))
-            for path in ("/home", "/recordings", "/recordings/{recording}", "/viewings/{viewing}", "/state"):
+            for path in (
+                "/home",
+                "/recordings",
+                "/recordings/{recording}",
+                "/viewings/{viewing}",
+                "/state",
+            ):
                 page = crowd.sign_in("Carel", viewport=NARROW)
                 page.goto(origin + path.format(**about))
                 shot(page, folder / "narrow", name_of("carel", path))

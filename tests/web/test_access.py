@@ -1,4 +1,6 @@
-"""Every page for everybody: axe finds nothing, the keyboard reaches all, 200 % zoom and 360 px hold, both languages stand."""
+"""Every page for everybody: axe finds nothing, the keyboard reaches all, 200 % zoom and 360 px
+hold, both languages stand.
+"""
 
 import re
 from collections.abc import Iterator
@@ -30,22 +32,39 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[People, di
 
 def overflow(page: Page) -> int:
     """How many pixels the page is wider than its window."""
-    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+    return int(
+        page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    )
 
 
 def test_every_page_is_looked_at() -> None:
-    """The list that axe and the screenshots go through names every page that is not a step of another."""
+    """The list that axe and the screenshots go through names every page that is not a step of
+    another.
+    """
     steps = {"/", "/sign-in", "/challenge", "/figures.csv", "/accountability"}
-    inside = {route.path for route in ROUTES if "/watch" in route.path or "/here" in route.path or "/handover" in route.path}
+    inside = {
+        route.path
+        for route in ROUTES
+        if "/watch" in route.path or "/here" in route.path or "/handover" in route.path
+    }
     inside |= {route.path for route in ROUTES if "/{recording}/" in route.path}
-    shown = {re.sub(r"\{(complaint|access|police)\}", "{case}", path.split("?")[0]) for _, path in ALL_PAGES}
-    shown = {path.replace("{learning}", "{viewing}").replace("BWC0042", "{serial}") for path in shown} | {"/handovers"}
+    shown = {
+        re.sub(r"\{(complaint|access|police)\}", "{case}", path.split("?")[0])
+        for _, path in ALL_PAGES
+    }
+    shown = {
+        path.replace("{learning}", "{viewing}").replace("BWC0042", "{serial}") for path in shown
+    } | {"/handovers"}
     pages = {route.path for route in ROUTES if route.method == "GET"}
     assert pages - steps - inside - shown == set()
 
 
-def test_nothing_sticks_out_at_360_pixels_or_at_twice_the_size(crowd: tuple[People, dict[str, str]]) -> None:
-    """At 360 px, which is also 720 px at 200 % zoom, and with the text alone twice as large at 1280 px."""
+def test_nothing_sticks_out_at_360_pixels_or_at_twice_the_size(
+    crowd: tuple[People, dict[str, str]],
+) -> None:
+    """At 360 px, which is also 720 px at 200 % zoom, and with the text alone twice as large at 1280
+    px.
+    """
     made, about = crowd
     wide: dict[str, int] = {}
     for person, paths in PAGES.items():
@@ -64,7 +83,9 @@ def test_nothing_sticks_out_at_360_pixels_or_at_twice_the_size(crowd: tuple[Peop
 
 
 def test_the_keyboard_alone_does_it(crowd: tuple[People, dict[str, str]]) -> None:
-    """Sign in, find, and unlock with the second person at the same screen, by Tab, Space and Enter; the focus is always seen."""
+    """Sign in, find, and unlock with the second person at the same screen, by Tab, Space and Enter;
+    the focus is always seen.
+    """
     made, about = crowd
     page = made.page(made.context())
     page.goto(f"{made.origin}/sign-in")

@@ -44,5 +44,8 @@ def test_axe_would_find_a_flaw(crowd: tuple[People, dict[str, str]]) -> None:
     made, _ = crowd
     page = made.page(made.context())
     page.goto(f"{made.origin}/sign-in")
-    page.evaluate("document.documentElement.removeAttribute('lang'); document.querySelector('label[for=f-person]').remove()")
+    page.evaluate(
+        "document.documentElement.removeAttribute('lang'); "
+        "document.querySelector('label[for=f-person]').remove()"
+    )
     assert {line.split(":")[0] for line in check(page)} >= {"html-has-lang", "label"}

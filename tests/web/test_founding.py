@@ -1,4 +1,6 @@
-"""The first start: the ceremony as pages, in a real browser, from an empty folder to the sign-in."""
+"""The first start: the ceremony as pages, in a real browser, from an empty folder
+to the sign-in.
+"""
 
 from pathlib import Path
 
@@ -6,12 +8,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.vault.world import CHEAP, HandClock, settings_in
-from vault.escrow import read_code
-from vault.founding import discard_unfinished, unprinted
-from vault.policy import ESCROW_HOLDERS, Function
+from vault.crypto.escrow_code import read_code
+from vault.custody.witness import log_key
+from vault.operations.founding import discard_unfinished, unprinted
+from vault.rules.roles import ESCROW_HOLDERS, Function
 from vault.vault import Vault
 from vault.web.founding import Ceremony, build_ceremony
-from vault.witness import log_key
 
 ORIGIN = "http://localhost:8480"
 
@@ -26,7 +28,10 @@ def typed(**changes: str) -> dict[str, str]:
     for function in Function:
         code = function.value
         values |= {f"name_{code}": f"Person {code}", f"officer_{code}": ""}
-        values |= {f"passphrase_{code}": f"words of {code} alone", f"passphrase_again_{code}": f"words of {code} alone"}
+        values |= {
+            f"passphrase_{code}": f"words of {code} alone",
+            f"passphrase_again_{code}": f"words of {code} alone",
+        }
     return values | changes
 
 
@@ -35,7 +40,9 @@ def client(ceremony: Ceremony) -> TestClient:
 
 
 def test_the_ceremony_makes_a_vault_that_opens(ceremony: Ceremony) -> None:
-    """Form, papers, done: the codes are shown for printing until they are printed, and nowhere after."""
+    """Form, papers, done: the codes are shown for printing until they are printed, and nowhere
+    after.
+    """
     ended: list[str] = []
     ceremony.done = lambda: ended.append("done")
     screen = client(ceremony)
@@ -55,8 +62,12 @@ def test_the_ceremony_makes_a_vault_that_opens(ceremony: Ceremony) -> None:
     assert not any(code in done.text or code in screen.get("/papers").text for code in codes)
     with Vault.open(ceremony.settings, ceremony.clock) as vault:
         assert vault.keyring.identify("Person PO", "words of PO alone").name == "Person PO"
-        assert {form.name for form in vault.keyring.persons()} == {f"Person {function.value}" for function in Function}
-    left = b"".join(path.read_bytes() for path in ceremony.settings.root.parent.rglob("*") if path.is_file())
+        assert {form.name for form in vault.keyring.persons()} == {
+            f"Person {function.value}" for function in Function
+        }
+    left = b"".join(
+        path.read_bytes() for path in ceremony.settings.root.parent.rglob("*") if path.is_file()
+    )
     assert not any(code.encode() in left for code in codes)
 
 
@@ -66,11 +77,16 @@ def test_the_ceremony_makes_a_vault_that_opens(ceremony: Ceremony) -> None:
         ({"word": "not the word"}, "word"),
         ({"name_PO": ""}, "privacy officer"),
         ({"passphrase_again_CM": "something else"}, "Person CM"),
-        ({"passphrase_GS": "words of BC alone", "passphrase_again_GS": "words of BC alone"}, "Person GS"),
+        (
+            {"passphrase_GS": "words of BC alone", "passphrase_again_GS": "words of BC alone"},
+            "Person GS",
+        ),
         ({"passphrase_VC": "short", "passphrase_again_VC": "short"}, "Person VC"),
     ],
 )
-def test_what_is_wrong_is_named_and_nothing_is_made(ceremony: Ceremony, changes: dict[str, str], told: str) -> None:
+def test_what_is_wrong_is_named_and_nothing_is_made(
+    ceremony: Ceremony, changes: dict[str, str], told: str
+) -> None:
     screen = client(ceremony)
     answer = screen.post("/", data=typed(word=ceremony.word) | changes)
     assert answer.status_code == 422
@@ -80,7 +96,8 @@ def test_what_is_wrong_is_named_and_nothing_is_made(ceremony: Ceremony, changes:
 
 
 def test_a_vault_whose_papers_were_never_printed_is_none(ceremony: Ceremony) -> None:
-    """Power goes while the papers are on the screen: nobody has the codes, so nothing may start with that vault.
+    """Power goes while the papers are on the screen: nobody has the codes, so nothing may start
+    with that vault.
 
     The next start removes it, and the ceremony is held anew.
     """
@@ -100,7 +117,9 @@ def test_a_vault_whose_papers_were_never_printed_is_none(ceremony: Ceremony) -> 
 
 
 @pytest.mark.parametrize("gone", ["vault.json", "pins"])
-def test_a_ceremony_that_was_cut_off_is_not_in_the_way_of_the_next(ceremony: Ceremony, gone: str) -> None:
+def test_a_ceremony_that_was_cut_off_is_not_in_the_way_of_the_next(
+    ceremony: Ceremony, gone: str
+) -> None:
     """Power goes while the vault is being made: its parts stand, and the last of them do not."""
     settings = ceremony.settings
     assert client(ceremony).post("/", data=typed(word=ceremony.word)).status_code == 303
@@ -113,7 +132,9 @@ def test_a_ceremony_that_was_cut_off_is_not_in_the_way_of_the_next(ceremony: Cer
     assert client(again).post("/", data=typed(word=again.word)).status_code == 303
 
 
-@pytest.mark.parametrize("why", ["footage", "pins", "a vault that lost its pins", "a restore under way"])
+@pytest.mark.parametrize(
+    "why", ["footage", "pins", "a vault that lost its pins", "a restore under way"]
+)
 def test_nothing_else_is_taken_for_an_unfinished_ceremony(ceremony: Ceremony, why: str) -> None:
     settings = ceremony.settings
     assert client(ceremony).post("/", data=typed(word=ceremony.word)).status_code == 303
@@ -129,19 +150,32 @@ def test_nothing_else_is_taken_for_an_unfinished_ceremony(ceremony: Ceremony, wh
             (settings.root / "vault.json").rename(settings.root / ".restore.json")
     before = {path: path.read_bytes() for path in settings.root.rglob("*") if path.is_file()}
     assert not discard_unfinished(settings)
-    assert {path: path.read_bytes() for path in settings.root.rglob("*") if path.is_file()} == before
+    assert {
+        path: path.read_bytes() for path in settings.root.rglob("*") if path.is_file()
+    } == before
 
 
-@pytest.mark.parametrize("named", ["http://localhost:8480", "http://127.0.0.1:8480", "https://bodycam.example"])
-def test_it_is_held_at_the_machine_itself_whatever_the_back_office_is_called(ceremony: Ceremony, named: str) -> None:
+@pytest.mark.parametrize(
+    "named", ["http://localhost:8480", "http://127.0.0.1:8480", "https://bodycam.example"]
+)
+def test_it_is_held_at_the_machine_itself_whatever_the_back_office_is_called(
+    ceremony: Ceremony, named: str
+) -> None:
     """Installed word by word, the back office's name is set before the ceremony."""
     web = ceremony.settings.web.model_copy(update={"origin": "https://bodycam.example"})
     ceremony.settings = ceremony.settings.model_copy(update={"web": web})
-    assert client(ceremony).post("/", data=typed(word=ceremony.word), headers={"origin": named}).status_code == 303
+    assert (
+        client(ceremony)
+        .post("/", data=typed(word=ceremony.word), headers={"origin": named})
+        .status_code
+        == 303
+    )
 
 
 def test_another_site_cannot_hold_it(ceremony: Ceremony) -> None:
-    answer = client(ceremony).post("/", data=typed(word=ceremony.word), headers={"origin": "http://evil.example"})
+    answer = client(ceremony).post(
+        "/", data=typed(word=ceremony.word), headers={"origin": "http://evil.example"}
+    )
     assert answer.status_code == 422
     assert not (ceremony.settings.root / "vault.json").exists()
 

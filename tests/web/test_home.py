@@ -1,12 +1,15 @@
-"""What waits for whom, at the start; what each finds in the menu; and pages that need more than one look."""
+"""What waits for whom, at the start; what each finds in the menu; and pages that need more than one
+look.
+"""
 
 import re
 
 from tests.web.backoffice import BackOffice
-from vault.policy import CaseKind, Purpose
-from vault.reports import assign
-from vault.viewing import request
-from vault.web.home import MENU
+from vault.custody.reports import assign
+from vault.custody.viewing.viewing_requests import request
+from vault.rules.case_kinds import CaseKind
+from vault.rules.purposes import Purpose
+from vault.web.menu import MENU
 
 MENU_OF = {
     "Bea": {"/home", "/reports", "/cameras", "/viewings"},
@@ -29,7 +32,9 @@ def test_the_menu_holds_what_the_function_may_open(back: BackOffice) -> None:
 
 
 def test_the_start_says_what_waits(back: BackOffice) -> None:
-    """Proves P21, P39, P50: reports to write, requests to look back, a seat for who is needed, who watched."""
+    """Proves P21, P39, P50: reports to write, requests to look back, a seat for who is needed, who
+    watched.
+    """
     here = back.office
     assign(here.vault, here.actor("Bea"), "BWC0042", here.id("Mo"))
     recording = back.film()
@@ -37,7 +42,14 @@ def test_the_start_says_what_waits(back: BackOffice) -> None:
     assert f"/reports/new?recording={recording}" in home["Mo"]
     assert "Er wacht niets op u" in home["Tim"]
     assert "Er wacht niets op u" in home["Vera"]
-    wish = request(here.vault, here.actor("Mo"), Purpose.LEARNING, [recording], case=None, reason="hoe ik de-escaleer")
+    wish = request(
+        here.vault,
+        here.actor("Mo"),
+        Purpose.LEARNING,
+        [recording],
+        case=None,
+        reason="hoe ik de-escaleer",
+    )
     assert f"/viewings/{wish}" in back.screen("Bea").get("/home").text
     assert "hoe ik de-escaleer" in back.screen("Bea").get(f"/viewings/{wish}").text
     viewing = back.viewing(recording)
@@ -62,7 +74,9 @@ def test_a_camera_that_stays_away_is_told(back: BackOffice) -> None:
 
 
 def test_recordings_are_found_by_what_is_known_of_them(back: BackOffice) -> None:
-    """Proves P24: by time, camera, officer, case, without report, held, archived; and by nothing that is not there."""
+    """Proves P24: by time, camera, officer, case, without report, held, archived; and by nothing
+    that is not there.
+    """
     here = back.office
     one, two = here.record(officer="boa-17"), here.record(officer="boa-18")
     case = back.case(CaseKind.COMPLAINT, one)
@@ -70,7 +84,9 @@ def test_recordings_are_found_by_what_is_known_of_them(back: BackOffice) -> None
     carel.send(f"/recordings/{two}/archive")
 
     def found(query: str) -> set[str]:
-        return set(re.findall(r'/recordings/([0-9a-f-]{36})"', carel.get(f"/recordings?{query}").text))
+        return set(
+            re.findall(r'/recordings/([0-9a-f-]{36})"', carel.get(f"/recordings?{query}").text)
+        )
 
     assert found("") == {one}
     assert found("archived=yes") == {one, two}
@@ -85,7 +101,9 @@ def test_recordings_are_found_by_what_is_known_of_them(back: BackOffice) -> None
 
 
 def test_a_case_goes_its_whole_way_over_the_pages(back: BackOffice) -> None:
-    """Proves P33, P57, P58, P60, P61: refused, objected, upheld, decided anew, carried out, closed; each step a form."""
+    """Proves P33, P57, P58, P60, P61: refused, objected, upheld, decided anew, carried out, closed;
+    each step a form.
+    """
     recording = back.office.record()
     case = back.case(CaseKind.ACCESS_REQUEST, recording, reference="I-7")
     petra, carel = back.screen("Petra"), back.screen("Carel")
@@ -96,10 +114,16 @@ def test_a_case_goes_its_whole_way_over_the_pages(back: BackOffice) -> None:
     assert "privacy van derden" in petra.get(f"/cases/{case}").text
     assert "privacy van derden" not in carel.get(f"/cases/{case}").text
     assert petra.send(f"/cases/{case}/close").status_code == 422
-    assert petra.send(f"/cases/{case}/objection", received="2026-11-23T19:50").status_code in (303, 422)
+    assert petra.send(f"/cases/{case}/objection", received="2026-11-23T19:50").status_code in (
+        303,
+        422,
+    )
     moment = back.office.clock.now().strftime("%Y-%m-%dT%H:%MZ")
     petra.send(f"/cases/{case}/objection", received=moment)
-    assert petra.send(f"/cases/{case}/objection-decided", upheld="yes", reference="B-1").status_code == 303
+    assert (
+        petra.send(f"/cases/{case}/objection-decided", upheld="yes", reference="B-1").status_code
+        == 303
+    )
     back.office.clock.pass_time(60)
     assert petra.send(f"/cases/{case}/decide", granted="yes", **decided).status_code == 303
     assert petra.send(f"/cases/{case}/carried-out").status_code == 303
@@ -110,7 +134,9 @@ def test_a_case_goes_its_whole_way_over_the_pages(back: BackOffice) -> None:
 
 
 def test_a_camera_is_added_by_comparing_its_fingerprint(back: BackOffice) -> None:
-    """Proves P25: the card's own words, then the fingerprint, and only with it compared is the camera registered."""
+    """Proves P25: the card's own words, then the fingerprint, and only with it compared is the
+    camera registered.
+    """
     bea = back.screen("Bea")
     device = '{"serial": "BWC0050", "public_key": "' + "A" * 43 + '=", "model": "Simulated"}'
     shown = bea.send("/cameras/new", device=device)
@@ -119,14 +145,21 @@ def test_a_camera_is_added_by_comparing_its_fingerprint(back: BackOffice) -> Non
     key = "A" * 43 + "="
     bea.send("/cameras/new", serial="BWC0050", key=key, model="Simulated", compared="yes")
     assert back.office.told("camera.added")[-1]["subject"] == "BWC0050"
-    assert bea.send("/cameras/new", serial="BWC0050", key=key, model="Simulated", compared="yes").status_code == 422
+    assert (
+        bea.send(
+            "/cameras/new", serial="BWC0050", key=key, model="Simulated", compared="yes"
+        ).status_code
+        == 422
+    )
     assert bea.send("/cameras/new", device="{}").status_code == 422
     assert bea.send("/cameras/BWC0050/remove").status_code == 303
     assert bea.get("/cameras/BWC0050").status_code == 404
 
 
 def test_two_delete_before_the_time_with_a_reason(back: BackOffice) -> None:
-    """Proves P26: one alone does not, the same person twice does not, and a held recording stays."""
+    """Proves P26: one alone does not, the same person twice does not, and a
+    held recording stays.
+    """
     recording, held = back.office.record(), back.office.record()
     back.case(CaseKind.COMPLAINT, held)
     secret = back.office.secrets
@@ -134,7 +167,11 @@ def test_two_delete_before_the_time_with_a_reason(back: BackOffice) -> None:
     both = {"passphrase": secret["Carel"], "second": "Petra", "second_passphrase": secret["Petra"]}
     path = f"/recordings/{recording}/delete"
     assert carel.send(path, reason="per ongeluk", passphrase=secret["Carel"]).status_code == 422
-    itself = {"passphrase": secret["Carel"], "second": "Carel", "second_passphrase": secret["Carel"]}
+    itself = {
+        "passphrase": secret["Carel"],
+        "second": "Carel",
+        "second_passphrase": secret["Carel"],
+    }
     assert carel.send(path, reason="per ongeluk", **itself).status_code == 422
     assert carel.send(path, reason="", **both).status_code == 422
     assert carel.send(f"/recordings/{held}/delete", reason="per ongeluk", **both).status_code == 422
@@ -152,7 +189,9 @@ def test_the_log_is_paged_and_searched_from_its_newest_entry(back: BackOffice) -
     first = [int(number) for number in re.findall(r"<tr><td>(\d+)</td>", carel.get("/log").text)]
     assert len(first) == 100
     assert first == sorted(first, reverse=True)
-    second = [int(number) for number in re.findall(r"<tr><td>(\d+)</td>", carel.get("/log?page=2").text)]
+    second = [
+        int(number) for number in re.findall(r"<tr><td>(\d+)</td>", carel.get("/log?page=2").text)
+    ]
     assert max(second) >= min(first) - 1
     about = carel.get(f"/log?about={recording[:8]}").text
     assert "opname opgeslagen en bewezen" in about

@@ -42,9 +42,13 @@ def test_every_alert_asks_for_figures_that_there_are_and_says_what_to_do(back: B
 
 def test_the_dashboard_shows_every_figure(back: BackOffice) -> None:
     text = TestClient(build_metrics(back.web)).get("/metrics").text
-    dashboard = json.loads((Path(__file__).resolve().parents[2] / "config" / "dashboard.json").read_text())
+    dashboard = json.loads(
+        (Path(__file__).resolve().parents[2] / "config" / "dashboard.json").read_text()
+    )
     shown = {target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())}
-    assert shown | {"dock_vault_witness_named"} == {line.split()[0] for line in text.splitlines() if not line.startswith("#")}
+    assert shown | {"dock_vault_witness_named"} == {
+        line.split()[0] for line in text.splitlines() if not line.startswith("#")
+    }
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
 
 
@@ -71,7 +75,11 @@ def test_ages_count_from_what_was_done(back: BackOffice) -> None:
 def test_health_says_whether_there_is_room_and_a_confirmed_list(back: BackOffice) -> None:
     back.office.hours(1)
     answer = TestClient(build_metrics(back.web)).get("/health")
-    assert answer.json() == {"ok": True, "free_bytes": answer.json()["free_bytes"], "clock_trusted": True}
+    assert answer.json() == {
+        "ok": True,
+        "free_bytes": answer.json()["free_bytes"],
+        "clock_trusted": True,
+    }
 
 
 def test_the_back_office_itself_serves_neither(back: BackOffice) -> None:

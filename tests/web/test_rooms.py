@@ -7,11 +7,11 @@ import pytest
 from tests.vault.world import sha256
 from tests.web.backoffice import BackOffice, backoffice
 from tests.web.film import film
-from vault.audit import Log
 from vault.errors import StorageFailed
-from vault.policy import Purpose
+from vault.log.log import Log
 from vault.recording import SegmentClaim
-from vault.web.rooms import ABSENT_S, WAIT_S
+from vault.rules.purposes import Purpose
+from vault.web.live_viewings import ABSENT_S, WAIT_S
 
 CODES = ["location", "nobody_else", "no_copy"]
 
@@ -21,7 +21,9 @@ def content(back: BackOffice, recording: str) -> bytes:
 
 
 def test_what_is_served_is_what_the_log_says(back: BackOffice) -> None:
-    """Proves P39: every byte of content that went out stands in the log, and no other; and the pieces make up the recording."""
+    """Proves P39: every byte of content that went out stands in the log, and no other; and the
+    pieces make up the recording.
+    """
     recording = back.film()
     viewing = back.viewing(recording)
     carel = back.open(viewing)
@@ -51,9 +53,14 @@ def test_large_segments_are_told_of_piece_by_piece(back: BackOffice) -> None:
 
 
 def test_whole_files_come_in_bounded_ranges(back: BackOffice) -> None:
-    """A camera that states no times: files, by ranges of 1 MiB at most, each logged; a huge range gives no more."""
+    """A camera that states no times: files, by ranges of 1 MiB at most, each logged; a huge range
+    gives no more.
+    """
     plain = bytes(range(256)) * 8192
-    recording = back.film(contents=(plain,), segments=(SegmentClaim("CLIP.MP4", len(plain), sha256(plain), None, None, None),))
+    recording = back.film(
+        contents=(plain,),
+        segments=(SegmentClaim("CLIP.MP4", len(plain), sha256(plain), None, None, None),),
+    )
     viewing = back.viewing(recording)
     carel = back.open(viewing)
     base = f"/viewings/{viewing}/{recording}"
@@ -71,7 +78,9 @@ def test_whole_files_come_in_bounded_ranges(back: BackOffice) -> None:
     assert carel.get(f"/viewings/{viewing}/watch").status_code == 200
 
 
-def test_a_log_that_cannot_be_written_shows_no_picture(back: BackOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_cannot_be_written_shows_no_picture(
+    back: BackOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fault I2: the entry comes before the byte; without it the viewing is over."""
     recording = back.film()
     viewing = back.viewing(recording)
@@ -110,7 +119,9 @@ def test_two_screens_join_and_either_ends_it_for_both(back: BackOffice) -> None:
     for screen in (carel, geert):
         assert screen.get(f"/viewings/{viewing}/{recording}/init.mp4").status_code == 410
         assert screen.get(f"/viewings/{viewing}/here").json()["joined"] is False
-    assert [entry["details"]["because"] for entry in back.office.told("viewing.ended")] == ["Geert left"]
+    assert [entry["details"]["because"] for entry in back.office.told("viewing.ended")] == [
+        "Geert left"
+    ]
 
 
 @pytest.mark.parametrize("way", ["signed out", "idle", "left", "time", "stopped"])
@@ -157,9 +168,15 @@ def test_a_damaged_segment_is_an_error_and_not_a_picture(tmp_path: Path) -> None
     with backoffice(tmp_path / "office") as back:
         recording = back.film()
         viewing = back.viewing(recording)
-        sealed = sorted(back.office.settings.root.rglob("0001.sealed")) or sorted(back.office.settings.root.rglob("*.sealed"))
-        damaged = next(path for path in sealed if recording in str(path) and "manifest" not in path.name)
-        number = sorted(path.name for path in damaged.parent.glob("*.sealed") if "manifest" not in path.name).index(damaged.name)
+        sealed = sorted(back.office.settings.root.rglob("0001.sealed")) or sorted(
+            back.office.settings.root.rglob("*.sealed")
+        )
+        damaged = next(
+            path for path in sealed if recording in str(path) and "manifest" not in path.name
+        )
+        number = sorted(
+            path.name for path in damaged.parent.glob("*.sealed") if "manifest" not in path.name
+        ).index(damaged.name)
         blob = bytearray(damaged.read_bytes())
         blob[len(blob) // 2] ^= 1
         damaged.chmod(0o600)
@@ -172,7 +189,9 @@ def test_a_damaged_segment_is_an_error_and_not_a_picture(tmp_path: Path) -> None
 
 
 def test_a_hand_over_is_made_fetched_and_gone(back: BackOffice) -> None:
-    """Proves P43, P44: while the viewing is open its encrypted package can be fetched; after, nothing is there."""
+    """Proves P43, P44: while the viewing is open its encrypted package can be fetched; after,
+    nothing is there.
+    """
     recording = back.film()
     viewing = back.viewing(recording, Purpose.POLICE_REPORT)
     petra = back.open(viewing, "Petra", "Vera", Purpose.POLICE_REPORT)

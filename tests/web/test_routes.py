@@ -1,4 +1,6 @@
-"""Every route × every function × every state: the expected answer. A route that is not in the table fails the suite."""
+"""Every route × every function × every state: the expected answer. A route that is not in the table
+fails the suite.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from tests.web.backoffice import BackOffice, Screen, backoffice
-from vault.policy import CaseKind, Purpose
-from vault.reports import Location, UseReport, file_report
-from vault.retention import delete
+from vault.custody.reports import Location, UseReport, file_report
+from vault.custody.retention.deletion import delete
+from vault.rules.case_kinds import CaseKind
+from vault.rules.purposes import Purpose
 from vault.web.app import ROUTES
 
 EVERYBODY = frozenset({"Bea", "Carel", "Petra", "Geert", "Vera", "Mo", "Tim"})
-BC, CM, PO, GS, VC, MW, TB = ({name} for name in ("Bea", "Carel", "Petra", "Geert", "Vera", "Mo", "Tim"))
+BC, CM, PO, GS, VC, MW, TB = (
+    {name} for name in ("Bea", "Carel", "Petra", "Geert", "Vera", "Mo", "Tim")
+)
 TWO = CM | PO
 VIEWERS = EVERYBODY - TB
 PUBLIC = EVERYBODY | {"stranger"}
@@ -95,28 +100,61 @@ MAY: dict[tuple[str, str], set[str] | frozenset[str]] = {
     ("GET", "/accountability"): TWO,
     ("GET", "/state"): TWO | TB,
 }
-"""Who is let in at all. What a verb then says of this case, this recording and this person, the verbs' own matrix proves."""
+"""Who is let in at all. What a verb then says of this case, this recording and this person, the
+verbs' own matrix proves.
+"""
 
-CONTENT = tuple(path for method, path in MAY if "/{recording}/" in path and path.startswith("/viewings"))
-INSIDE = (*CONTENT, "/viewings/{viewing}/watch", "/viewings/{viewing}/handover/package", "/viewings/{viewing}/handover/progress")
+CONTENT = tuple(
+    path for method, path in MAY if "/{recording}/" in path and path.startswith("/viewings")
+)
+INSIDE = (
+    *CONTENT,
+    "/viewings/{viewing}/watch",
+    "/viewings/{viewing}/handover/package",
+    "/viewings/{viewing}/handover/progress",
+)
 
 
 @pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BackOffice, dict[str, dict[str, str]]]]:
-    """An office with a recording of each state, and a viewing of each: own, another officer's, held, deleted."""
+def furnished(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[BackOffice, dict[str, dict[str, str]]]]:
+    """An office with a recording of each state, and a viewing of each: own, another officer's,
+    held, deleted.
+    """
     with backoffice(tmp_path_factory.mktemp("routes") / "office") as back:
         here = back.office
         about: dict[str, dict[str, str]] = {}
-        for state, officer in (("own", "boa-17"), ("other's", "boa-18"), ("held", "boa-17"), ("deleted", "boa-17")):
+        for state, officer in (
+            ("own", "boa-17"),
+            ("other's", "boa-18"),
+            ("held", "boa-17"),
+            ("deleted", "boa-17"),
+        ):
             recording = back.film(officer=officer)
-            about[state] = {"recording": recording, "viewing": back.viewing(recording), "serial": "BWC0042", "absence": "none"}
+            about[state] = {
+                "recording": recording,
+                "viewing": back.viewing(recording),
+                "serial": "BWC0042",
+                "absence": "none",
+            }
             about[state]["case"] = f"complaint-{recording[:6]}"
             about[state]["handover"] = "none"
-            use = UseReport((recording,), here.clock.now(), Location.HOME, "a", "b", True, "c", True, "d")
-            about[state]["report"] = file_report(here.vault, here.actor("Nel" if officer == "boa-18" else "Mo"), use)
+            use = UseReport(
+                (recording,), here.clock.now(), Location.HOME, "a", "b", True, "c", True, "d"
+            )
+            about[state]["report"] = file_report(
+                here.vault, here.actor("Nel" if officer == "boa-18" else "Mo"), use
+            )
         gone = about["deleted"]
         back.screen("Petra").send(f"/cases/{gone['case']}/close", reference="brief 7")
-        delete(here.vault, here.actor("Carel"), here.actor("Petra"), gone["recording"], "made by mistake")
+        delete(
+            here.vault,
+            here.actor("Carel"),
+            here.actor("Petra"),
+            gone["recording"],
+            "made by mistake",
+        )
         yield back, about
 
 
@@ -134,8 +172,12 @@ def test_the_table_names_every_route() -> None:
 
 @pytest.mark.parametrize("state", ["own", "other's", "held", "deleted"])
 @pytest.mark.parametrize("name", sorted(EVERYBODY))
-def test_every_function_meets_every_route(furnished: tuple[BackOffice, dict[str, dict[str, str]]], name: str, state: str) -> None:
-    """Proves P24, P25, P36, P42: who has no part is refused before the handler runs; nobody meets a defect."""
+def test_every_function_meets_every_route(
+    furnished: tuple[BackOffice, dict[str, dict[str, str]]], name: str, state: str
+) -> None:
+    """Proves P24, P25, P36, P42: who has no part is refused before the handler runs; nobody meets a
+    defect.
+    """
     back, about = furnished
     screen = back.screen(name)
     for (method, path), allowed in MAY.items():
@@ -145,15 +187,23 @@ def test_every_function_meets_every_route(furnished: tuple[BackOffice, dict[str,
         assert status != 500, (name, method, path)
         if name not in allowed:
             assert status == 403, (name, method, path, status)
-            answer = screen.get(address(path, about[state])) if method == "GET" else screen.send(address(path, about[state]))
-            assert "Dit lukte niet" in answer.text, "a refusal shows nothing of the page that it refuses"
+            answer = (
+                screen.get(address(path, about[state]))
+                if method == "GET"
+                else screen.send(address(path, about[state]))
+            )
+            assert "Dit lukte niet" in answer.text, (
+                "a refusal shows nothing of the page that it refuses"
+            )
         elif path not in INSIDE and method == "GET" and path not in ("/accountability",):
             assert status in (200, 303, 403, 404), (name, method, path, status)
         if path in INSIDE:
             assert status in (403, 404, 410), (name, path, status)
 
 
-def test_nobody_without_a_session_gets_anything(furnished: tuple[BackOffice, dict[str, dict[str, str]]]) -> None:
+def test_nobody_without_a_session_gets_anything(
+    furnished: tuple[BackOffice, dict[str, dict[str, str]]],
+) -> None:
     """A page leads to the sign-in, everything else is 401, and nothing says what exists."""
     back, about = furnished
     stranger = back.screen()
@@ -162,13 +212,17 @@ def test_nobody_without_a_session_gets_anything(furnished: tuple[BackOffice, dic
             continue
         status = ask(stranger, method, address(path, about["own"]))
         assert status in ((303,) if method == "GET" else (401,)), (method, path, status)
-        assert stranger.http.get(address(path, about["own"]), headers={"accept": "*/*"}).status_code in (401, 404, 405)
+        assert stranger.http.get(
+            address(path, about["own"]), headers={"accept": "*/*"}
+        ).status_code in (401, 404, 405)
 
 
 def test_content_addresses_give_nothing_without_an_open_viewing(
     furnished: tuple[BackOffice, dict[str, dict[str, str]]],
 ) -> None:
-    """Proves P40: asked for, but not joined; joined at another screen; of another recording; over."""
+    """Proves P40: asked for, but not joined; joined at another screen; of
+    another recording; over.
+    """
     back, about = furnished
     own, other = about["own"], about["other's"]
     before = back.told_bytes()
@@ -178,10 +232,14 @@ def test_content_addresses_give_nothing_without_an_open_viewing(
     joined = back.open(own["viewing"])
     try:
         for path in CONTENT:
-            assert back.screen("Geert").get(address(path, own)).status_code == 403, "the second person's other screen"
+            assert back.screen("Geert").get(address(path, own)).status_code == 403, (
+                "the second person's other screen"
+            )
             assert back.screen("Petra").get(address(path, own)).status_code == 403
             mixed = own | {"recording": other["recording"]}
-            assert joined.get(address(path, mixed)).status_code == 404, "a recording that is not of this viewing"
+            assert joined.get(address(path, mixed)).status_code == 404, (
+                "a recording that is not of this viewing"
+            )
         assert joined.get(address(CONTENT[0], own)).status_code == 200
     finally:
         joined.send(f"/viewings/{own['viewing']}/leave")
@@ -190,7 +248,9 @@ def test_content_addresses_give_nothing_without_an_open_viewing(
     assert back.told_bytes() == before
 
 
-def test_a_deleted_recording_opens_for_nobody(furnished: tuple[BackOffice, dict[str, dict[str, str]]]) -> None:
+def test_a_deleted_recording_opens_for_nobody(
+    furnished: tuple[BackOffice, dict[str, dict[str, str]]],
+) -> None:
     back, about = furnished
     screen = back.screen("Carel")
     answer = screen.send(
@@ -214,7 +274,12 @@ def test_who_is_concerned_takes_no_seat(tmp_path: Path) -> None:
         carel = back.screen("Carel")
 
         def unlock(screen: Screen, which: str, own: str, second: str, confirm: list[str]) -> int:
-            values = {"passphrase": secret[own], "second": second, "second_passphrase": secret[second], "confirm": confirm}
+            values = {
+                "passphrase": secret[own],
+                "second": second,
+                "second_passphrase": secret[second],
+                "confirm": confirm,
+            }
             return screen.send(f"/viewings/{which}/unlock", **values).status_code
 
         assert unlock(carel, viewing, "Carel", "Carel", codes) == 422
@@ -225,7 +290,12 @@ def test_who_is_concerned_takes_no_seat(tmp_path: Path) -> None:
         assert unlock(mo, learning, "Mo", "Bea", [*codes, "not_appraisal"]) == 303
         mo.send(f"/viewings/{learning}/leave")
         bea = back.screen("Bea")
-        sent = bea.send(f"/recordings/{recording}/present", person=back.office.id("Bea"), how="present", viewing=learning)
+        sent = bea.send(
+            f"/recordings/{recording}/present",
+            person=back.office.id("Bea"),
+            how="present",
+            viewing=learning,
+        )
         assert sent.status_code == 303
         assert unlock(mo, learning, "Mo", "Bea", [*codes, "not_appraisal"]) == 403
         assert unlock(mo, learning, "Mo", "Carel", [*codes, "not_appraisal"]) == 303

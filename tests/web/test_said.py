@@ -1,4 +1,6 @@
-"""Errors on a page: each code that a person may meet has its Dutch words and what to do at a screen."""
+"""Errors on a page: each code that a person may meet has its Dutch words and what to do at a
+screen.
+"""
 
 import importlib
 import pkgutil
@@ -7,16 +9,36 @@ import pytest
 
 import vault
 from vault.errors import Failure, NotAllowed, Reaction
-from vault.protocol import COMPLAINT
-from vault.web import said as module
-from vault.web.said import said
+from vault.rules.protocol import COMPLAINT
+from vault.web.text import errors as module
+from vault.web.text.errors import said
 
 TECHNICAL = {
     "alerts.not_delivered",
     "catalogue.newer",
-    *("failure", "vault.failure", "config.invalid", "vault.not_a_vault", "vault.busy", "vault.storage_failed", "vault.read_only"),
-    *("vault.catalogue_failed", "vault.keyring_refused", "vault.content_differs", "vault.read_back_differs"),
-    *("vault.erase_refused", "log.checkpoint_refused", "log.forked", "escrow.bad_code", "package.failed", "web.ceremony_broken"),
+    *(
+        "failure",
+        "vault.failure",
+        "config.invalid",
+        "vault.not_a_vault",
+        "vault.busy",
+        "vault.storage_failed",
+        "vault.read_only",
+    ),
+    *(
+        "vault.catalogue_failed",
+        "vault.keyring_refused",
+        "vault.content_differs",
+        "vault.read_back_differs",
+    ),
+    *(
+        "vault.erase_refused",
+        "log.checkpoint_refused",
+        "log.forked",
+        "escrow.bad_code",
+        "package.failed",
+        "web.ceremony_broken",
+    ),
 }
 """For the administrator: a page says that it did not work, and whom to tell."""
 
@@ -33,7 +55,9 @@ def kinds() -> set[type[Failure]]:
     return {kind for kind in below if kind.__module__.startswith("vault.")}
 
 
-@pytest.mark.parametrize("kind", sorted(kinds(), key=lambda kind: kind.code), ids=lambda kind: kind.code)
+@pytest.mark.parametrize(
+    "kind", sorted(kinds(), key=lambda kind: kind.code), ids=lambda kind: kind.code
+)
 def test_every_error_says_what_to_do_in_both_languages(kind: type[Failure]) -> None:
     failure = kind("A sentence.")
     for language in ("nl", "en"):

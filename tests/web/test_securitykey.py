@@ -1,11 +1,13 @@
-"""Security keys, in Chromium's virtual authenticator: added, signed in with, a viewing unlocked with, removed."""
+"""Security keys, in Chromium's virtual authenticator: added, signed in with, a viewing unlocked
+with, removed.
+"""
 
 from playwright.sync_api import Page
 
 from tests.web.backoffice import BackOffice
 from tests.web.browser import People
 from tests.web.test_story import crowd, shows
-from vault.jsonform import parse_object
+from vault.crypto.canonical_json import parse_object
 
 __all__ = ["crowd"]
 
@@ -35,7 +37,9 @@ def add_key(page: Page, crowd: People, name: str) -> None:
 
 
 def test_a_key_signs_in_and_unlocks(crowd: People) -> None:
-    """The PRF's answer opens the person's keys: no passphrase is typed, and the log tells of the new key."""
+    """The PRF's answer opens the person's keys: no passphrase is typed, and the log tells of the
+    new key.
+    """
     back = crowd.back
     viewing = back.viewing(back.film())
     page = crowd.sign_in("Carel")
@@ -90,12 +94,18 @@ def test_a_key_without_the_secret_is_refused_and_another_s_is_too(crowd: People)
 
 
 def test_an_answer_serves_once_and_for_its_person(back: BackOffice) -> None:
-    """A challenge is taken once and is nobody else's; an unknown name is challenged like a known one."""
+    """A challenge is taken once and is nobody else's; an unknown name is challenged like a known
+    one.
+    """
     screen = back.screen()
     asked = screen.get("/challenge?person=Carel").json()
     unknown = screen.get("/challenge?person=Nobody").json()
     assert set(asked["options"]) == set(unknown["options"])
-    assert len(asked["options"]["allowCredentials"]) == len(unknown["options"]["allowCredentials"]) == 1
+    assert (
+        len(asked["options"]["allowCredentials"])
+        == len(unknown["options"]["allowCredentials"])
+        == 1
+    )
     answer = '{"credential": {}, "secret": "' + "A" * 43 + '="}'
     for challenge in (asked["challenge"], asked["challenge"], unknown["challenge"], "made up"):
         sent = screen.send("/sign-in", person="Carel", answer=answer, challenge=challenge)

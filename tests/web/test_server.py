@@ -1,4 +1,6 @@
-"""`vault web` as a process: pages and figures on their own addresses, and an end in time that ends every viewing."""
+"""`vault web` as a process: pages and figures on their own addresses, and an end in time that ends
+every viewing.
+"""
 
 import http.client
 import json
@@ -20,7 +22,10 @@ VAULT = Path(sysconfig.get_path("scripts")) / "vault"
 
 def asked(path: Path, address: str) -> bytes:
     """An HTTP request over a unix socket."""
-    with socket.socket(socket.AF_UNIX) as caller, closing(http.client.HTTPConnection("x")) as connection:
+    with (
+        socket.socket(socket.AF_UNIX) as caller,
+        closing(http.client.HTTPConnection("x")) as connection,
+    ):
         caller.connect(str(path))
         connection.sock = caller
         connection.request("GET", address)
@@ -49,12 +54,17 @@ def test_it_serves_pages_and_figures_and_stops(tmp_path: Path) -> None:
         config = tmp_path / "vault.toml"
         config.write_text(
             f'root = "{here.settings.root}"\npins = "{here.settings.pins}"\nreserve_mb = 1\n[web]\n'
-            f'listen = "127.0.0.1:{port}"\norigin = "http://localhost:{port}"\nmetrics_socket = "{figures}"\n'
+            f'listen = "127.0.0.1:{port}"\norigin = "http://localhost:{port}"\nmetrics_socket '
+            f'= "{figures}"\n'
         )
     figures.write_bytes(b"left by a killed process")
-    running = subprocess.Popen([VAULT, "web", "--config", config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    running = subprocess.Popen(
+        [VAULT, "web", "--config", config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     try:
-        assert b"Wachtwoordzin" in once_served(lambda: page(f"http://localhost:{port}/sign-in"), running)
+        assert b"Wachtwoordzin" in once_served(
+            lambda: page(f"http://localhost:{port}/sign-in"), running
+        )
         assert json.loads(once_served(lambda: asked(figures, "/health"), running))["ok"] is True
         assert b"dock_vault_recordings 0.0" in asked(figures, "/metrics")
         assert stat.S_IMODE(figures.stat().st_mode) == 0o660

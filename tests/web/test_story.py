@@ -1,4 +1,6 @@
-"""The story in a real browser, as people would do it: both languages, two browsers for the pair, nothing leaves the machine."""
+"""The story in a real browser, as people would do it: both languages, two browsers for the pair,
+nothing leaves the machine.
+"""
 
 import contextlib
 import io
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-from device_sim.scene import read_counter
+from device_sim.camera.scene import read_counter
 from tests.web.backoffice import backoffice, free_port, served
 from tests.web.browser import People, people, until
 from tests.web.film import film
@@ -22,7 +24,11 @@ from vault.recording import SegmentClaim
 def crowd(tmp_path: Path) -> Iterator[People]:
     port = free_port()
     web = {"listen": f"127.0.0.1:{port}", "origin": f"http://localhost:{port}"}
-    with backoffice(tmp_path / "office", web=web) as back, served(back) as origin, people(back, origin) as made:
+    with (
+        backoffice(tmp_path / "office", web=web) as back,
+        served(back) as origin,
+        people(back, origin) as made,
+    ):
         yield made
         assert made.strayed == []
         assert made.complaints == []
@@ -61,7 +67,9 @@ def _kept_by_the_browser(content: bytes) -> list[str]:
 
 
 def comes_to(page: Page, number: int) -> None:
-    """Wait until the picture of this number is on the screen: the next one, whatever the camera's frame rate, and not another."""
+    """Wait until the picture of this number is on the screen: the next one, whatever the camera's
+    frame rate, and not another.
+    """
     for _ in range(60):
         if (there := counter(page)) == number:
             return
@@ -70,19 +78,30 @@ def comes_to(page: Page, number: int) -> None:
 
 def seek(page: Page, seconds: float) -> None:
     page.evaluate("at => { document.querySelector('video').currentTime = at; }", seconds)
-    until(page, "!document.querySelector('video').seeking && document.querySelector('video').readyState >= 2")
+    until(
+        page,
+        "!document.querySelector('video').seeking && "
+        "document.querySelector('video').readyState >= 2",
+    )
 
 
 @pytest.mark.parametrize("language", ["nl", "en"])
 def test_a_complaint_from_report_to_picture(crowd: People, language: str) -> None:
-    """Proves P21, P34, P37, P39, P40, P46: report, case, request, two browsers unlock, the picture, one leaves, the log tells."""
+    """Proves P21, P34, P37, P39, P40, P46: report, case, request, two browsers unlock, the picture,
+    one leaves, the log tells.
+    """
     back = crowd.back
     recording = back.film()
     mo = crowd.sign_in("Mo", language)
     mo.goto(f"{crowd.origin}/reports/new?recording={recording}")
     assert mo.locator(f"input[value='{recording}']").is_checked()
     mo.select_option("#f-location", "public_space")
-    for name, text in (("cause", "overlast"), ("event", "gesprek"), ("announcement", "gezegd"), ("information", "folder")):
+    for name, text in (
+        ("cause", "overlast"),
+        ("event", "gesprek"),
+        ("announcement", "gezegd"),
+        ("information", "folder"),
+    ):
         mo.fill(f"#f-{name}", text)
     mo.check("input[name=announced][value=yes]")
     mo.check("input[name=informed][value=yes]")
@@ -94,7 +113,9 @@ def test_a_complaint_from_report_to_picture(crowd: People, language: str) -> Non
     carel.fill("#f-reference", "K-2026-9")
     carel.locator("main form button.utrecht-button--primary-action").click()
     carel.wait_for_url("**/cases/*?done=case")
-    carel.get_by_role("link", name="Bekijken aanvragen" if language == "nl" else "Ask for a viewing").click()
+    carel.get_by_role(
+        "link", name="Bekijken aanvragen" if language == "nl" else "Ask for a viewing"
+    ).click()
     carel.check(f"input[value='{recording}']")
     carel.locator("main form button.utrecht-button--primary-action").click()
     carel.wait_for_url("**/viewings/*?done=requested")
@@ -116,14 +137,18 @@ def test_a_complaint_from_report_to_picture(crowd: People, language: str) -> Non
     mo.goto(f"{crowd.origin}/mine/{recording}")
     assert "Carel" in mo.locator("main").inner_text()
     carel.goto(f"{crowd.origin}/log")
-    assert ("beeld getoond" if language == "nl" else "picture shown") in carel.locator("main").inner_text()
+    assert ("beeld getoond" if language == "nl" else "picture shown") in carel.locator(
+        "main"
+    ).inner_text()
     sizes = [entry["details"] for entry in back.office.told("viewing.shown")]
     assert sizes
     assert {entry["recording"] for entry in sizes} == {recording}
 
 
 def test_the_player_plays_from_the_pre_roll_across_the_switch_on(crowd: People) -> None:
-    """Proves P15: the burnt-in counter read from the screen says that the 30 s before the switch-on are there, frame by frame."""
+    """Proves P15: the burnt-in counter read from the screen says that the 30 s before the switch-on
+    are there, frame by frame.
+    """
     back = crowd.back
     shot = film()
     recording = back.film()
@@ -136,7 +161,11 @@ def test_the_player_plays_from_the_pre_roll_across_the_switch_on(crowd: People) 
     seek(page, 12.05)
     assert counter(page) == first + 120
     page.locator("[data-to-on]").click()
-    until(page, "!document.querySelector('video').seeking && document.querySelector('video').readyState >= 2")
+    until(
+        page,
+        "!document.querySelector('video').seeking && "
+        "document.querySelector('video').readyState >= 2",
+    )
     at_on = counter(page)
     preroll_ms = shot.statement["preroll"]["delivered_ms"]  # type: ignore[index]
     assert at_on is not None
@@ -162,7 +191,14 @@ def test_a_missing_segment_shows_as_a_gap(crowd: People) -> None:
     stated = shot.statement["segments"]
     kept = [at for at in range(len(shot.segments)) if at != 2]
     segments = tuple(
-        SegmentClaim(one["name"], one["bytes"], one["sha256"], one["start_ms"], one["duration_ms"], one["preroll"])
+        SegmentClaim(
+            one["name"],
+            one["bytes"],
+            one["sha256"],
+            one["start_ms"],
+            one["duration_ms"],
+            one["preroll"],
+        )
         for at, one in enumerate(stated)  # type: ignore[call-overload]
         if at in kept
     )

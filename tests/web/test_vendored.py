@@ -1,4 +1,6 @@
-"""What stands in the house from elsewhere is what was taken, unmodified, with its licence; the page says so to the browser."""
+"""What stands in the house from elsewhere is what was taken, unmodified, with its licence; the page
+says so to the browser.
+"""
 
 import base64
 import hashlib
@@ -20,5 +22,9 @@ def test_vendored_files_are_the_ones_that_were_taken() -> None:
 
 
 def test_the_player_s_library_is_held_against_its_digest_by_the_browser() -> None:
-    digest = base64.b64encode(hashlib.sha384((VENDOR / "hls.light.min.js").read_bytes()).digest()).decode()
-    assert f'integrity="sha384-{digest}"' in (VENDOR.parent / "templates" / "watch.html").read_text()
+    digest = base64.b64encode(
+        hashlib.sha384((VENDOR / "hls.light.min.js").read_bytes()).digest()
+    ).decode()
+    assert (
+        f'integrity="sha384-{digest}"' in (VENDOR.parent / "templates" / "watch.html").read_text()
+    )
