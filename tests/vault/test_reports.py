@@ -48,8 +48,8 @@ def test_a_report_holds_what_the_protocol_asks_and_goes_to_the_coordinator(here:
 
 
 def test_an_incident_is_registered_with_every_recording_of_it(here: Office) -> None:
-    """Proves P3: the dock asks for a report until there is one; the log ties it to its recordings, a
-    paper tells what happened.
+    """Proves P3: the dock asks for a report until there is one; the log ties it to its recordings,
+    a paper tells what happened.
     """
     first, second = here.record(), here.record()
     assert len(here.intake.missing_reports(CAMERA)) == 2
