@@ -20,7 +20,7 @@ from device_sim.camera.profile import Profile
 from device_sim.clock import ManualClock
 from device_sim.scenario.shift import Shift
 from tests.e2e.conftest import NewStation
-from tests.e2e.station import PROGRAMS, Station
+from tests.support.station import PROGRAMS, Station
 from vault.crypto.canonical_json import parse_object
 from vault.log.log import read_leaves
 

@@ -13,7 +13,7 @@ from device_sim.camera.camera import Camera
 from device_sim.camera.profile import Profile
 from device_sim.clock import ManualClock
 from tests.e2e.conftest import NewStation
-from tests.e2e.station import Station, played
+from tests.support.station import Station, played
 
 FPS, GOP_FRAMES = 10, 10
 FRAME_MS, GOP_MS = 1000 // FPS, 1000 * GOP_FRAMES // FPS

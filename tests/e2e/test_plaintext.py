@@ -17,7 +17,7 @@ from device_sim.camera.profile import Profile
 from device_sim.clock import ManualClock
 from device_sim.scenario.shift import Shift
 from tests.e2e.conftest import NewStation
-from tests.e2e.station import PROGRAMS, Station
+from tests.support.station import PROGRAMS, Station
 
 SHIFT = "standby 40 s\non\n60 s\noff\nstandby 5 s\non\n30 s\ndock\n"
 

@@ -45,6 +45,7 @@ from vault.web.pages import (
     recordings,
     reports,
     retention,
+    sign_in,
     viewings,
 )
 from vault.web.request import NotFound, Office, Visit, permitted
@@ -60,6 +61,7 @@ COOKIE = "dock-vault"
 LANGUAGE = "language"
 BODY_MAX_BYTES = 128 * 1024
 MODULES = (
+    sign_in,
     home,
     accounts,
     reports,

@@ -3,7 +3,8 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src "
+    "'self' data:; font-src "
     "'self'; "
     "media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; form-action 'self'; "
     "base-uri 'none'; "

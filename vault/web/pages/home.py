@@ -1,4 +1,4 @@
-"""The start: what waits for whom; signing in and out; the language."""
+"""The start: what waits for whom."""
 
 from starlette.responses import Response
 

@@ -4,9 +4,11 @@ from starlette.responses import JSONResponse, Response
 
 from vault.custody.security_keys import ask
 from vault.errors import UnknownPerson
-from vault.web.pages.home import routes
 from vault.web.request import Visit
+from vault.web.routing import Routes
 from vault.web.text.words import LANGUAGES
+
+routes = Routes()
 
 _BROWSERS = (
     ("Edg/", "Edge"),
