@@ -18,9 +18,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-REPOSITORY = next(
-    folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").exists()
-)
+from tests.support.places import REPOSITORY
+
 TESTS = REPOSITORY / "tests"
 PAGE = REPOSITORY / "docs" / "reference" / "obligations.md"
 

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = next(
-    folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").exists()
-)
+from tests.support.places import REPOSITORY
+
 REFERENCE = REPOSITORY / "docs" / "reference"
 DECISIONS = REPOSITORY / "docs" / "decisions"
 FOLDERS = ("vault", "dockd", "device_sim", "config", "systemd", "docs", "tests")

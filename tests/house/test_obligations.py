@@ -8,7 +8,6 @@ import pytest
 
 from tests.house.obligations import (
     PAGE,
-    REPOSITORY,
     TESTS,
     Citation,
     Obligation,
@@ -19,6 +18,7 @@ from tests.house.obligations import (
     unknown,
     unproven,
 )
+from tests.support.places import REPOSITORY
 
 PAGE_OF_TWO = """\
 ### P1 · Something is enforced
