@@ -36,6 +36,9 @@ BARE = re.compile(rf"\b({CODE})\b")
 SPAN = re.compile(r"(\d+)(?:\s+to\s+|–)[A-I]?(\d+)")
 
 
+PAGE = re.compile(r"(?<![\w/.-])((?:(?:docs|vault|dockd|device_sim|tests)/)?[\w/-]+\.md)\b")
+
+
 @dataclass(frozen=True)
 class Entries:
     """What can be cited: names as they are cited, such as `P15`, `Q8`, `A13`, `I6`, `0009`."""
@@ -177,6 +180,31 @@ def test_every_citation_leads_somewhere(entries: Entries) -> None:
         for stray in strays(path.relative_to(REPOSITORY), path.read_text(), entries)
     ]
     assert found == []
+
+
+def lost_pages(path: Path, text: str, known: frozenset[str]) -> list[str]:
+    """Name each document that a comment or docstring names and that is not in the tree.
+
+    One of ours is named by its path from the top, or by its name alone.
+    """
+    named = {match[1] for match in PAGE.finditer(prose_of(path, text))}
+    ours = {name for name in named if "/" not in name or name.partition("/")[0] in FOLDERS}
+    return [f"{path}: {name}" for name in sorted(ours - known)]
+
+
+def test_every_document_that_code_names_is_there() -> None:
+    pages = [page.relative_to(REPOSITORY) for page in documents()]
+    known = frozenset(page.as_posix() for page in pages) | frozenset(page.name for page in pages)
+    found = [
+        page
+        for path in sources()
+        if path.suffix != ".md"
+        for page in lost_pages(path.relative_to(REPOSITORY), path.read_text(), known)
+    ]
+    assert found == []
+    assert lost_pages(Path("x.py"), "# As docs/gone.md has it.", known) == ["x.py: docs/gone.md"]
+    assert lost_pages(Path("x.py"), '"""See GONE.md."""', known) == ["x.py: GONE.md"]
+    assert lost_pages(Path("x.py"), "# See nbd/proto.md and FORMAT.md.", known) == []
 
 
 def test_there_is_something_to_cite(entries: Entries) -> None:
