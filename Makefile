@@ -9,11 +9,11 @@ PROCESSES ?= $(shell expr $$(nproc) + 1)
 .PHONY: run screenshots test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test vm-faults vm-life upgrade-cuts kills power-cuts yanks vm-losses deb lock setup clean
 
 run: $(READY)
-	HEADLESS=$(HEADLESS) $(BIN)/python -m tests.demo
+	HEADLESS=$(HEADLESS) $(BIN)/python -m tests.e2e.demo
 
 # Every page in both languages, as pictures in run/screenshots.
 screenshots: $(READY) tools
-	$(BIN)/python -m tests.web.screenshots run/screenshots
+	$(BIN)/python -m tests.support.screenshots run/screenshots
 
 # The campaigns' slices come first, in the order of the folders: a file of one long test at the end would leave a core idle.
 test: $(READY) tools
@@ -28,73 +28,73 @@ lint: $(READY)
 GIB ?= 2
 ROUNDS ?= 5
 bench: $(READY)
-	$(BIN)/python -m tests.bench speed --gib $(GIB) --rounds $(ROUNDS)
-	$(BIN)/python -m tests.bench memory
-	$(BIN)/python -m tests.bench latency
-	$(BIN)/python -m tests.bench playback
-	$(BIN)/python -m tests.bench usb --gib $(GIB) --rounds $(ROUNDS)
+	$(BIN)/python -m tests.campaigns.bench speed --gib $(GIB) --rounds $(ROUNDS)
+	$(BIN)/python -m tests.campaigns.bench memory
+	$(BIN)/python -m tests.campaigns.bench latency
+	$(BIN)/python -m tests.campaigns.bench playback
+	$(BIN)/python -m tests.campaigns.bench usb --gib $(GIB) --rounds $(ROUNDS)
 
 # Kills and errors at every durable system call, and the explorer of what power cuts may leave. Counts are arguments.
 PAIRS ?= 200
 IMAGES ?= 21000
 POINTS ?= all
 crash: $(READY) tools
-	$(BIN)/python -m tests.crash.syscalls --kills all --pairs $(PAIRS) --errors all
-	$(BIN)/python -m tests.crash.explorer --images $(IMAGES) --processes $(PROCESSES)
-	$(BIN)/python -m tests.crash.unplug --points $(POINTS)
-	$(BIN)/python -m tests.crash.migration --points $(POINTS)
+	$(BIN)/python -m tests.campaigns.crash.syscalls --kills all --pairs $(PAIRS) --errors all
+	$(BIN)/python -m tests.campaigns.crash.explorer --images $(IMAGES) --processes $(PROCESSES)
+	$(BIN)/python -m tests.campaigns.crash.unplug --points $(POINTS)
+	$(BIN)/python -m tests.campaigns.crash.migration --points $(POINTS)
 
 # Planted mistakes, each of which some test has to catch.
 mutants: $(READY) tools
-	$(BIN)/python -m tests.crash.mutants
+	$(BIN)/python -m tests.campaigns.crash.mutants
 
 # Bad inputs for every parser of untrusted bytes. The count is an argument.
 INPUTS ?= 1000000
 fuzz: $(READY)
-	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed 1 --processes $(PROCESSES)
+	$(BIN)/python -m tests.campaigns.fuzz --inputs $(INPUTS) --seed 1 --processes $(PROCESSES)
 
 # Random clock histories, tamperings of the log, and the custody's state machine. COUNT and STEPS are arguments.
 clocks: $(READY)
-	$(BIN)/python -m tests.crash.clocks --count $(or $(COUNT),1000)
+	$(BIN)/python -m tests.campaigns.crash.clocks --count $(or $(COUNT),1000)
 
 scale: $(READY)
-	$(BIN)/python -m tests.bench scale
+	$(BIN)/python -m tests.campaigns.bench scale
 
 obligations: $(READY)
-	$(BIN)/python -m tests.obligations --strict
+	$(BIN)/python -m tests.house.obligations --strict
 
 tamper: $(READY)
-	$(BIN)/python -m tests.crash.tamper --count $(or $(COUNT),10000)
+	$(BIN)/python -m tests.campaigns.crash.tamper --count $(or $(COUNT),10000)
 
 custody: $(READY)
-	$(BIN)/python -m tests.crash.custody --runs $(or $(COUNT),2000) --steps $(or $(STEPS),50) --processes $(PROCESSES)
+	$(BIN)/python -m tests.campaigns.crash.custody --runs $(or $(COUNT),2000) --steps $(or $(STEPS),50) --processes $(PROCESSES)
 
 # A camera docked and undocked, again and again, with file descriptors, threads and memory watched. The count is an argument.
 CYCLES ?= 2000
 soak: $(READY)
-	$(BIN)/python -m tests.crash.soak --cycles $(CYCLES)
+	$(BIN)/python -m tests.campaigns.crash.soak --cycles $(CYCLES)
 
 # Objects of 4 GiB and more over USB, every byte of them.
 usb-big: $(READY)
-	$(BIN)/python -m tests.dockd.usb_big
+	$(BIN)/python -m tests.campaigns.bench.usb_big
 
 # A real kernel and programs that nobody here wrote, in a virtual machine. The built guest is kept in ~/.cache/dock-vault/vm;
 # the first run takes two minutes, any other one.
 vm-test: $(READY) vm-tools
-	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm
+	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.campaigns.vm
 
 # Hangs that the watchdog ends, slowness that it leaves alone, and a port that kills its readers.
 vm-faults: $(READY) vm-tools
-	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm --faults
+	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.campaigns.vm --faults
 
 # The life of a docking PC in that machine: first start, ceremony, backup, restore on another PC, upgrade, downgrade, removal; and
 # power cuts in the middle of the upgrade. The count of them is an argument.
 vm-life: $(READY) vm-tools
-	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.life
-	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.upgrade --cuts $(or $(CUTS),2)
+	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.campaigns.vm.life
+	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.campaigns.vm.upgrade --cuts $(or $(CUTS),2)
 
 upgrade-cuts: $(READY) vm-tools
-	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.upgrade --cuts $(or $(CUTS),10) undisturbed cuts
+	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.campaigns.vm.upgrade --cuts $(or $(CUTS),10) undisturbed cuts
 
 # Power cuts while a shift is taken in, its camera erased, a sweep destroys and two officials watch; and cards pulled out in the middle of
 # their erase. CUTS (QEMU killed, restarted), AGAIN (of them, so many in the recoveries of each life), REPLAYS (moments of LIVES that nobody cut,
@@ -105,7 +105,7 @@ REAL ?= 10
 AGAIN ?= 3
 SEED ?= 1
 AFTER ?= 0
-LOSSES = PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.losses --lanes $(LANES) --real $(REAL) --again $(AGAIN) --seed $(SEED) --after $(AFTER)
+LOSSES = PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.campaigns.vm.losses --lanes $(LANES) --real $(REAL) --again $(AGAIN) --seed $(SEED) --after $(AFTER)
 power-cuts: $(READY) vm-tools
 	$(LOSSES) --cuts $(or $(CUTS),200) --replays $(or $(REPLAYS),500) --lives $(or $(LIVES),10)
 
@@ -121,7 +121,7 @@ vm-losses: $(READY) vm-tools
 KILLS ?= 50
 EVERY ?= 25
 kills: $(READY) vm-tools
-	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.vm.kills --kills $(KILLS) --every $(EVERY) --seed $(SEED) --after $(AFTER)
+	PATH="$$PATH:$(SBIN)" $(BIN)/python -m tests.campaigns.vm.kills --kills $(KILLS) --every $(EVERY) --seed $(SEED) --after $(AFTER)
 
 # The Debian package, in run/. VERSION is an argument; by default it is the project's.
 deb: $(READY)

@@ -1,4 +1,6 @@
-"""The command line: make a camera, play a shift or wear it yourself, and put its card into a dock."""
+"""The command line: make a camera, play a shift or wear it yourself, and put its card
+into a dock.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +11,25 @@ from typing import TextIO
 
 import click
 
-from device_sim.camera import Camera, Mode
+from device_sim.camera.camera import Camera, Mode
+from device_sim.camera.profile import Profile
 from device_sim.clock import ManualClock, SystemClock, format_utc, parse_utc
 from device_sim.errors import DeviceError, ProfileError
-from device_sim.insertion import insert as insert_folder
-from device_sim.insertion import pull as pull_folder
-from device_sim.live import describe
-from device_sim.live import live as live_camera
-from device_sim.profile import Profile
-from device_sim.serving import serve_cameras
-from device_sim.shift import Shift, Step
-from device_sim.volume import insert_volume, is_volume, pull_volume
+from device_sim.scenario.insertion import insert as insert_folder
+from device_sim.scenario.insertion import pull as pull_folder
+from device_sim.scenario.live import describe
+from device_sim.scenario.live import live as live_camera
+from device_sim.scenario.serving import serve_cameras
+from device_sim.scenario.shift import Shift, Step
+from device_sim.scenario.volume import insert_volume, is_volume, pull_volume
 
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 
 
 @click.group()
 def cli() -> None:
-    """A body camera in software: it records real H.264, keeps 30 seconds of pre-roll, and signs its card.
+    """A body camera in software: it records real H.264, keeps 30 seconds of pre-roll, and signs its
+    card.
 
     DIR is the camera: DIR/card is what the dock sees, DIR/internal its own memory.
     """
@@ -68,7 +71,9 @@ def create(
     """Make a camera in DIR and print the public key to register."""
     gop_frames = round(gop_seconds * fps)
     if abs(gop_frames - gop_seconds * fps) > 1e-9:
-        raise ProfileError(f"{gop_seconds} s hold no whole number of frames.", "Choose another --gop-seconds.")
+        raise ProfileError(
+            f"{gop_seconds} s hold no whole number of frames.", "Choose another --gop-seconds."
+        )
     profile = Profile(
         serial=serial,
         model=model,
@@ -91,7 +96,9 @@ def create(
 @cli.command()
 @FOLDER
 @click.argument("script", type=click.File(encoding="utf-8"))
-@click.option("--start", metavar="UTC", help="When the shift begins; by default so that it ends now.")
+@click.option(
+    "--start", metavar="UTC", help="When the shift begins; by default so that it ends now."
+)
 def play(folder: Path, script: TextIO, start: str | None) -> None:
     """Play the shift in SCRIPT (`-` is standard input) as fast as its pictures can be made.
 
@@ -102,9 +109,13 @@ def play(folder: Path, script: TextIO, start: str | None) -> None:
     """
     shift = Shift.parse(script.read())
     try:
-        start_ms = parse_utc(start) if start is not None else SystemClock().utc_ms() - shift.duration_ms
+        start_ms = (
+            parse_utc(start) if start is not None else SystemClock().utc_ms() - shift.duration_ms
+        )
     except ValueError as error:
-        raise click.BadParameter("use a form such as 2026-11-23T21:50:19Z", param_hint="--start") from error
+        raise click.BadParameter(
+            "use a form such as 2026-11-23T21:50:19Z", param_hint="--start"
+        ) from error
     # Only the wall clock is given: on its own clock the camera goes on where it was.
     camera = Camera.open(folder, ManualClock(start_ms))
     reported = 0
@@ -137,7 +148,9 @@ def live(folder: Path) -> None:
 @cli.command()
 @FOLDER
 @click.argument("watched", type=click.Path(path_type=Path))
-@click.option("--image", is_flag=True, help="As a FAT volume on a loop device (root, kernel with vfat).")
+@click.option(
+    "--image", is_flag=True, help="As a FAT volume on a loop device (root, kernel with vfat)."
+)
 def insert(folder: Path, watched: Path, image: bool) -> None:
     """Dock the camera: its card appears in the folder WATCHED, named by the serial.
 
@@ -158,23 +171,36 @@ def pull(folder: Path) -> None:
 
 
 @cli.command()
-@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False))
+@click.argument(
+    "folders",
+    metavar="DIR...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+)
 @click.option(
-    "--usbip", "address", metavar="HOST:PORT", default="127.0.0.1:3240", show_default=True, help="Where hosts reach it."
+    "--usbip",
+    "address",
+    metavar="HOST:PORT",
+    default="127.0.0.1:3240",
+    show_default=True,
+    help="Where hosts reach it.",
 )
 def dock(folders: tuple[Path, ...], address: str) -> None:
-    """Dock cameras over USB, until `quit` or SIGTERM: each DIR is one camera on one port of a bus in software.
+    """Dock cameras over USB, until `quit` or SIGTERM: each DIR is one camera on one port of a bus
+    in software.
 
-    
-    A Linux machine makes real USB devices of them:    modprobe vhci-hcd; usbip attach -r HOST -b 1-1
-    dockd reaches them without a kernel:               usb_backend = "usbip:HOST:PORT"
+     A Linux machine makes real USB devices of them:    modprobe vhci-hcd; usbip attach -r HOST -b
+    1-1 dockd reaches them without a kernel:               usb_backend = "usbip:HOST:PORT"
 
     Typed lines: `unplug 1-1`, `plug 1-1`, `list`, `quit`.
     """
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise click.BadParameter("use a form such as 127.0.0.1:3240", param_hint="--usbip")
-    serve_cameras([Camera.open(folder, SystemClock()) for folder in folders], host, int(port), click.echo)
+    serve_cameras(
+        [Camera.open(folder, SystemClock()) for folder in folders], host, int(port), click.echo
+    )
 
 
 @cli.command()

@@ -1,7 +1,7 @@
 """The camera's two clocks. The only module here that reads the time of the machine or sleeps.
 
-The wall clock (`utc_ms`, milliseconds since 1970) may be wrong and may jump. The monotonic clock (`mono_ms`) belongs to the
-camera, goes on across power cuts, and never runs backwards.
+The wall clock (`utc_ms`, milliseconds since 1970) may be wrong and may jump. The monotonic clock
+(`mono_ms`) belongs to the camera, goes on across power cuts, and never runs backwards.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Protocol
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 NAP_S = 0.1
-"""How long SystemClock sleeps at most in one go, so that the frames of the meantime are made while they are few."""
+"""How long SystemClock sleeps at most in one go, so that the frames of the meantime are made while
+they are few.
+"""
 
 
 class Clock(Protocol):
@@ -24,11 +26,15 @@ class Clock(Protocol):
     def mono_ms(self) -> int: ...
 
     def wait_until(self, mono_ms: int) -> None:
-        """Return when the monotonic clock shows `mono_ms`, **or earlier**: the caller looks again."""
+        """Return when the monotonic clock shows `mono_ms`, **or earlier**: the
+        caller looks again.
+        """
 
 
 class ManualClock:
-    """Time that passes only when somebody waits for it: an hour of shift takes as long as its frames take to make."""
+    """Time that passes only when somebody waits for it: an hour of shift takes as long as its
+    frames take to make.
+    """
 
     def __init__(self, utc_ms: int, mono_ms: int = 0) -> None:
         self._utc_ms = utc_ms
@@ -79,8 +85,9 @@ class SystemClock:
 
 
 class WornClock:
-    """A camera's own clock over that of the world: `offset_ms` off, and drifting by `drift_ppm` millionths of the time that
-    passes. The monotonic clock is the world's."""
+    """A camera's own clock over that of the world: `offset_ms` off, and drifting by `drift_ppm`
+    millionths of the time that passes. The monotonic clock is the world's.
+    """
 
     def __init__(self, world: Clock, offset_ms: int, drift_ppm: float) -> None:
         self._world = world

@@ -14,35 +14,37 @@ import click
 import structlog
 from rich.console import Console
 
-from dockd import doctor
-from dockd.approach import Approach
-from dockd.bay import Bay, Board
 from dockd.config import DockSettings, load_dock_settings
 from dockd.daemon import GRACE_S, STOP_S, Daemon
-from dockd.dock import Docked, plugged
-from dockd.halt import Halt
+from dockd.display.kiosk.server import serve_page
+from dockd.display.screen import follow, show_places, show_report, show_status, watch_status
+from dockd.display.status import ask_status
+from dockd.docking.approach import Approach
+from dockd.docking.bay import Bay, Board
+from dockd.docking.dock import Docked, plugged
+from dockd.docking.halt import Halt
+from dockd.docking.pull import Port, Pull, Workplace
+from dockd.docking.quarantine import Quarantine
+from dockd.docking.roster import Roster
 from dockd.journal import log_to_journal
-from dockd.kiosk.server import serve_page
-from dockd.notify import ServiceManager
-from dockd.pull import Port, Pull, Workplace
-from dockd.quarantine import Quarantine
+from dockd.mounted.volumes import MountWatcher, Volume
 from dockd.reader.bus import ReaderBus
 from dockd.reader.processes import Readers
-from dockd.roster import Roster
-from dockd.screen import follow, show_places, show_report, show_status, watch_status
-from dockd.status import ask_status
-from dockd.volumes import MountWatcher, Volume
+from dockd.service import doctor
+from dockd.service.notify import ServiceManager
 from vault.clock import Clock, SystemClock
 from vault.config import load_vault_settings
 from vault.errors import Failure, Reaction
-from vault.intake import Intake
+from vault.intake.intake import Intake
 from vault.vault import Vault
 
 log = structlog.get_logger()
 
 DEFAULT_CONFIG = Path("/etc/dock-vault/dockd.toml")
 RECOVERY_S = 3600.0
-"""How long the recovery may take before systemd gives up on the start: it reads what a crash left, and no more."""
+"""How long the recovery may take before systemd gives up on the start: it reads what a crash left,
+and no more.
+"""
 
 config_option = click.option(
     "--config",
@@ -72,7 +74,9 @@ def cli() -> None:
 def run(config_path: Path) -> int:
     """Serve all bays until SIGTERM (the daemon)."""
     settings = load_dock_settings(config_path)
-    return serve(settings, SystemClock(), Readers(settings.reader_socket, log_level=settings.log_level))
+    return serve(
+        settings, SystemClock(), Readers(settings.reader_socket, log_level=settings.log_level)
+    )
 
 
 @cli.command()
@@ -83,8 +87,8 @@ def once(place: str, config_path: Path) -> int:
 
     PLACE is where a card is mounted, or a USB port as `dockd look` shows it, such as usb:1-2.
 
-    The exit code is 0 when all is stored and erased, 75 when it is worth trying again, 65 when something was refused, 70
-    when a person has to look.
+    The exit code is 0 when all is stored and erased, 75 when it is worth trying again, 65 when
+    something was refused, 70 when a person has to look.
     """
     settings = load_dock_settings(config_path)
     log_to_journal("error")
@@ -93,7 +97,14 @@ def once(place: str, config_path: Path) -> int:
     with _workplace(settings, clock, Quarantine(clock)) as workplace:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: workplace.halt.request())
-        port = Port(docked.volume_id, docked.open, docked.lanes, clock.monotonic_s(), docked.writable, docked.keeper)
+        port = Port(
+            docked.volume_id,
+            docked.open,
+            docked.lanes,
+            clock.monotonic_s(),
+            docked.writable,
+            docked.keeper,
+        )
         bay = Bay(docked.bay, Board(), clock)
         pull = Pull(port, workplace, bay, threading.Event())
         console = Console()
@@ -109,9 +120,11 @@ def once(place: str, config_path: Path) -> int:
 @cli.command()
 @config_option
 def look(config_path: Path) -> int:
-    """What stands at the dock now, mounted and on the USB, and how each calls itself. Nothing of it is read.
+    """What stands at the dock now, mounted and on the USB, and how each calls itself. Nothing of it
+    is read.
 
-    The name is what `vault camera add` asks for with a camera that knows nothing of the card's manifest (a DCIM camera).
+    The name is what `vault camera add` asks for with a camera that knows nothing of the card's
+    manifest (a DCIM camera).
     """
     settings = load_dock_settings(config_path)
     log_to_journal("error")
@@ -150,11 +163,16 @@ def page(config_path: Path) -> int:
 @cli.command("doctor")
 @config_option
 def show_doctor(config_path: Path) -> int:
-    """Look at all that the dock stands on, line by line, with what to do. Ends with 70 where something is not well."""
+    """Look at all that the dock stands on, line by line, with what to do. Ends with 70 where
+    something is not well.
+    """
     log_to_journal("error")
     well = True
     for line in doctor.examine(load_dock_settings(config_path)):
-        click.echo(f"{'look' if line.advice else 'good'}  {line.what}: {line.sentence}{' ' + line.advice if line.advice else ''}")
+        click.echo(
+            f"{'look' if line.advice else 'good'}  {line.what}: "
+            f"{line.sentence}{' ' + line.advice if line.advice else ''}"
+        )
         well = well and not line.advice
     return 0 if well else Reaction.ALARM.value
 
@@ -175,8 +193,8 @@ def serve(settings: DockSettings, clock: Clock, readers: Readers, *, stop_s: flo
     manager.extend(RECOVERY_S)
     with _workplace(settings, clock, Quarantine.from_environment(clock, os.environ)) as workplace:
         if not Daemon(settings, workplace, manager, readers, stop_s=stop_s).run():
-            # A thread is stuck in a device, and the interpreter would wait for it for ever. What it had in hand has no row
-            # and no key: the next start drops it.
+            # A thread is stuck in a device, and the interpreter would wait for it for ever. What it
+            # had in hand has no row and no key: the next start drops it.
             sys.stderr.flush()
             os._exit(0)
     manager.close()
@@ -196,7 +214,11 @@ def _workplace(settings: DockSettings, clock: Clock, quarantine: Quarantine) -> 
             adopted=list(recovery.adopted),
         )
         if recovery.damaged:
-            log.error("recordings damaged", recordings=list(recovery.damaged), sentence="Run `vault verify`.")
+            log.error(
+                "recordings damaged",
+                recordings=list(recovery.damaged),
+                sentence="Run `vault verify`.",
+            )
         yield Workplace(
             intake=intake,
             clock=clock,
@@ -223,7 +245,8 @@ def _docked_at(place: str, settings: DockSettings) -> Docked:
     path = Path(place).resolve()
     if not path.is_dir():
         raise NothingThere(f"{place} is no folder in which a card is mounted.")
-    # The volume's identifier where this is a mount point, else the folder's name: as the daemon would call it.
+    # The volume's identifier where this is a mount point, else the folder's name: as the daemon
+    # would call it.
     volumes = _watcher(settings, path.parent).volumes()
     folder = Volume(path, path.name, path.name, "folder", read_only=False)
     volume = next((volume for volume in volumes if volume.mountpoint == path), folder)
@@ -232,7 +255,9 @@ def _docked_at(place: str, settings: DockSettings) -> Docked:
 
 def _watcher(settings: DockSettings, *roots: Path) -> MountWatcher:
     return MountWatcher(
-        roots or settings.mount_roots, filesystems=settings.filesystems, watched_folder=None if roots else settings.watched_folder
+        roots or settings.mount_roots,
+        filesystems=settings.filesystems,
+        watched_folder=None if roots else settings.watched_folder,
     )
 
 
@@ -251,7 +276,9 @@ def _usb(settings: DockSettings) -> ReaderBus | None:
 
 
 def main() -> None:
-    """Run a command and exit with its code. A Failure prints its sentence and hint, and no traceback."""
+    """Run a command and exit with its code. A Failure prints its sentence and hint, and no
+    traceback.
+    """
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:

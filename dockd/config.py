@@ -1,7 +1,7 @@
 """dockd's settings: one TOML file, read once and strictly.
 
-What is not understood is refused with the file's and the key's name, as a setting that is silently passed over is a promise
-that nobody keeps: a mistyped `erase = false` would erase cameras.
+What is not understood is refused with the file's and the key's name, as a setting that is silently
+passed over is a promise that nobody keeps: a mistyped `erase = false` would erase cameras.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
-from dockd.usb import USBIP
+from dockd.usb.bus import USBIP
 from vault.errors import ConfigurationError
 
 
@@ -37,7 +37,8 @@ def _names_a_backend(setting: str) -> str:
     raise ValueError("must be `libusb`, `off`, or `usbip:HOST:PORT`")
 
 
-# TOML knows neither paths nor tuples: these two are converted, everything else must have the exact type.
+# TOML knows neither paths nor tuples: these two are converted, everything else must have the exact
+# type.
 AbsolutePath = Annotated[Path, Field(strict=False), AfterValidator(_absolute)]
 Words = Annotated[tuple[StrictStr, ...], Field(strict=False, min_length=1)]
 
@@ -68,12 +69,16 @@ class DockSettings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def chapters(self) -> re.Pattern[str] | None:
-        """The pattern that joins a DCIM camera's chapters to one recording, or None: each file is a recording."""
+        """The pattern that joins a DCIM camera's chapters to one recording, or None: each file is a
+        recording.
+        """
         return None if self.dcim_chapters is None else re.compile(self.dcim_chapters)
 
 
 def load_dock_settings(path: Path) -> DockSettings:
-    """The settings in `path`. Raises ConfigurationError that names the file and, where there is one, the key."""
+    """The settings in `path`. Raises ConfigurationError that names the file and, where there is
+    one, the key.
+    """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -8,17 +8,17 @@ from types import FrameType
 
 import structlog
 
-from dockd.approach import Approach
-from dockd.bay import Bay, Board, Phase, Vigil
 from dockd.config import DockSettings
-from dockd.dock import Dock, Docked, plugged
-from dockd.notify import ServiceManager
-from dockd.pull import Workplace
+from dockd.display.status import StatusServer
+from dockd.docking.approach import Approach
+from dockd.docking.bay import Bay, Board, Phase, Vigil
+from dockd.docking.dock import Dock, Docked, plugged
+from dockd.docking.pull import Workplace
+from dockd.docking.visit import pause
+from dockd.mounted.volumes import MountWatcher
 from dockd.reader.bus import ReaderBus
 from dockd.reader.processes import Readers
-from dockd.status import StatusServer
-from dockd.visit import pause
-from dockd.volumes import MountWatcher
+from dockd.service.notify import ServiceManager
 
 log = structlog.get_logger()
 
@@ -40,7 +40,9 @@ class _Wake(Enum):
 
 
 class Daemon:
-    """The main loop. Everything that wakes it goes through one queue whose `put` a signal handler may call."""
+    """The main loop. Everything that wakes it goes through one queue whose `put` a signal handler
+    may call.
+    """
 
     def __init__(
         self,
@@ -63,16 +65,23 @@ class Daemon:
             rescan_s=settings.rescan_seconds,
         )
         clock = workplace.clock
-        self._usb = ReaderBus(readers, settings.usb_backend, clock) if settings.usb_backend != "off" else None
+        self._usb = (
+            ReaderBus(readers, settings.usb_backend, clock)
+            if settings.usb_backend != "off"
+            else None
+        )
         self._approach = Approach(settings, readers, clock)
         self._usb_message = ""
         self._dock = Dock(self._standing, workplace, self._board, pause, self._stir)
         self._status = StatusServer(settings.status_socket, self._board, clock)
         self._vigil = Vigil(manager.watchdog_s, clock) if manager.watchdog_s is not None else None
-        self._tick_s = min(TICK_S, manager.watchdog_s / 4) if manager.watchdog_s is not None else TICK_S
+        self._tick_s = (
+            min(TICK_S, manager.watchdog_s / 4) if manager.watchdog_s is not None else TICK_S
+        )
 
     def run(self) -> bool:
-        """Serve until a signal asks to stop. False if a thread is stuck in a device and could not be waited for.
+        """Serve until a signal asks to stop. False if a thread is stuck in a device and could not
+        be waited for.
 
         The recovery is done before. Raises StatusRefused.
         """
@@ -99,7 +108,9 @@ class Daemon:
 
     def _standing(self) -> list[Docked]:
         found = [self._approach.volume(volume) for volume in self._watcher.volumes()]
-        return found + [plugged(device) for device in (self._usb.devices() if self._usb is not None else ())]
+        return found + [
+            plugged(device) for device in (self._usb.devices() if self._usb is not None else ())
+        ]
 
     def _stir(self) -> None:
         self._wakes.put(_Wake.STIR)
@@ -116,9 +127,16 @@ class Daemon:
         return wakes
 
     def _tell_of_usb(self) -> None:
-        """While nobody can look at the USB it is a bay by itself: a camera that stands there would show nowhere."""
+        """While nobody can look at the USB it is a bay by itself: a camera that stands there would
+        show nowhere.
+        """
         trouble = self._usb.trouble if self._usb is not None else ""
-        message = f"The USB can't be looked at: {trouble}. Cameras on it keep their recordings: call for help." if trouble else ""
+        message = (
+            f"The USB can't be looked at: {trouble}. Cameras on it keep their recordings: "
+            f"call for help."
+            if trouble
+            else ""
+        )
         if message == self._usb_message:
             return
         self._usb_message = message
@@ -128,7 +146,9 @@ class Daemon:
             self._board.remove(USB_BAY)
 
     def _tell(self) -> None:
-        """STATUS, and the watchdog's sign of life: this loop has turned, and no busy bay stands still."""
+        """STATUS, and the watchdog's sign of life: this loop has turned, and no busy bay stands
+        still.
+        """
         self._tell_of_usb()
         self._manager.status(summary(self._board))
         if self._vigil is None:
@@ -162,6 +182,8 @@ def summary(board: Board) -> str:
         return "No camera is docked."
     words = []
     for state in states:
-        count = f" {state.recording_number} of {state.recording_count}" if state.recording_count else ""
+        count = (
+            f" {state.recording_number} of {state.recording_count}" if state.recording_count else ""
+        )
         words.append(f"{state.bay}: {state.camera or 'camera'} {state.phase.value}{count}")
     return "; ".join(words)

@@ -1,7 +1,7 @@
 """The log: one JSON object a line on stderr, with the level prefix that journald reads.
 
-No footage, no key material and no person's name goes into it: events carry bays, camera serials, recording ids of ours, error
-codes and their sentences.
+No footage, no key material and no person's name goes into it: events carry bays, camera serials,
+recording ids of ours, error codes and their sentences.
 """
 
 import logging
@@ -15,7 +15,9 @@ _PREFIX = {"critical": "<2>", "error": "<3>", "warning": "<4>", "info": "<6>", "
 
 
 class _JournalLines:
-    """Renders an event as `<N>{json}`; sd-daemon(3) names the numbers. A traceback stays within its line."""
+    """Renders an event as `<N>{json}`; sd-daemon(3) names the numbers. A traceback stays within its
+    line.
+    """
 
     def __init__(self) -> None:
         self._render = structlog.processors.JSONRenderer(sort_keys=True)
@@ -34,7 +36,9 @@ def log_to(stream: TextIO, level: str) -> None:
             structlog.processors.format_exc_info,
             _JournalLines(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=False,
     )

@@ -1,9 +1,11 @@
-"""Builds the Debian package: `python systemd/build_deb.py FOLDER [VERSION]`. What it wrote is its last line.
+"""Builds the Debian package: `python systemd/build_deb.py FOLDER [VERSION]`. What it wrote is its
+last line.
 
-The programs stand in a virtual environment of their own under /opt, made of exactly the locked packages, each by its hash, for
-Debian 12's Python 3.11. Each version has a folder of its own there, and /opt/dock-vault is a link to one of them that changes in
-one step (debian/postrm): a power cut in an upgrade leaves the old programs or the new ones, never some of each. The same sources
-make the same package, byte for byte.
+The programs stand in a virtual environment of their own under /opt, made of exactly the locked
+packages, each by its hash, for Debian 12's Python 3.11. Each version has a folder of its own there,
+and /opt/dock-vault is a link to one of them that changes in one step (debian/postrm): a power cut
+in an upgrade leaves the old programs or the new ones, never some of each. The same sources make the
+same package, byte for byte.
 """
 
 import compileall
@@ -80,8 +82,14 @@ def project_version() -> str:
 
 
 def schema_version() -> str:
-    """The catalogue's schema that these programs work with, which migrate-catalogue looks up without starting them."""
-    (found,) = re.findall(r'^SCHEMA_VERSION = "(\d{4})"$', (REPOSITORY / "vault" / "catalogue.py").read_text(), re.MULTILINE)
+    """The catalogue's schema that these programs work with, which migrate-catalogue looks up
+    without starting them.
+    """
+    (found,) = re.findall(
+        r'^SCHEMA_VERSION = "(\d{4})"$',
+        (REPOSITORY / "vault" / "catalogue.py").read_text(),
+        re.MULTILINE,
+    )
     return str(found)
 
 
@@ -90,18 +98,46 @@ def environment(root: Path, version: str) -> None:
     site = root / "lib" / f"python{PYTHON}" / "site-packages"
     (root / "bin").mkdir(parents=True)
     (root / "bin" / "python").symlink_to(f"/usr/bin/python{PYTHON}")
-    (root / "pyvenv.cfg").write_text(f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {PYTHON}\n")
-    pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
-    pip += ["--no-compile", "--only-binary", ":all:", "--python-version", PYTHON, "--target", str(site), "-r", str(LOCK)]
+    (root / "pyvenv.cfg").write_text(
+        f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {PYTHON}\n"
+    )
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-qq",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "--no-deps",
+    ]
+    pip += [
+        "--no-compile",
+        "--only-binary",
+        ":all:",
+        "--python-version",
+        PYTHON,
+        "--target",
+        str(site),
+        "-r",
+        str(LOCK),
+    ]
     subprocess.run(pip, check=True, env=os.environ | {"PIP_ROOT_USER_ACTION": "ignore"})
     shutil.rmtree(site / "bin", ignore_errors=True)
     for package in ("dockd", "vault"):
-        shutil.copytree(REPOSITORY / package, site / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            REPOSITORY / package, site / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
         program = root / "bin" / package
         program.write_text(PROGRAM.format(package=package, version=version))
         program.chmod(0o755)
     (root / "schema").write_text(f"{schema_version()}\n")
-    compileall.compile_dir(site, quiet=1, stripdir=str(root.parents[1]), invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+    compileall.compile_dir(
+        site,
+        quiet=1,
+        stripdir=str(root.parents[1]),
+        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+    )
 
 
 def commands(tree: Path) -> None:
@@ -113,15 +149,21 @@ def commands(tree: Path) -> None:
 
 
 def settings(place: Path) -> None:
-    """The documented settings files, with what this package puts elsewhere than the programs' own defaults.
+    """The documented settings files, with what this package puts elsewhere than the programs' own
+    defaults.
 
-    They are no conffiles: dpkg would ask about those that the administrator changed, and where nobody answers leave the PC with
-    its services stopped. debian/postinst puts them in place, and keeps what was changed.
+    They are no conffiles: dpkg would ask about those that the administrator changed, and where
+    nobody answers leave the PC with its services stopped. debian/postinst puts them in place, and
+    keeps what was changed.
     """
     place.mkdir(parents=True)
-    (place / "dockd.toml").write_text(with_settings((REPOSITORY / "config" / "dockd.toml").read_text(), DOCKD_SETTINGS))
+    (place / "dockd.toml").write_text(
+        with_settings((REPOSITORY / "config" / "dockd.toml").read_text(), DOCKD_SETTINGS)
+    )
     vault, web, alerts = re.split(
-        r"^# \[(?:web|alerts)\]\n", (REPOSITORY / "config" / "vault.toml").read_text(), flags=re.MULTILINE
+        r"^# \[(?:web|alerts)\]\n",
+        (REPOSITORY / "config" / "vault.toml").read_text(),
+        flags=re.MULTILINE,
     )
     text = with_settings(vault, VAULT_SETTINGS) + "[web]\n" + with_settings(web, WEB_SETTINGS)
     text += "[alerts]\n" + with_settings(alerts, ALERT_SETTINGS)
@@ -131,7 +173,13 @@ def settings(place: Path) -> None:
 
 def with_settings(text: str, values: dict[str, str]) -> str:
     for key, value in values.items():
-        text, count = re.subn(rf"^(?:# )?{key} = (?:\[.*\]|\S+)", f"{key} = {value}", text, count=1, flags=re.MULTILINE)
+        text, count = re.subn(
+            rf"^(?:# )?{key} = (?:\[.*\]|\S+)",
+            f"{key} = {value}",
+            text,
+            count=1,
+            flags=re.MULTILINE,
+        )
         assert count == 1, key
     return text
 
@@ -165,10 +213,18 @@ def control(tree: Path, version: str) -> None:
     place = tree / "DEBIAN"
     place.mkdir()
     size_kib = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file()) // 1024
-    architecture = subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True, text=True).stdout.strip()
+    architecture = subprocess.run(
+        ["dpkg", "--print-architecture"], check=True, capture_output=True, text=True
+    ).stdout.strip()
     text = (SYSTEMD / "debian" / "control").read_text()
-    (place / "control").write_text(text.format(version=version, architecture=architecture, size_kib=size_kib))
-    words = {"@VERSION@": version, "@UNITS@": " ".join(unit_names()), "@ENABLED@": " ".join(unit_names("[Install]"))}
+    (place / "control").write_text(
+        text.format(version=version, architecture=architecture, size_kib=size_kib)
+    )
+    words = {
+        "@VERSION@": version,
+        "@UNITS@": " ".join(unit_names()),
+        "@ENABLED@": " ".join(unit_names("[Install]")),
+    }
     for name in ("preinst", "postinst", "prerm", "postrm"):
         text = (SYSTEMD / "debian" / name).read_text()
         for mark, word in words.items():
@@ -179,7 +235,9 @@ def control(tree: Path, version: str) -> None:
 
 def unit_names(section: str = "[Unit]") -> list[str]:
     """Every unit that has this section and stands for one thing alone."""
-    units = (path for pattern in UNIT_KINDS for path in SYSTEMD.glob(pattern) if "@" not in path.name)
+    units = (
+        path for pattern in UNIT_KINDS for path in SYSTEMD.glob(pattern) if "@" not in path.name
+    )
     return sorted(path.name for path in units if section in path.read_text().splitlines())
 
 

@@ -15,11 +15,11 @@ COMMANDS = {
     "alert": "alert.alert",
     "approve": "retention.approve_sweep",
     "archive": "retention.archive_recording",
-    "assign": "casework.assign",
+    "assign": "assignments.assign",
     "backup": "backup.back_up",
     "camera": "cameras.camera",
-    "case": "casework.case",
-    "ceremony": "people.ceremony",
+    "case": "cases.case",
+    "ceremony": "ceremony.ceremony",
     "checkpoint": "log.checkpoint",
     "clock": "retention.clock",
     "confirm": "catalogue.confirm_catalogue",
@@ -28,15 +28,15 @@ COMMANDS = {
     "drill": "backup.run_drill",
     "due": "retention.soon_due",
     "figures": "account.show_figures",
-    "handover": "viewings.hand_over_group",
+    "handover": "handovers.hand_over_group",
     "init": "founding.init",
     "list": "recordings.list_recordings",
     "log": "log.show_log",
     "migrate": "catalogue.migrate_catalogue",
     "open": "recordings.open_files",
-    "person": "people.person",
+    "person": "persons.person",
     "rebuild": "catalogue.rebuild_catalogue",
-    "report": "casework.report",
+    "report": "reports.report",
     "restore": "backup.restore",
     "sweep": "retention.sweep_vault",
     "verify": "verify.verify_vault",
@@ -48,7 +48,9 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """Imports a command when it is called: what a timer runs every few minutes starts with what it needs itself."""
+    """Imports a command when it is called: what a timer runs every few minutes starts with what it
+    needs itself.
+    """
 
     def list_commands(self, _: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -60,7 +62,9 @@ class Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(f"vault.cli.{module}"), name)
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         try:
             return super().resolve_command(ctx, args)
         except NoSuchCommand as unknown:

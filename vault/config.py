@@ -14,10 +14,11 @@ MIB = 1 << 20
 
 
 class WebSettings(BaseModel):
-    """The back office (`[web]`). `origin` is what stands in the browser's address line: security keys are bound to its host.
+    """The back office (`[web]`). `origin` is what stands in the browser's address line: security
+    keys are bound to its host.
 
-    `metrics_socket` None: no metrics. `dock_status` is the dock's status socket, whose word the health page shows.
-    `packages` is where a hand-over's encrypted package waits to be fetched.
+    `metrics_socket` None: no metrics. `dock_status` is the dock's status socket, whose word the
+    health page shows. `packages` is where a hand-over's encrypted package waits to be fetched.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -40,17 +41,24 @@ def _with_a_port(address: str) -> str:
 
 
 _MailAddress = Annotated[str, Field(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+$")]
-_MailServer = Annotated[str, Field(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$"), AfterValidator(_with_a_port)]
+_MailServer = Annotated[
+    str,
+    Field(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$"),
+    AfterValidator(_with_a_port),
+]
 _HERE = r"http://(localhost|127\.0\.0\.1|\[::1\])"
 _WebAddress = Annotated[
     str,
-    Field(pattern=rf"^(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])|{_HERE})(:[0-9]{{1,5}})?(/[!-~]*)?$"),
+    Field(
+        pattern=rf"^(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])|{_HERE})(:[0-9]{{1,5}})?(/[!-~]*)?$"
+    ),
     AfterValidator(_with_a_port),
 ]
 
 
 class AlertSettings(BaseModel):
-    """Who is told of alarms by `vault alert`, and how (`[alerts]`). `mail_to` empty and `webhook` None: nobody.
+    """Who is told of alarms by `vault alert`, and how (`[alerts]`). `mail_to` empty and `webhook`
+    None: nobody.
 
     `state` is where it remembers what was told. A webhook over plain HTTP is on this machine.
     """
@@ -71,18 +79,26 @@ class AlertSettings(BaseModel):
 
 
 class VaultSettings(BaseModel):
-    """Where the vault stands and what it may use. Relative paths are taken from the folder of the settings file."""
+    """Where the vault stands and what it may use. Relative paths are taken from the folder of the
+    settings file.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     root: Path
     """The vault's folder."""
     pins: Path
-    """The file that names the keyring's two signers. It stands outside the vault, where who can write the vault can't reach."""
+    """The file that names the keyring's two signers. It stands outside the vault, where who can
+    write the vault can't reach.
+    """
     log_key: Path | None = None
-    """The key that signs heads of the log: a credential outside the vault. Not named: `log.key` beside the pins."""
+    """The key that signs heads of the log: a credential outside the vault. Not named: `log.key`
+    beside the pins.
+    """
     witness: list[str] = []
-    """The command that takes a signed head out of the administrator's reach, with its arguments; empty: there is no witness."""
+    """The command that takes a signed head out of the administrator's reach, with its arguments;
+    empty: there is no witness.
+    """
     reserve_mb: Annotated[int, Field(ge=1)] = 512
     """Free space in MiB that intake leaves for the log and for viewing."""
     lanes: Annotated[int, Field(ge=1, le=16)] = 4
@@ -94,7 +110,9 @@ class VaultSettings(BaseModel):
 
     @property
     def log_key_path(self) -> Path:
-        """The credential that systemd hands to the service, where it does (`LoadCredential=log.key:…`); else the file as set."""
+        """The credential that systemd hands to the service, where it does
+        (`LoadCredential=log.key:…`); else the file as set.
+        """
         handed = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nowhere"), "log.key")
         return handed if handed.exists() else self.log_key or self.pins.with_name("log.key")
 
@@ -110,7 +128,8 @@ def load_vault_settings(path: Path) -> VaultSettings:
             raw = tomllib.load(file)
     except FileNotFoundError:
         raise ConfigurationError(
-            f"There is no settings file {path}.", hint="Name one with --config, or run `vault init --config FILE --root FOLDER`."
+            f"There is no settings file {path}.",
+            hint="Name one with --config, or run `vault init --config FILE --root FOLDER`.",
         ) from None
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} can't be read: {error}.") from error
@@ -119,7 +138,9 @@ def load_vault_settings(path: Path) -> VaultSettings:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}.") from None
+        raise ConfigurationError(
+            f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}."
+        ) from None
     here = path.resolve().parent
     placed: dict[str, object] = {"root": here / settings.root, "pins": here / settings.pins}
     web = {"packages": here / settings.web.packages}

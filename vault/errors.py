@@ -1,14 +1,17 @@
 """The error tree: a stable code, one sentence, what to do about it.
 
-Sorted by what the reader should do. `Reaction` is translated once, at the edge: to an exit code by `__main__`, to a lamp by
-the dock, to a status by the back office. The sentence reads the same in all three places.
+Sorted by what the reader should do. `Reaction` is translated once, at the edge: to an exit code by
+`__main__`, to a lamp by the dock, to a status by the back office. The sentence reads the same in
+all three places.
 """
 
 from enum import Enum
 
 
 class Reaction(Enum):
-    """What the reader of an error should do; the value is the process's exit code (sysexits.h where one fits)."""
+    """What the reader of an error should do; the value is the process's exit code (sysexits.h where
+    one fits).
+    """
 
     TRY_AGAIN = 75
     """Nothing is wrong with what was asked; the same call may succeed later (EX_TEMPFAIL)."""
@@ -21,8 +24,8 @@ class Reaction(Enum):
 class Failure(Exception):
     """Base of every error that a person may meet.
 
-    A subclass fixes `code` (stable, dotted, for journals and tests), `reaction` and `hint`. The sentence is given where the
-    error is raised, as that place knows the names.
+    A subclass fixes `code` (stable, dotted, for journals and tests), `reaction` and `hint`. The
+    sentence is given where the error is raised, as that place knows the names.
     """
 
     code = "failure"
@@ -82,11 +85,16 @@ class VaultFull(VaultError):
 
     code = "vault.full"
     reaction = Reaction.TRY_AGAIN
-    hint = "Make room on the vault's disk. The camera keeps its recordings; nothing is deleted to make room."
+    hint = (
+        "Make room on the vault's disk. The camera keeps its recordings; nothing is deleted to "
+        "make room."
+    )
 
 
 class StorageFailed(VaultError):
-    """The medium refused a write, a flush or a read. What was being written is abandoned, key and all."""
+    """The medium refused a write, a flush or a read. What was being written is abandoned, key and
+    all.
+    """
 
     code = "vault.storage_failed"
     reaction = Reaction.ALARM
@@ -106,15 +114,23 @@ class CatalogueFailed(VaultError):
 
     code = "vault.catalogue_failed"
     reaction = Reaction.ALARM
-    hint = "Run `vault verify`; if the catalogue is lost, `vault rebuild` makes it anew from the folders."
+    hint = (
+        "Run `vault verify`; if the catalogue is lost, `vault rebuild` makes it anew from the "
+        "folders."
+    )
 
 
 class KeyringRefused(VaultError):
-    """The keyring's signatures, version or vault are not the pinned ones. Nothing is taken in under it."""
+    """The keyring's signatures, version or vault are not the pinned ones. Nothing is taken in under
+    it.
+    """
 
     code = "vault.keyring_refused"
     reaction = Reaction.ALARM
-    hint = "Compare the keyring's fingerprints with the paper of the key ceremony. The cameras keep their recordings."
+    hint = (
+        "Compare the keyring's fingerprints with the paper of the key ceremony. The cameras keep "
+        "their recordings."
+    )
 
 
 class WrongPassphrase(VaultError):
@@ -130,7 +146,9 @@ class UnknownPerson(VaultError):
 
     code = "vault.unknown_person"
     reaction = Reaction.REFUSE
-    hint = "`vault person list` shows the persons; name one by id, name, officer's code, or function."
+    hint = (
+        "`vault person list` shows the persons; name one by id, name, officer's code, or function."
+    )
 
 
 class PairRefused(VaultError):
@@ -146,11 +164,16 @@ class NotAllowed(VaultError):
 
     code = "policy.not_allowed"
     reaction = Reaction.REFUSE
-    hint = "Ask a person whose function it is; a replacement counts once it is on record (`vault person replace`)."
+    hint = (
+        "Ask a person whose function it is; a replacement counts once it is on record (`vault "
+        "person replace`)."
+    )
 
 
 class CannotOpen(VaultError):
-    """A sealed file or a wrapped key does not open: other key, other place, altered or truncated bytes."""
+    """A sealed file or a wrapped key does not open: other key, other place, altered or truncated
+    bytes.
+    """
 
     code = "vault.cannot_open"
     reaction = Reaction.ALARM
@@ -170,7 +193,9 @@ class UnknownCamera(VaultError):
 
     code = "vault.unknown_camera"
     reaction = Reaction.REFUSE
-    hint = "The boa-coördinator can register it: `vault camera add`. The camera keeps its recordings."
+    hint = (
+        "The boa-coördinator can register it: `vault camera add`. The camera keeps its recordings."
+    )
 
 
 class CameraExists(VaultError):
@@ -178,23 +203,35 @@ class CameraExists(VaultError):
 
     code = "vault.camera_exists"
     reaction = Reaction.REFUSE
-    hint = "Remove the registered camera first (`vault camera remove`), then add it with its new key."
+    hint = (
+        "Remove the registered camera first (`vault camera remove`), then add it with its new key."
+    )
 
 
 class ContentDiffers(VaultError):
-    """What came over is not what the camera announced, in size or digest. It is thrown away; the camera keeps its copy."""
+    """What came over is not what the camera announced, in size or digest. It is thrown away; the
+    camera keeps its copy.
+    """
 
     code = "vault.content_differs"
     reaction = Reaction.ALARM
-    hint = "Dock the camera again. If it happens again the recording on the camera is damaged: keep the camera apart."
+    hint = (
+        "Dock the camera again. If it happens again the recording on the camera is damaged: keep "
+        "the camera apart."
+    )
 
 
 class ReadBackDiffers(VaultError):
-    """What stands on the vault's medium is not what came over. It is thrown away; the camera keeps its copy."""
+    """What stands on the vault's medium is not what came over. It is thrown away; the camera keeps
+    its copy.
+    """
 
     code = "vault.read_back_differs"
     reaction = Reaction.ALARM
-    hint = "The vault's disk or the memory of this machine is failing: test both. The camera keeps its recordings."
+    hint = (
+        "The vault's disk or the memory of this machine is failing: test both. The camera keeps "
+        "its recordings."
+    )
 
 
 class EraseRefused(VaultError):

@@ -1,8 +1,9 @@
 """The nouns that the dock and the vault speak in.
 
-A *claim* is what the camera said; it is believed only where a digest or a signature carries it. A *receipt* is what the vault
-proved. Sizes are bytes of plaintext unless the name says sealed; digests are SHA-256 as 64 lower-case hexadecimal characters;
-times are aware datetimes in UTC; durations are milliseconds.
+A *claim* is what the camera said; it is believed only where a digest or a signature carries it. A
+*receipt* is what the vault proved. Sizes are bytes of plaintext unless the name says sealed;
+digests are SHA-256 as 64 lower-case hexadecimal characters; times are aware datetimes in UTC;
+durations are milliseconds.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from enum import StrEnum
 from typing import Protocol
 
 EDGE_BYTES = 65536
-"""How much of a file's head and of its tail is remembered by digest, to know it again on the camera before it is deleted."""
+"""How much of a file's head and of its tail is remembered by digest, to know it again on the camera
+before it is deleted.
+"""
 
 
 class Origin(StrEnum):
@@ -31,7 +34,9 @@ class CameraKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera that the coordinator registered. `public_key` is 32 bytes of Ed25519, `b""` for a DCIM camera."""
+    """A camera that the coordinator registered. `public_key` is 32 bytes of Ed25519, `b""` for a
+    DCIM camera.
+    """
 
     serial: str
     kind: CameraKind
@@ -42,7 +47,9 @@ class Camera:
 
 @dataclass(frozen=True, slots=True)
 class SegmentClaim:
-    """One file of a recording, as the camera states it. `None` stands for "not stated by the camera"."""
+    """One file of a recording, as the camera states it. `None` stands for "not stated by the
+    camera".
+    """
 
     name: str
     size_bytes: int
@@ -66,9 +73,10 @@ class PrerollClaim:
 class RecordingClaim:
     """One recording on a card, as the camera states it.
 
-    `name` is the camera's own (recording folder, or path of a DCIM file) and never becomes a path of the vault. `identity`
-    tells two contents under one name apart: the SHA-256 of the manifest's bytes; for a DCIM recording a SHA-256 over name,
-    size, head and tail of each file. `manifest` and `signature` are the camera's exact bytes, or None.
+    `name` is the camera's own (recording folder, or path of a DCIM file) and never becomes a path
+    of the vault. `identity` tells two contents under one name apart: the SHA-256 of the manifest's
+    bytes; for a DCIM recording a SHA-256 over name, size, head and tail of each file. `manifest`
+    and `signature` are the camera's exact bytes, or None.
     """
 
     origin: Origin
@@ -103,7 +111,8 @@ class RecordingClaim:
 class Docking:
     """What was measured when the camera came into the dock.
 
-    `offset_ms` is camera minus dock; None where the card does not show its clock. `offset_source` says how it was read.
+    `offset_ms` is camera minus dock; None where the card does not show its clock. `offset_source`
+    says how it was read.
     """
 
     docked_utc: datetime
@@ -124,7 +133,9 @@ class Wholeness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TimelineVerdict:
-    """What the timeline check saw. `findings` are sentences, empty when all is well; `preroll_ms` is measured, not stated."""
+    """What the timeline check saw. `findings` are sentences, empty when all is well; `preroll_ms`
+    is measured, not stated.
+    """
 
     wholeness: Wholeness
     preroll_ms: int | None
@@ -157,7 +168,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The vault owns this recording: sealed, durable, read back, catalogued. Only on a receipt is a camera erased."""
+    """The vault owns this recording: sealed, durable, read back, catalogued. Only on a receipt is a
+    camera erased.
+    """
 
     recording_id: str
     camera_serial: str
@@ -171,8 +184,9 @@ class Receipt:
 class Source(Protocol):
     """The bytes of one file on a card, read once from start to end.
 
-    `readinto` fills the start of the buffer and returns how many bytes, 0 only at the end of the file. It raises the
-    card's own errors; they pass through the vault unchanged. The buffer is page-aligned.
+    `readinto` fills the start of the buffer and returns how many bytes, 0 only at the end of the
+    file. It raises the card's own errors; they pass through the vault unchanged. The buffer is
+    page-aligned.
     """
 
     def readinto(self, buffer: memoryview) -> int:
@@ -180,4 +194,6 @@ class Source(Protocol):
 
 
 Observer = Callable[[memoryview], None]
-"""Is shown each block of plaintext in order while it passes by. It must not keep the view, and must not raise."""
+"""Is shown each block of plaintext in order while it passes by. It must not keep the view, and must
+not raise.
+"""

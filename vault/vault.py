@@ -8,33 +8,42 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from vault import catalogue
-from vault.audit import Entry, Log, read_leaves, read_tree
-from vault.catalogue import Catalogue, catalogue_of
-from vault.checkpoint import Checkpoints
+from vault.catalogue import facts
+from vault.catalogue.database import Catalogue, catalogue_of
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
+from vault.crypto.canonical_json import parse_object
 from vault.errors import CatalogueFailed, KeyringRefused, NotAVault, StorageFailed
-from vault.jsonform import parse_object
-from vault.keyring import Keyring, read_keyring, read_pins
-from vault.ledger import enter
-from vault.store import Store, read_small
+from vault.keyring.keyring import Keyring, read_keyring, read_pins
+from vault.log.checkpoints import Checkpoints
+from vault.log.log import Entry, Log, read_leaves, read_tree
+from vault.log.projections import enter
+from vault.storage.store import Store, read_small
 
 FORMAT = "dock-vault/vault/1"
 KEYRING_LIMIT_BYTES = 4 << 20
 KEYRING_VERSION = "keyring_version"
 CLOCK_TRUSTED, CLOCK_SURE = "clock_trusted", "clock_sure"
-"""Whether the clock was believed at the last look (`yes`, `no`), and how many entries the log had when it last was."""
-PINS_LOST = "Put the file of pins back, or make it with the paper of the key ceremony at hand: `vault ceremony pin`."
+"""Whether the clock was believed at the last look (`yes`, `no`), and how many entries the log had
+when it last was.
+"""
+PINS_LOST = (
+    "Put the file of pins back, or make it with the paper of the key ceremony at hand: `vault "
+    "ceremony pin`."
+)
 BACKUP_WHOLE = "backup_whole_utc"
 """When a backup was last brought up to date with nothing left out."""
 UNCONFIRMED = "unconfirmed_since"
-"""Set by a rebuild: until two persons have confirmed, nothing is erased on a camera and nothing expires."""
+"""Set by a rebuild: until two persons have confirmed, nothing is erased on a camera and nothing
+expires.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Vault:
-    """An opened vault. Its parts are thread-safe; every write goes through `catalogue.writing()`."""
+    """An opened vault. Its parts are thread-safe; every write
+    goes through `catalogue.writing()`.
+    """
 
     settings: VaultSettings
     id: str
@@ -53,9 +62,12 @@ class Vault:
     def open(cls, settings: VaultSettings, clock: Clock) -> "Vault":
         """Open a vault and check its keyring against the pins.
 
-        Raises NotAVault, CatalogueFailed, KeyringRefused. Writes nothing but the entry of a keyring that is new to it.
+        Raises NotAVault, CatalogueFailed, KeyringRefused. Writes nothing but the entry of a keyring
+        that is new to it.
         """
-        return cls._open(settings, clock, Catalogue.opened(catalogue_of(_demand_vault(settings.root))))
+        return cls._open(
+            settings, clock, Catalogue.opened(catalogue_of(_demand_vault(settings.root)))
+        )
 
     @classmethod
     def _open(cls, settings: VaultSettings, clock: Clock, opened: Catalogue) -> "Vault":
@@ -99,7 +111,9 @@ class Vault:
 
 
 def _demand_signed_entries(root: Path, opened: Catalogue) -> None:
-    """A catalogue with fewer entries than were signed for is an older one, even by one entry. Raises CatalogueFailed."""
+    """A catalogue with fewer entries than were signed for is an older one, even by one entry.
+    Raises CatalogueFailed.
+    """
     signed = Checkpoints(root / "checkpoints").newest_size()
     with opened.reading() as tx:
         size = read_tree(tx).size
@@ -124,7 +138,10 @@ def read_vault_id(root: Path) -> str:
     except (ValueError, StorageFailed) as error:
         raise NotAVault(f"vault.json in {root} can't be read.") from error
     if found.get("format") != FORMAT or not isinstance(found.get("vault"), str):
-        raise NotAVault(f"The vault in {root} has the format {found.get('format')!r}; this program knows {FORMAT}.")
+        raise NotAVault(
+            f"The vault in {root} has the format {found.get('format')!r}; this program knows "
+            f"{FORMAT}."
+        )
     return str(found["vault"])
 
 
@@ -134,7 +151,9 @@ class _KeyringFile:
     A version that is new to this vault becomes an entry of the log. Thread-safe.
     """
 
-    def __init__(self, settings: VaultSettings, vault_id: str, opened: Catalogue, log: Log, clock: Clock) -> None:
+    def __init__(
+        self, settings: VaultSettings, vault_id: str, opened: Catalogue, log: Log, clock: Clock
+    ) -> None:
         self._settings = settings
         self._vault_id = vault_id
         self._catalogue = opened
@@ -162,18 +181,22 @@ class _KeyringFile:
     def _pinned(self) -> Keyring:
         try:
             pins = read_pins(read_small(self._settings.pins, 65536))
-            keyring = read_keyring(read_small(self._settings.root / "keyring.json", KEYRING_LIMIT_BYTES))
+            keyring = read_keyring(
+                read_small(self._settings.root / "keyring.json", KEYRING_LIMIT_BYTES)
+            )
         except StorageFailed as error:
-            lost = isinstance(error.__cause__, FileNotFoundError) and not self._settings.pins.exists()
+            lost = (
+                isinstance(error.__cause__, FileNotFoundError) and not self._settings.pins.exists()
+            )
             raise KeyringRefused(error.sentence, hint=PINS_LOST if lost else None) from error
         if keyring.vault_id != self._vault_id:
             raise KeyringRefused("The keyring belongs to another vault.")
         with self._catalogue.reading() as tx:
-            seen = int(catalogue.get_meta(tx, KEYRING_VERSION) or 0)
+            seen = int(facts.get_meta(tx, KEYRING_VERSION) or 0)
         keyring.held_by(pins, seen)
         if keyring.version > seen:
             with self._catalogue.writing() as tx:
-                catalogue.set_meta(tx, KEYRING_VERSION, str(keyring.version))
+                facts.set_meta(tx, KEYRING_VERSION, str(keyring.version))
                 summary = keyring.summary(utc_text(self._clock.now()))
                 enter(self._log, tx, Entry("keyring.changed", "vault", self._vault_id, summary))
         return keyring

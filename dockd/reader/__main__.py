@@ -1,3 +1,3 @@
-from dockd.reader.child import main
+from dockd.reader.worker import main
 
 main()

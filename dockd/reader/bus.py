@@ -8,12 +8,12 @@ from typing import Any
 
 import structlog
 
-from dockd.card import CardStuck
-from dockd.pipes import DeviceRefused
-from dockd.reader.card import CameraReader
+from dockd.card.contract import CardStuck
 from dockd.reader.processes import Process, ReaderAbsent, Readers
+from dockd.reader.remote_card import CameraReader
 from dockd.reader.wire import Broken, Deadline, Line, frozen, told
-from dockd.usb import UsbDevice
+from dockd.usb.bus import UsbDevice
+from dockd.usb.pipes import DeviceRefused
 from vault.clock import Clock
 
 log = structlog.get_logger()
@@ -21,7 +21,9 @@ log = structlog.get_logger()
 DEVICES_MAX = 128
 """More than any dock has sockets. Each one that is told has a thread here."""
 SILENCE_S = 60.0
-"""How long the reader of the bus may be silent. It tells what stands there every 10 s, if it can still look."""
+"""How long the reader of the bus may be silent. It tells what stands there every 10 s, if it can
+still look.
+"""
 STEADY = 2
 """A reader that has told so often what stands there is not killed by it."""
 FIRST_WAIT_S = 1.0
@@ -29,13 +31,16 @@ LONGEST_WAIT_S = 60.0
 
 
 class ReaderBus:
-    """Follows a bus through a reader of its own. `devices` may be called by any thread, and shows what was told last.
+    """Follows a bus through a reader of its own. `devices` may be called by any thread, and shows
+    what was told last.
 
-    A reader that dies or falls silent is replaced, after a wait that doubles. What stood there stands there for as long as nobody
-    says otherwise.
+    A reader that dies or falls silent is replaced, after a wait that doubles. What stood there
+    stands there for as long as nobody says otherwise.
     """
 
-    def __init__(self, readers: Readers, setting: str, clock: Clock, *, silence_s: float = SILENCE_S) -> None:
+    def __init__(
+        self, readers: Readers, setting: str, clock: Clock, *, silence_s: float = SILENCE_S
+    ) -> None:
         self._readers = readers
         self._setting = setting
         self._clock = clock
@@ -50,8 +55,12 @@ class ReaderBus:
         self._thread: threading.Thread | None = None
 
     def start(self, on_change: Callable[[], None]) -> None:
-        """Follow from now on; call `on_change` from a thread of its own whenever devices came or left."""
-        self._thread = threading.Thread(target=self._follow, args=(on_change,), name="usb", daemon=True)
+        """Follow from now on; call `on_change` from a thread of its own whenever devices came or
+        left.
+        """
+        self._thread = threading.Thread(
+            target=self._follow, args=(on_change,), name="usb", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -77,12 +86,16 @@ class ReaderBus:
 
     @property
     def trouble(self) -> str:
-        """Why nobody looks at the USB, or why it can't be counted on; empty while it is looked at."""
+        """Why nobody looks at the USB, or why it can't be counted on; empty while it
+        is looked at.
+        """
         with self._lock:
             return self._died or self._absent
 
     def look(self) -> None:
-        """One look. Its reader stays for whoever opens what it saw, until `stop`. Raises CardStuck."""
+        """One look. Its reader stays for whoever opens what it saw, until
+        `stop`. Raises CardStuck.
+        """
         self._process = self._readers.start(self._greeting)
         try:
             self._heard(self._process)
@@ -105,7 +118,9 @@ class ReaderBus:
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
     def lodge(self, greeting: dict[str, Any]) -> Process:
-        """A connection to the bus's own reader, as that to a reader of the camera. Raises ReaderAbsent."""
+        """A connection to the bus's own reader, as that to a reader of the camera. Raises
+        ReaderAbsent.
+        """
         near, far = socket.socketpair()
         with far, self._lock:
             line = Line(near)
@@ -146,7 +161,9 @@ class ReaderBus:
             self._died = why
 
     def _heard(self, process: Process) -> bool:
-        """Whether what the reader tells is new. Raises Broken, and TimeoutError where it tells nothing."""
+        """Whether what the reader tells is new. Raises Broken, and TimeoutError where it tells
+        nothing.
+        """
         match process.line.hear(Deadline(self._clock, self._silence_s)):
             case {"devices": [*words], "absent": str(absent)} if len(words) <= DEVICES_MAX:
                 devices = [self._device(each) for each in words]
@@ -161,9 +178,12 @@ class ReaderBus:
 
     def _device(self, words: Any) -> UsbDevice:
         match words:
-            case [[int(), None | [*_] as ports, int()] as key, str(bay), str(volume_id), None | str() as refusal] if all(
-                isinstance(port, int) for port in ports or ()
-            ):
+            case [
+                [int(), None | [*_] as ports, int()] as key,
+                str(bay),
+                str(volume_id),
+                None | str() as refusal,
+            ] if all(isinstance(port, int) for port in ports or ()):
                 bay, volume_id = told(bay), told(volume_id)
             case _:
                 raise Broken("a device that is none")
@@ -171,7 +191,9 @@ class ReaderBus:
             refusal = told(refusal)
             return UsbDevice(frozen(key), bay, volume_id, refusal, partial(_refuse, refusal))
         readers = _Lodgings(self) if self._setting.startswith("usbip:") else self._readers
-        reader = CameraReader(readers, {"place": "usb", "bus": self._setting, "key": key}, self._clock)
+        reader = CameraReader(
+            readers, {"place": "usb", "bus": self._setting, "key": key}, self._clock
+        )
         return UsbDevice(frozen(key), bay, volume_id, None, reader.open, reader)
 
 

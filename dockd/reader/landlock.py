@@ -1,7 +1,9 @@
-"""A process that shuts itself off from files, for good, by the kernel's Landlock (landlock(7), from Linux 5.13 on).
+"""A process that shuts itself off from files, for good, by the kernel's Landlock (landlock(7), from
+Linux 5.13 on).
 
-There is no library for it in Debian 12, and three system calls are all of it. What was open before stays open. What is not
-granted can't be opened, run, made or removed, whatever the file's mode says and whoever asks.
+There is no library for it in Debian 12, and three system calls are all of it. What was open before
+stays open. What is not granted can't be opened, run, made or removed, whatever the file's mode says
+and whoever asks.
 """
 
 import contextlib
@@ -18,7 +20,9 @@ _RULE_PATH_BENEATH = 1
 _SET_NO_NEW_PRIVS = 38
 
 _HANDLED = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
-"""All rights over files that a version of the interface knows: to run, read, write, remove, make, link, truncate."""
+"""All rights over files that a version of the interface knows: to run, read, write, remove, make,
+link, truncate.
+"""
 _OF_FILES = 0b111 | 1 << 14
 """Those that a rule on a single file may name."""
 
@@ -40,16 +44,20 @@ class Rights(IntFlag):
 
 
 def restrict(granted: Mapping[Path, Rights]) -> bool:
-    """Leave this process, its threads and all that it starts with what is granted and no more. Call it before any thread starts.
+    """Leave this process, its threads and all that it starts with what is granted and no more. Call
+    it before any thread starts.
 
-    What does not exist is passed over. False: this kernel has no Landlock, and nothing was restricted. Raises OSError.
+    What does not exist is passed over. False: this kernel has no Landlock, and nothing was
+    restricted. Raises OSError.
     """
     library = ctypes.CDLL(None, use_errno=True)
     version = library.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _GET_VERSION)
     if version < 1:
         return False
     handled = _HANDLED[min(version, max(_HANDLED))]
-    ruleset = _checked(library.syscall(_CREATE_RULESET, _RULESET.pack(handled), ctypes.c_size_t(_RULESET.size), 0))
+    ruleset = _checked(
+        library.syscall(_CREATE_RULESET, _RULESET.pack(handled), ctypes.c_size_t(_RULESET.size), 0)
+    )
     try:
         for path, rights in granted.items():
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):

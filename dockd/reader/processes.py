@@ -1,7 +1,8 @@
 """How a reader comes to be: a connection at whose far end a process waits to be told what to read.
 
-On a docking PC systemd starts one for each connection to a socket (`dock-reader.socket`), as a user of its own, behind the walls
-of its unit. Without such a socket the dock starts its readers itself: the same program, which then has Landlock alone.
+On a docking PC systemd starts one for each connection to a socket (`dock-reader.socket`), as a user
+of its own, behind the walls of its unit. Without such a socket the dock starts its readers itself:
+the same program, which then has Landlock alone.
 """
 
 import contextlib
@@ -13,20 +14,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dockd.card import CardStuck
+from dockd.card.contract import CardStuck
 from dockd.reader.wire import Broken, Line
 
 PROGRAM = (sys.executable, "-I", "-m", "dockd.reader")
-"""Isolated, as the unit starts it: no module comes from the working directory, or from where the environment says."""
+"""Isolated, as the unit starts it: no module comes from the working directory, or from where the
+environment says.
+"""
 ENDING_S = 2.0
 """How long a reader whose dock has hung up may take to end, before it is killed."""
 
 
 class ReaderDied(CardStuck):
-    """The process that held the camera ended. Nothing else is concerned: what it had not given is not in the vault."""
+    """The process that held the camera ended. Nothing else is concerned: what it had not given is
+    not in the vault.
+    """
 
     code = "reader.died"
-    hint = "Dock the camera again. If its reader dies three times the port is closed, and the camera is to be kept apart."
+    hint = (
+        "Dock the camera again. If its reader dies three times the port is closed, and the camera "
+        "is to be kept apart."
+    )
 
 
 class ReaderAbsent(CardStuck):
@@ -34,7 +42,8 @@ class ReaderAbsent(CardStuck):
 
     code = "reader.absent"
     hint = (
-        "Look with `systemctl status dock-reader.socket` and `journalctl -u 'dock-reader@*'` why; the dock tries again by itself."
+        "Look with `systemctl status dock-reader.socket` and `journalctl -u 'dock-reader@*'` why; "
+        "the dock tries again by itself."
     )
 
 
@@ -50,7 +59,9 @@ class Process:
 class Readers:
     """Starts readers: by a socket of the service manager, or itself. Any thread."""
 
-    def __init__(self, socket_path: Path | None, program: Sequence[str] = PROGRAM, *, log_level: str = "info") -> None:
+    def __init__(
+        self, socket_path: Path | None, program: Sequence[str] = PROGRAM, *, log_level: str = "info"
+    ) -> None:
         self._socket_path = socket_path
         self._program = program
         self._log_level = log_level
@@ -58,9 +69,15 @@ class Readers:
     def start(self, greeting: dict[str, Any]) -> Process:
         """A reader of what the greeting names. Raises ReaderAbsent, ReaderDied."""
         try:
-            process = self._activated(self._socket_path) if self._socket_path is not None else self._spawned()
+            process = (
+                self._activated(self._socket_path)
+                if self._socket_path is not None
+                else self._spawned()
+            )
         except OSError as error:
-            raise ReaderAbsent(f"No reader can be started for the camera: {error.strerror or error}.") from error
+            raise ReaderAbsent(
+                f"No reader can be started for the camera: {error.strerror or error}."
+            ) from error
         try:
             process.line.send({"log": self._log_level, **greeting})
         except Broken as error:

@@ -1,7 +1,9 @@
-"""What the dock and its readers say to each other: JSON messages over a unix socket, with descriptors beside them.
+"""What the dock and its readers say to each other: JSON messages over a unix socket, with
+descriptors beside them.
 
-Four bytes of length (big-endian), then so many bytes of JSON. Names from a card may hold anything, so text is ASCII with escapes,
-and lone surrogates, which stand for undecodable bytes, pass. Neither end believes the other: lengths are capped, shapes checked.
+Four bytes of length (big-endian), then so many bytes of JSON. Names from a card may hold anything,
+so text is ASCII with escapes, and lone surrogates, which stand for undecodable bytes, pass. Neither
+end believes the other: lengths are capped, shapes checked.
 """
 
 import array
@@ -15,7 +17,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from dockd.card import (
+from dockd.card.contract import (
     CardDeleteFailed,
     CardError,
     CardFile,
@@ -27,16 +29,17 @@ from dockd.card import (
     CardStuck,
     printable,
 )
-from dockd.pipes import CardBusy, CardForbidden, DeviceRefused
-from dockd.timeline import SegmentFacts
+from dockd.card.timeline import SegmentFacts
+from dockd.usb.pipes import CardBusy, CardForbidden, DeviceRefused
 from vault.clock import Clock
 
 MESSAGE_MAX = 16 << 20
 MARKS_MAX = 1_000_000
-"""Opening brackets and commas: each value of a message needs one, and takes up to 250 bytes of memory where its text takes three.
+"""Opening brackets and commas: each value of a message needs one, and takes up to 250 bytes of
+memory where its text takes three.
 
-A listing of the most objects that a card may have (100,000) fits well, with all that cameras do. A card that goes beyond is
-refused by its reader.
+A listing of the most objects that a card may have (100,000) fits well, with all that cameras do. A
+card that goes beyond is refused by its reader.
 """
 FACTS_MAX = 1 << 20
 """What is told at a file's end."""
@@ -46,17 +49,23 @@ _NAME_MAX, _DEPTH_MAX = 1024, 64
 """No file system and no camera has longer names, or lists deeper folders."""
 DESCRIPTORS_MAX = 2
 STREAM_BYTES = 4 << 20
-"""The memory that a reader shares with the dock for one file: the largest block that is asked for at once."""
+"""The memory that a reader shares with the dock for one file: the largest block that is asked for
+at once.
+"""
 WANTED = struct.Struct("!I")
 """A stream's question: so many bytes, please."""
 GIVEN = struct.Struct("!BI")
-"""A stream's answer: its kind, and bytes in the shared memory or, for END and FAILED, the length of a JSON text that follows."""
+"""A stream's answer: its kind, and bytes in the shared memory or, for END and FAILED, the length of
+a JSON text that follows.
+"""
 BYTES, END, FAILED = range(3)
 FACTS = TypeAdapter(SegmentFacts)
 """What a reader saw of the footage, as JSON."""
 
 _NUMBER_MAX, _WORD_MAX, _ODD_MAX = 1 << 80, 64, 8
-"""Of what boxes can say: times of 64 bits in milliseconds, a digest, as many oddities as the timeline tells of."""
+"""Of what boxes can say: times of 64 bits in milliseconds, a digest, as many oddities as the
+timeline tells of.
+"""
 
 _LENGTH = struct.Struct("!I")
 _DESCRIPTOR_BYTES = array.array("i").itemsize
@@ -87,7 +96,9 @@ class TooMuch(Exception):
 
 
 class Deadline:
-    """By when all of an answer must have come. Time for each single byte would never be over for one that trickles."""
+    """By when all of an answer must have come. Time for each single byte would never be over for
+    one that trickles.
+    """
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self._clock = clock
@@ -107,8 +118,12 @@ class Line:
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
 
-    def send(self, message: dict[str, Any], *descriptors: int, deadline: Deadline | None = None) -> None:
-        """Raises Broken where nobody is at the other end, or nobody there takes it in time; TooMuch before anything is sent."""
+    def send(
+        self, message: dict[str, Any], *descriptors: int, deadline: Deadline | None = None
+    ) -> None:
+        """Raises Broken where nobody is at the other end, or nobody there takes it in time; TooMuch
+        before anything is sent.
+        """
         content = json.dumps(message, ensure_ascii=True).encode("ascii")
         if len(content) > MESSAGE_MAX or _marks(content) > MARKS_MAX:
             raise TooMuch(f"a message of {len(content)} bytes")
@@ -121,7 +136,9 @@ class Line:
             raise Broken(str(error)) from error
 
     def receive(self, deadline: Deadline | None = None) -> tuple[dict[str, Any], list[int]]:
-        """The next message and the descriptors that came with it, which the caller closes. Raises Broken, TimeoutError."""
+        """The next message and the descriptors that came with it, which the caller closes. Raises
+        Broken, TimeoutError.
+        """
         descriptors: list[int] = []
         try:
             (length,) = _LENGTH.unpack(self._head(descriptors, deadline))
@@ -132,13 +149,17 @@ class Line:
                 raise Broken("a message that is no object")
         except BaseException as error:
             close_all(descriptors)
-            if isinstance(error, (OSError, ValueError, RecursionError)) and not isinstance(error, TimeoutError):
+            if isinstance(error, (OSError, ValueError, RecursionError)) and not isinstance(
+                error, TimeoutError
+            ):
                 raise Broken(str(error)) from error
             raise
         return message, descriptors
 
     def hear(self, deadline: Deadline) -> dict[str, Any]:
-        """The next message of an end that has no descriptors to give. Raises Broken, TimeoutError."""
+        """The next message of an end that has no descriptors to give.
+        Raises Broken, TimeoutError.
+        """
         message, strange = self.receive(deadline)
         if strange:
             close_all(strange)
@@ -178,7 +199,9 @@ def exactly(connection: socket.socket, size_bytes: int, deadline: Deadline | Non
 
 
 def parsed(content: bytes) -> Any:
-    """The values of a JSON text, once it is sure that they are no more than memory is there for. Raises Broken, ValueError."""
+    """The values of a JSON text, once it is sure that they are no more than memory is there for.
+    Raises Broken, ValueError.
+    """
     if _marks(content) > MARKS_MAX:
         raise Broken("more in a message than any has")
     # Bytes alone would be looked at for the encodings in which marks are other bytes.
@@ -208,7 +231,9 @@ def file_of(words: Any) -> CardFile:
 
 def path_of(words: Any) -> tuple[str, ...]:
     """Raises Broken for what is no path."""
-    if not isinstance(words, list) or not all(isinstance(name, str) and len(name) <= _NAME_MAX for name in words):
+    if not isinstance(words, list) or not all(
+        isinstance(name, str) and len(name) <= _NAME_MAX for name in words
+    ):
         raise Broken("a path that is none")
     if len(words) > _DEPTH_MAX:
         raise Broken("a path that is deeper than any")
@@ -216,7 +241,8 @@ def path_of(words: Any) -> tuple[str, ...]:
 
 
 def told(word: Any) -> str:
-    """What a reader says for people, cut where it says too much, and printable whatever it says. Raises Broken for no text.
+    """What a reader says for people, cut where it says too much, and printable whatever it says.
+    Raises Broken for no text.
 
     A lone surrogate can't be sent on, and an escape would reach the terminal of whoever reads it.
     """
@@ -226,7 +252,9 @@ def told(word: Any) -> str:
 
 
 def facts_of(text: bytes) -> SegmentFacts | None:
-    """What a reader saw of the footage, where it looked. Raises Broken for what can be seen of none."""
+    """What a reader saw of the footage, where it looked. Raises Broken for what can be seen of
+    none.
+    """
     if text == b"null":
         return None
     try:
@@ -235,9 +263,19 @@ def facts_of(text: bytes) -> SegmentFacts | None:
         raise Broken("facts that are none") from error
     numbers = [facts.size_bytes, facts.movie_ms or 0, *(track.timescale for track in facts.tracks)]
     for fragment in facts.fragments:
-        numbers += [fragment.moof, fragment.track, fragment.start_ticks or 0, fragment.duration_ticks]
-    words = [facts.init_sha256 or "", *(word for track in facts.tracks for word in (track.kind, track.codec))]
-    if any(abs(number) > _NUMBER_MAX for number in numbers) or any(len(word) > _WORD_MAX for word in words):
+        numbers += [
+            fragment.moof,
+            fragment.track,
+            fragment.start_ticks or 0,
+            fragment.duration_ticks,
+        ]
+    words = [
+        facts.init_sha256 or "",
+        *(word for track in facts.tracks for word in (track.kind, track.codec)),
+    ]
+    if any(abs(number) > _NUMBER_MAX for number in numbers) or any(
+        len(word) > _WORD_MAX for word in words
+    ):
         raise Broken("facts of no footage")
     return replace(facts, odd=tuple(told(sentence) for sentence in facts.odd[:_ODD_MAX]))
 
@@ -254,6 +292,8 @@ def failure_words(failure: CardError) -> dict[str, str]:
 def failure_of(words: Any) -> CardError:
     """The card's error that a reader tells of. Raises Broken for an error that no card has."""
     match words:
-        case {"code": str(code), "sentence": str(sentence), "hint": str(hint)} if code in _CARD_ERRORS:
+        case {"code": str(code), "sentence": str(sentence), "hint": str(hint)} if (
+            code in _CARD_ERRORS
+        ):
             return _CARD_ERRORS[code](told(sentence), hint=told(hint))
     raise Broken("an error that no card has")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.station import Station, Transport
+from tests.support.station import Station, Transport
 
 NewStation = Callable[[Path], Station]
 

@@ -1,4 +1,6 @@
-"""The daemon with several bays: ten cameras at once, a hostile card among good ones, a camera pulled half-way."""
+"""The daemon with several bays: ten cameras at once, a hostile card among good ones, a camera
+pulled half-way.
+"""
 
 import json
 import os
@@ -13,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from device_sim.camera import Camera
+from device_sim.camera.camera import Camera
+from device_sim.camera.profile import Profile
 from device_sim.clock import ManualClock
-from device_sim.profile import Profile
-from device_sim.shift import Shift
+from device_sim.scenario.shift import Shift
 from tests.e2e.conftest import NewStation
-from tests.e2e.station import PROGRAMS, Station
-from vault.audit import read_leaves
-from vault.jsonform import parse_object
+from tests.support.station import PROGRAMS, Station
+from vault.crypto.canonical_json import parse_object
+from vault.log.log import read_leaves
 
 PATIENCE_S = 120
 BUSY = {"identifying", "pulling", "checking", "erasing"}
@@ -60,7 +62,9 @@ def status(station: Station) -> dict[str, Any]:
     return answer
 
 
-def wait_for(station: Station, holds: Callable[[dict[str, dict[str, Any]]], bool]) -> dict[str, dict[str, Any]]:
+def wait_for(
+    station: Station, holds: Callable[[dict[str, dict[str, Any]]], bool]
+) -> dict[str, dict[str, Any]]:
     """Ask the dock until its bays are as wanted; camera (or bay, before it is known) to document.
 
     Bounded in turns, each a round trip to the dock.
@@ -74,14 +78,18 @@ def wait_for(station: Station, holds: Callable[[dict[str, dict[str, Any]]], bool
 
 def camera_with(station: Station, serial: str, shift: str, seed: int = 0) -> Camera:
     camera = Camera.create(
-        station.folder / f"camera-{serial}", Profile(serial, seed=seed), ManualClock.at("2026-11-23T18:00:00.000Z")
+        station.folder / f"camera-{serial}",
+        Profile(serial, seed=seed),
+        ManualClock.at("2026-11-23T18:00:00.000Z"),
     )
     station.register(camera)
     Shift.parse(shift).play(camera)
     return camera
 
 
-def test_ten_cameras_at_once_all_finish_and_none_starves(new_station: NewStation, tmp_path: Path) -> None:
+def test_ten_cameras_at_once_all_finish_and_none_starves(
+    new_station: NewStation, tmp_path: Path
+) -> None:
     """Proves P27, P28: docked, and everything by itself, ten at once.
 
     In the order of the log no camera's n-th recording comes later than twice its fair turn.
@@ -95,17 +103,26 @@ def test_ten_cameras_at_once_all_finish_and_none_starves(new_station: NewStation
     for number, serial in enumerate(serials[1:], 1):
         station.insert(camera_with(station, serial, shift, number))
     with running(station):
-        wait_for(station, lambda bays: len(bays) == 10 and not any(bay["phase"] in BUSY for bay in bays.values()))
-        bays = wait_for(station, lambda bays: all(bay["phase"] not in BUSY for bay in bays.values()))
+        wait_for(
+            station,
+            lambda bays: len(bays) == 10 and not any(bay["phase"] in BUSY for bay in bays.values()),
+        )
+        bays = wait_for(
+            station, lambda bays: all(bay["phase"] not in BUSY for bay in bays.values())
+        )
     assert {bay["phase"] for bay in bays.values()} == {"safe to take"}
     assert len(station.rows()) == 10 * uses
     with station.vault() as vault, vault.reading() as tx:
         entries = [parse_object(leaf) for leaf in read_leaves(tx)]
-    order = [entry["details"]["camera"] for entry in entries if entry["action"] == "recording.stored"]
+    order = [
+        entry["details"]["camera"] for entry in entries if entry["action"] == "recording.stored"
+    ]
     for serial in serials:
         places = [place for place, camera in enumerate(order, 1) if camera == serial]
         for turn, place in enumerate(places, 1):
-            assert place <= 2 * 10 * turn, f"{serial}'s recording {turn} came as number {place} of {order}"
+            assert place <= 2 * 10 * turn, (
+                f"{serial}'s recording {turn} came as number {place} of {order}"
+            )
     assert station.findings() == ()
 
 
@@ -126,10 +143,18 @@ def spoil(card: Path) -> None:
     (recordings / "BWC0042-000096" / "recording.json").write_bytes(b"")
 
 
-def test_a_hostile_card_has_its_verdicts_and_the_other_bay_goes_on(new_station: NewStation, tmp_path: Path) -> None:
-    """Faults A13 to A15, B6, B7: the whole recording is taken in and erased, nothing else is touched, the other bay is done."""
+def test_a_hostile_card_has_its_verdicts_and_the_other_bay_goes_on(
+    new_station: NewStation, tmp_path: Path
+) -> None:
+    """Faults A13 to A15, B6, B7: the whole recording is taken in and erased, nothing else is
+    touched, the other bay is done.
+    """
     station = new_station(tmp_path / "station")
-    bad = camera_with(station, "BWC0042", "standby 31 s\non\n3 s\noff\n1 s\non\n3 s\noff\n1 s\non\n3 s\noff\ndock\n")
+    bad = camera_with(
+        station,
+        "BWC0042",
+        "standby 31 s\non\n3 s\noff\n1 s\non\n3 s\noff\n1 s\non\n3 s\noff\ndock\n",
+    )
     good = camera_with(station, "BWC0043", "standby 31 s\non\n3 s\noff\ndock\n")
     spoil(bad.card_folder)
     station.insert(bad)
@@ -137,7 +162,10 @@ def test_a_hostile_card_has_its_verdicts_and_the_other_bay_goes_on(new_station: 
     before = {path for path in card.rglob("*") if "000003" not in path.as_posix()}
     station.insert(good)
     with running(station):
-        bays = wait_for(station, lambda bays: len(bays) == 2 and not any(bay["phase"] in BUSY for bay in bays.values()))
+        bays = wait_for(
+            station,
+            lambda bays: len(bays) == 2 and not any(bay["phase"] in BUSY for bay in bays.values()),
+        )
     assert bays["BWC0043"]["phase"] == "safe to take"
     assert bays["BWC0042"]["phase"] == "broken recording"
     assert bays["BWC0042"]["message"]
@@ -147,26 +175,39 @@ def test_a_hostile_card_has_its_verdicts_and_the_other_bay_goes_on(new_station: 
     assert station.findings() == ()
 
 
-def test_an_unknown_camera_is_not_read_and_says_what_to_do(new_station: NewStation, tmp_path: Path) -> None:
+def test_an_unknown_camera_is_not_read_and_says_what_to_do(
+    new_station: NewStation, tmp_path: Path
+) -> None:
     """P25, P27: nothing of it is read; the coordinator is told by the bay and the log."""
     station = new_station(tmp_path / "station")
-    camera = Camera.create(station.folder / "camera", Profile("BWC0099"), ManualClock.at("2026-11-23T18:00:00.000Z"))
+    camera = Camera.create(
+        station.folder / "camera", Profile("BWC0099"), ManualClock.at("2026-11-23T18:00:00.000Z")
+    )
     Shift.parse("standby 31 s\non\n3 s\noff\ndock\n").play(camera)
     station.insert(camera)
     with running(station):
-        bays = wait_for(station, lambda bays: any(bay["phase"] == "unknown camera" for bay in bays.values()))
+        bays = wait_for(
+            station, lambda bays: any(bay["phase"] == "unknown camera" for bay in bays.values())
+        )
     assert "camera add" in bays["BWC0099"]["message"] or "regist" in bays["BWC0099"]["message"]
     assert station.rows() == []
     assert len(list((camera.card_folder / "RECORDINGS").rglob("*.mp4"))) > 0
 
 
-def test_a_card_taken_out_half_way_comes_back_and_nothing_is_lost(new_station: NewStation, tmp_path: Path) -> None:
+def test_a_card_taken_out_half_way_comes_back_and_nothing_is_lost(
+    new_station: NewStation, tmp_path: Path
+) -> None:
     """Fault A1, over the whole daemon: the card goes while it is read, and comes back."""
     station = new_station(tmp_path / "station")
     camera = camera_with(station, "BWC0042", "standby 40 s\non\n200 s\noff\ndock\n")
     station.insert(camera)
     with running(station):
-        wait_for(station, lambda bays: bool(list(station.settings.root.glob("footage/*/*/*/*"))) or "BWC0042" in bays)
+        wait_for(
+            station,
+            lambda bays: (
+                bool(list(station.settings.root.glob("footage/*/*/*/*"))) or "BWC0042" in bays
+            ),
+        )
         station.take_out(camera)
         wait_for(station, lambda bays: not any(bay["phase"] in BUSY for bay in bays.values()))
         station.insert(camera)
@@ -178,9 +219,13 @@ def test_a_card_taken_out_half_way_comes_back_and_nothing_is_lost(new_station: N
 
 
 def test_a_restart_in_the_middle_loses_nothing(new_station: NewStation, tmp_path: Path) -> None:
-    """Fault G1: SIGTERM at any moment ends with 0 in bounded time, and the next start takes in what was left."""
+    """Fault G1: SIGTERM at any moment ends with 0 in bounded time, and the next start takes in what
+    was left.
+    """
     station = new_station(tmp_path / "station")
-    camera = camera_with(station, "BWC0042", "standby 31 s\n" + "on\n20 s\noff\n1 s\n" * 3 + "dock\n")
+    camera = camera_with(
+        station, "BWC0042", "standby 31 s\n" + "on\n20 s\noff\n1 s\n" * 3 + "dock\n"
+    )
     station.insert(camera)
     with running(station):
         wait_for(station, lambda bays: bool(list(station.settings.root.glob("footage/*/*/*/*"))))

@@ -1,4 +1,6 @@
-"""Frame-exact, end to end: what the vault gives back is every picture from 30 s before the switch-on to the stop."""
+"""Frame-exact, end to end: what the vault gives back is every picture from 30 s before the
+switch-on to the stop.
+"""
 
 import itertools
 from pathlib import Path
@@ -7,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from device_sim.camera import Camera
+from device_sim.camera.camera import Camera
+from device_sim.camera.profile import Profile
 from device_sim.clock import ManualClock
-from device_sim.profile import Profile
 from tests.e2e.conftest import NewStation
-from tests.e2e.station import Station, played
+from tests.support.station import Station, played
 
 FPS, GOP_FRAMES = 10, 10
 FRAME_MS, GOP_MS = 1000 // FPS, 1000 * GOP_FRAMES // FPS
@@ -21,14 +23,20 @@ Use = tuple[float, float]
 
 
 def first_frame(trigger_ms: int) -> int:
-    """The latest keyframe at least 30 s before the switch-on; the first frame where standby was shorter."""
+    """The latest keyframe at least 30 s before the switch-on; the first frame where standby was
+    shorter.
+    """
     return max(0, trigger_ms - 30_000) // GOP_MS * GOP_FRAMES
 
 
 def play(station: Station, uses: list[Use], ending: str) -> list[tuple[int, int]]:
-    """A shift of these uses; for each its first frame and the one after its last. `ending` is how the last one stops."""
+    """A shift of these uses; for each its first frame and the one after its last. `ending` is how
+    the last one stops.
+    """
     camera = Camera.create(
-        station.folder / "camera", Profile("BWC0042", fps=FPS, gop_frames=GOP_FRAMES), ManualClock.at("2026-11-23T18:00:00.000Z")
+        station.folder / "camera",
+        Profile("BWC0042", fps=FPS, gop_frames=GOP_FRAMES),
+        ManualClock.at("2026-11-23T18:00:00.000Z"),
     )
     station.register(camera)
     camera.power_on()
@@ -61,7 +69,8 @@ def check(station: Station, expected: list[tuple[int, int]], ending: str) -> Non
             continue
         frames = station.frames(row)
         if cut:
-            # What was in the segment that was still open is gone with the power; every closed one stands.
+            # What was in the segment that was still open is gone with the power; every closed one
+            # stands.
             assert frames.counters == list(range(first, first + len(frames.counters)))
             assert after - first - len(frames.counters) <= 10 * FPS + GOP_FRAMES
             assert row.stop_reason == "recovered"
@@ -74,8 +83,12 @@ def check(station: Station, expected: list[tuple[int, int]], ending: str) -> Non
 
 
 @pytest.mark.parametrize("standby_s", [0, 1, 29.9, 30, 30.1, 300])
-def test_the_pre_roll_is_exact_at_every_length_of_standby(new_station: NewStation, tmp_path: Path, standby_s: float) -> None:
-    """Proves P13, P15: 30 s where standby lasted that long, at most one keyframe interval more; all of it where shorter."""
+def test_the_pre_roll_is_exact_at_every_length_of_standby(
+    new_station: NewStation, tmp_path: Path, standby_s: float
+) -> None:
+    """Proves P13, P15: 30 s where standby lasted that long, at most one keyframe interval more; all
+    of it where shorter.
+    """
     station = new_station(tmp_path)
     expected = play(station, [(standby_s, 4.3)], "off")
     check(station, expected, "off")
@@ -111,13 +124,17 @@ def test_any_shift_is_exact_to_the_frame(
     gaps: list[float],
     ending: str,
 ) -> None:
-    """Proves P15, P16: re-triggered 0.1 to 40 s after a switch-off, docked while recording, battery cut."""
+    """Proves P15, P16: re-triggered 0.1 to 40 s after a switch-off, docked while recording, battery
+    cut.
+    """
     station = new_station(tmp_path_factory.mktemp("station"))
     uses = list(zip([first, *gaps], live, strict=False))
     check(station, play(station, uses, ending), ending)
 
 
-def test_the_segments_play_each_by_itself_and_all_as_one(new_station: NewStation, tmp_path: Path) -> None:
+def test_the_segments_play_each_by_itself_and_all_as_one(
+    new_station: NewStation, tmp_path: Path
+) -> None:
     station = new_station(tmp_path)
     play(station, [(40, 20)], "off")
     (row,) = station.rows()
@@ -127,7 +144,9 @@ def test_the_segments_play_each_by_itself_and_all_as_one(new_station: NewStation
     assert list(itertools.chain.from_iterable(alone)) == station.frames(row).counters
 
 
-def test_a_second_use_within_30_s_says_whose_pictures_it_repeats(new_station: NewStation, tmp_path: Path) -> None:
+def test_a_second_use_within_30_s_says_whose_pictures_it_repeats(
+    new_station: NewStation, tmp_path: Path
+) -> None:
     """Ruling 16."""
     station = new_station(tmp_path)
     play(station, [(40, 5), (2, 5)], "off")

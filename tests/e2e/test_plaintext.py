@@ -1,4 +1,6 @@
-"""I5: footage is found nowhere outside the memory of the process that seals it. Proves P29, with fault C1 on the way."""
+"""I5: footage is found nowhere outside the memory of the process that seals it. Proves P29, with
+fault C1 on the way.
+"""
 
 import contextlib
 import os
@@ -10,18 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from device_sim.camera import Camera
+from device_sim.camera.camera import Camera
+from device_sim.camera.profile import Profile
 from device_sim.clock import ManualClock
-from device_sim.profile import Profile
-from device_sim.shift import Shift
+from device_sim.scenario.shift import Shift
 from tests.e2e.conftest import NewStation
-from tests.e2e.station import PROGRAMS, Station
+from tests.support.station import PROGRAMS, Station
 
 SHIFT = "standby 40 s\non\n60 s\noff\nstandby 5 s\non\n30 s\ndock\n"
 
 
 def needles(card: Path) -> list[bytes]:
-    """32 bytes out of the middle of every second kilobyte of the footage: whatever leaks, some of these are in it."""
+    """32 bytes out of the middle of every second kilobyte of the footage: whatever leaks, some of
+    these are in it.
+    """
     found = []
     for path in sorted(card.rglob("*.mp4")):
         content = path.read_bytes()
@@ -47,7 +51,9 @@ def station(new_station: NewStation, tmp_path: Path) -> Station:
 
 @pytest.fixture
 def camera(station: Station) -> Camera:
-    camera = Camera.create(station.folder / "camera", Profile("BWC0042"), ManualClock.at("2026-11-23T18:00:00.000Z"))
+    camera = Camera.create(
+        station.folder / "camera", Profile("BWC0042"), ManualClock.at("2026-11-23T18:00:00.000Z")
+    )
     station.register(camera)
     Shift.parse(SHIFT).play(camera)
     station.insert(camera)
@@ -59,7 +65,9 @@ def test_the_search_would_find_a_leak(station: Station, camera: Camera) -> None:
     assert leaks([camera.card_folder], needles(camera.card_folder))
 
 
-def test_no_plaintext_anywhere_over_a_run_with_crashes(station: Station, camera: Camera, tmp_path: Path) -> None:
+def test_no_plaintext_anywhere_over_a_run_with_crashes(
+    station: Station, camera: Camera, tmp_path: Path
+) -> None:
     searched = needles(camera.card_folder)
     assert len(searched) > 200
     temporary, working = tmp_path / "tmp", tmp_path / "cwd"
@@ -69,12 +77,20 @@ def test_no_plaintext_anywhere_over_a_run_with_crashes(station: Station, camera:
     for number in (signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV, None):
         with (tmp_path / "output").open("ab") as output:
             dock = subprocess.Popen(
-                [PROGRAMS / "dockd", "once", station.place(camera), "--config", station.dock_config],
+                [
+                    PROGRAMS / "dockd",
+                    "once",
+                    station.place(camera),
+                    "--config",
+                    station.dock_config,
+                ],
                 cwd=working,
                 env=environment,
                 stdout=output,
                 stderr=output,
-                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)),
+                preexec_fn=lambda: resource.setrlimit(
+                    resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+                ),
             )
             if number is not None:
                 wait_for_footage(station, dock)
@@ -88,14 +104,18 @@ def test_no_plaintext_anywhere_over_a_run_with_crashes(station: Station, camera:
 
 
 def wait_for_footage(station: Station, dock: "subprocess.Popen[bytes]") -> None:
-    """Until the process has sealed footage of its own beside what an earlier one left (or has ended already)."""
+    """Until the process has sealed footage of its own beside what an earlier one left (or has ended
+    already).
+    """
     before = sealed(station)
     while dock.poll() is None and not sealed(station) - before:
         time.sleep(0.002)
 
 
 def sealed(station: Station) -> set[Path]:
-    """What stands below footage/, while the process drops and publishes: a folder that goes under the look has nothing new."""
+    """What stands below footage/, while the process drops and publishes: a folder that goes under
+    the look has nothing new.
+    """
     found = set()
     for folder in station.settings.root.glob("footage/*/*/*"):
         with contextlib.suppress(FileNotFoundError):
@@ -103,8 +123,12 @@ def sealed(station: Station) -> set[Path]:
     return found
 
 
-def test_vault_open_leaves_no_half_of_a_file(station: Station, camera: Camera, tmp_path: Path) -> None:
-    """The only way to plaintext on a disk takes both escrow holders, and names no file before it has opened to its end."""
+def test_vault_open_leaves_no_half_of_a_file(
+    station: Station, camera: Camera, tmp_path: Path
+) -> None:
+    """The only way to plaintext on a disk takes both escrow holders, and names no file before it
+    has opened to its end.
+    """
     assert station.once(station.place(camera)).returncode == 0
     row = station.rows()[0]
     (station.settings.root / row.folder / "0001.sealed").write_bytes(b"no longer what was sealed")

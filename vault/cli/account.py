@@ -5,9 +5,19 @@ from pathlib import Path
 
 import click
 
-from vault import figures
-from vault.cli.base import as_option, config_option, json_option, moment, opened, out, show_json, show_table, signed
-from vault.durable import write_new
+from vault.cli.base import (
+    as_option,
+    config_option,
+    json_option,
+    moment,
+    opened,
+    out,
+    show_json,
+    show_table,
+    signed,
+)
+from vault.custody import figures
+from vault.storage.durable import write_new
 
 
 @click.command("figures")
@@ -15,7 +25,9 @@ from vault.durable import write_new
 @as_option()
 @json_option
 @click.option("--year", type=int, required=True)
-@click.option("--csv", "as_csv", is_flag=True, help="For the website: a table, without personal data.")
+@click.option(
+    "--csv", "as_csv", is_flag=True, help="For the website: a table, without personal data."
+)
 def show_figures(config: Path, acting: str, as_json: bool, year: int, as_csv: bool) -> None:
     """Figures of a year by month, without personal data (P62)."""
     with opened(config) as vault:
@@ -35,11 +47,23 @@ def show_figures(config: Path, acting: str, as_json: bool, year: int, as_csv: bo
 @as_option()
 @click.option("--from", "start", required=True, callback=lambda _, __, value: moment(value))
 @click.option("--until", "end", required=True, callback=lambda _, __, value: moment(value))
-@click.option("-o", "target", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A new file: .pdf or .csv.")
+@click.option(
+    "-o",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="A new file: .pdf or .csv.",
+)
 def account(config: Path, acting: str, start: datetime, end: datetime, target: Path) -> None:
-    """The accountability report for a council or the yearly Wpg audit: roles, viewings, deletions, exceptions."""
+    """The accountability report for a council or the yearly Wpg audit: roles, viewings, deletions,
+    exceptions.
+    """
     with opened(config) as vault:
         report = figures.accountability(vault, signed(vault, acting).actor, start, end)
-    content = figures.report_pdf(report) if target.suffix == ".pdf" else figures.report_csv(report).encode()
+    content = (
+        figures.report_pdf(report)
+        if target.suffix == ".pdf"
+        else figures.report_csv(report).encode()
+    )
     write_new(target.with_name(f".{target.name}.part"), target, content)
     out.print(f"{target} stands.")

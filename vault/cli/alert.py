@@ -4,31 +4,45 @@ from pathlib import Path
 
 import click
 
-from vault.alerts import tell, trial
 from vault.cli.base import config_option, out
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
-from vault.gauges import figures_of
-from vault.messenger import channels, this_machine
+from vault.monitoring.alerts import tell, trial
+from vault.monitoring.messenger import channels, this_machine
+from vault.monitoring.metrics import figures_of
 
 
 @click.command("alert")
 @config_option
-@click.option("--try", "only_try", is_flag=True, help="Send a message that nothing is wrong, to see that it arrives.")
+@click.option(
+    "--try",
+    "only_try",
+    is_flag=True,
+    help="Send a message that nothing is wrong, to see that it arrives.",
+)
 def alert(config: Path, only_try: bool) -> None:
-    """Tell of alarms that began, last for another day, or ended, as `[alerts]` in the settings says. For a timer."""
+    """Tell of alarms that began, last for another day, or ended, as `[alerts]` in the settings
+    says. For a timer.
+    """
     settings = load_vault_settings(config)
     clock = SystemClock()
     ways = channels(settings.alerts)
     if not ways:
-        out.print("Nobody is told of alarms: name `mail_to` or `webhook` under [alerts] in vault.toml.", soft_wrap=True)
+        out.print(
+            "Nobody is told of alarms: name `mail_to` or `webhook` under [alerts] in vault.toml.",
+            soft_wrap=True,
+        )
         return
     if only_try:
         trial(ways, clock.now(), this_machine())
         out.print("The message was taken.")
         return
-    told = tell(settings.alerts.state, ways, figures_of(settings, clock), clock.now(), this_machine())
+    told = tell(
+        settings.alerts.state, ways, figures_of(settings, clock), clock.now(), this_machine()
+    )
     for notice in told:
-        out.print(f"{notice.rule.name} {notice.turn.value}: {notice.rule.summary.en}", soft_wrap=True)
+        out.print(
+            f"{notice.rule.name} {notice.turn.value}: {notice.rule.summary.en}", soft_wrap=True
+        )
     if not told:
         out.print("There is nothing new to tell.")

@@ -16,16 +16,16 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from vault import catalogue, registers
-from vault.ceremony import LEAST_PASSPHRASE
+from vault.catalogue import person_rows, recording_rows
 from vault.clock import SystemClock, utc_text
 from vault.config import load_vault_settings
+from vault.crypto.escrow_code import as_typed
+from vault.custody.keyholders import fingerprint_lines
+from vault.custody.people import Signed, sign_in
 from vault.errors import ConfigurationError, UnknownRecording
-from vault.escrow import as_typed
-from vault.keyholders import fingerprint_lines
-from vault.keyring import Keyring
-from vault.people import Signed, sign_in
-from vault.policy import ESCROW_HOLDERS
+from vault.keyring.keyring import Keyring
+from vault.keyring.seats import LEAST_PASSPHRASE
+from vault.rules.roles import ESCROW_HOLDERS
 from vault.vault import Vault
 
 DEFAULT_CONFIG = "/etc/dock-vault/vault.toml"
@@ -51,18 +51,23 @@ config_option = click.option(
     help="The vault's settings file.",
 )
 
-json_option = click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object a line.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="For programs: one JSON object a line."
+)
 
 
 def as_option(default: str | None = None) -> Callable[[Command], Command]:
-    """Who acts: `--as`, by name, officer's code, id, or a function that one person holds. The passphrase is asked."""
+    """Who acts: `--as`, by name, officer's code, id, or a function that one person holds. The
+    passphrase is asked.
+    """
     return click.option(
         "--as",
         "acting",
         required=default is None,
         default=default,
         show_default=default is not None,
-        help="Who does this: name, officer's code, or a function that one person holds. The passphrase is asked.",
+        help="Who does this: name, officer's code, or a function that one person holds. The "
+        "passphrase is asked.",
     )
 
 
@@ -85,11 +90,14 @@ def _exactly_two(_: click.Context, __: click.Parameter, value: tuple[str, ...]) 
 
 
 def demand_key_folder(folder: Path) -> None:
-    """The folder of the pins and the log's key is root's, and opened for one step. Raises ConfigurationError."""
+    """The folder of the pins and the log's key is root's, and opened for one step. Raises
+    ConfigurationError.
+    """
     if not os.access(folder, os.W_OK):
         raise ConfigurationError(
             f"Who runs the vault can't write to {folder}, as it should be.",
-            hint=f"Open it for this step: `chown vault {folder}`. Then `/usr/lib/dock-vault/after-ceremony` closes it.",
+            hint=f"Open it for this step: `chown vault {folder}`. Then "
+            f"`/usr/lib/dock-vault/after-ceremony` closes it.",
         )
 
 
@@ -107,12 +115,17 @@ def opened(config: Path) -> Vault:
 
 
 def ask(prompt: str) -> str:
-    """A passphrase: typed unseen at a terminal, else the next line of standard input. Never an argument."""
+    """A passphrase: typed unseen at a terminal, else the next line of standard input. Never an
+    argument.
+    """
     if sys.stdin.isatty():
         return str(click.prompt(prompt, hide_input=True, err=True))
     line = sys.stdin.readline()
     if not line:
-        raise ConfigurationError(f"{prompt} is asked, and standard input has no further line.", hint="Type it at a terminal.")
+        raise ConfigurationError(
+            f"{prompt} is asked, and standard input has no further line.",
+            hint="Type it at a terminal.",
+        )
     return line.rstrip("\n")
 
 
@@ -122,14 +135,21 @@ def ask_codes() -> dict[str, str]:
 
 
 def ask_new(prompt: str, taken: Collection[str] = ()) -> str:
-    """A new passphrase, long enough, nobody's at this table, typed twice. At a terminal what is wrong is asked again at once."""
+    """A new passphrase, long enough, nobody's at this table, typed twice. At a terminal what is
+    wrong is asked again at once.
+    """
     while True:
         first = ask(prompt)
         wrong = None
         if len(first) < LEAST_PASSPHRASE:
-            wrong = f"A passphrase has at least {LEAST_PASSPHRASE} characters: take four or more random words."
+            wrong = (
+                f"A passphrase has at least {LEAST_PASSPHRASE} characters: take four or more "
+                f"random words."
+            )
         elif first in taken:
-            wrong = "Somebody else took this one. Each holder chooses their own, unseen by the others."
+            wrong = (
+                "Somebody else took this one. Each holder chooses their own, unseen by the others."
+            )
         elif ask(f"{prompt}, again") != first:
             wrong = "The two were not the same."
         if wrong is None:
@@ -153,7 +173,7 @@ def signed_two(vault: Vault, called: Sequence[str]) -> tuple[Signed, Signed]:
 def recording_id(vault: Vault, start: str) -> str:
     """The one recording whose id starts so. Raises UnknownRecording."""
     with vault.reading() as tx:
-        found = catalogue.recordings_starting(tx, start.lower()) if start else []
+        found = recording_rows.recordings_starting(tx, start.lower()) if start else []
     if len(found) != 1:
         raise UnknownRecording(f"{len(found)} recordings have an id that starts with {start!r}.")
     return found[0]
@@ -166,11 +186,13 @@ def recording_ids(vault: Vault, starts: Iterable[str]) -> list[str]:
 def names(vault: Vault) -> dict[str, str]:
     """Every person's id and name, those who left too."""
     with vault.reading() as tx:
-        return {row.id: row.name for row in registers.persons(tx)}
+        return {row.id: row.name for row in person_rows.persons(tx)}
 
 
 def moment(typed: str) -> datetime:
-    """A time as a person types it: `2026-11-24 18:05` or `2026-11-24` in the municipality's own time, or RFC 3339 with a Z."""
+    """A time as a person types it: `2026-11-24 18:05` or `2026-11-24` in the municipality's own
+    time, or RFC 3339 with a Z.
+    """
     for form in ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d"):
         try:
             return datetime.strptime(typed, form).replace(tzinfo=ZONE).astimezone(UTC)
@@ -201,7 +223,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return utc_text(value)
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(one) for one in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
+        return [
+            plain(one) for one in (sorted(value) if isinstance(value, (set, frozenset)) else value)
+        ]
     if isinstance(value, dict):
         return {str(key): plain(one) for key, one in value.items()}
     return value.hex() if isinstance(value, bytes) else value

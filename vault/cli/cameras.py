@@ -5,10 +5,21 @@ from pathlib import Path
 
 import click
 
-from vault import cameras, catalogue
-from vault.cli.base import as_option, config_option, json_option, local, opened, out, show_json, show_table, signed
+from vault.catalogue import camera_rows
+from vault.cli.base import (
+    as_option,
+    config_option,
+    json_option,
+    local,
+    opened,
+    out,
+    show_json,
+    show_table,
+    signed,
+)
+from vault.custody import cameras
 from vault.errors import ConfigurationError
-from vault.policy import Action, demand
+from vault.rules.actions import Action, demand
 
 
 @click.group()
@@ -20,20 +31,43 @@ def camera() -> None:
 @config_option
 @as_option("BC")
 @click.argument("serial")
-@click.option("--public-key", "public_key", default="", help="The camera's public key in base64, as its device.json shows it.")
-@click.option("--card", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Take the key from this card.")
-@click.option("--dcim", is_flag=True, help="A camera that signs nothing; its serial is its volume's name.")
+@click.option(
+    "--public-key",
+    "public_key",
+    default="",
+    help="The camera's public key in base64, as its device.json shows it.",
+)
+@click.option(
+    "--card",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Take the key from this card.",
+)
+@click.option(
+    "--dcim", is_flag=True, help="A camera that signs nothing; its serial is its volume's name."
+)
 @click.option("--model", default="", help="For people: make and model.")
-def camera_add(config: Path, acting: str, serial: str, public_key: str, card: Path | None, dcim: bool, model: str) -> None:
+def camera_add(
+    config: Path,
+    acting: str,
+    serial: str,
+    public_key: str,
+    card: Path | None,
+    dcim: bool,
+    model: str,
+) -> None:
     """Register a camera. Its recordings are taken in from the next docking on."""
     if card is not None:
         public_key, model = _card_key(card, serial, model)
     if dcim == bool(public_key):
-        raise click.UsageError("Give either the camera's public key (--public-key or --card), or --dcim.")
+        raise click.UsageError(
+            "Give either the camera's public key (--public-key or --card), or --dcim."
+        )
     with opened(config) as vault:
         by = demand(Action.ADD_CAMERA, signed(vault, acting).actor)
         with vault.writing() as tx:
-            added = cameras.register(tx, vault.log, vault.clock, (serial, public_key, model), by.person)
+            added = cameras.register(
+                tx, vault.log, vault.clock, (serial, public_key, model), by.person
+            )
     out.print(f"The camera {added.serial} is registered ({added.kind}).")
 
 
@@ -45,10 +79,13 @@ def _card_key(card: Path, serial: str, model: str) -> tuple[str, str]:
         stated = device["serial"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"{card} shows no camera: {error}.", hint="Name the card's folder, or give --public-key."
+            f"{card} shows no camera: {error}.",
+            hint="Name the card's folder, or give --public-key.",
         ) from error
     if stated != serial:
-        raise ConfigurationError(f"The card is of camera {stated}, not {serial}.", hint="Take the right card.")
+        raise ConfigurationError(
+            f"The card is of camera {stated}, not {serial}.", hint="Take the right card."
+        )
     return found
 
 
@@ -71,9 +108,16 @@ def camera_remove(config: Path, acting: str, serial: str) -> None:
 def camera_list(config: Path, as_json: bool) -> None:
     """Show the cameras, the removed ones too."""
     with opened(config) as vault, vault.reading() as tx:
-        rows = catalogue.all_cameras(tx)
+        rows = camera_rows.all_cameras(tx)
     if as_json:
         show_json(rows)
         return
-    table = [(row.serial, row.kind, row.model, local(row.added_utc), local(row.removed_utc)) for row in rows]
-    show_table(("camera", "kind", "model", "registered", "removed"), table, "No camera was ever registered.")
+    table = [
+        (row.serial, row.kind, row.model, local(row.added_utc), local(row.removed_utc))
+        for row in rows
+    ]
+    show_table(
+        ("camera", "kind", "model", "registered", "removed"),
+        table,
+        "No camera was ever registered.",
+    )

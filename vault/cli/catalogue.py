@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
+from vault.catalogue.migration import upgrade
 from vault.cli.base import config_option, err, opened, out, signed_two, two_option
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
-from vault.confirmation import confirm
-from vault.lock import IntakeLock
-from vault.migration import upgrade
-from vault.rebuild import rebuild
+from vault.custody.retention.confirmation import confirm
+from vault.operations.rebuild import rebuild
+from vault.storage.locks import IntakeLock
 
 
 @click.command("rebuild")
@@ -20,10 +20,15 @@ def rebuild_catalogue(config: Path) -> None:
     settings = load_vault_settings(config)
     with IntakeLock(settings.root):
         rebuilt = rebuild(settings, SystemClock())
-    out.print(f"The catalogue stands again: {rebuilt.recordings} recordings, {rebuilt.log_entries} log entries.")
+    out.print(
+        f"The catalogue stands again: {rebuilt.recordings} recordings, {rebuilt.log_entries} "
+        f"log entries."
+    )
     if rebuilt.unproven:
         out.print(
-            f"{rebuilt.unproven} of them are unproven: the log does not say that they were stored as they stand.", style="yellow"
+            f"{rebuilt.unproven} of them are unproven: the log does not say that they were "
+            f"stored as they stand.",
+            style="yellow",
         )
     for folder in rebuilt.damaged:
         err.print(f"{folder} has no readable record.json; it was left as it is.", style="red")
@@ -48,4 +53,7 @@ def migrate_catalogue(config: Path) -> None:
     settings = load_vault_settings(config)
     with IntakeLock(settings.root):
         kept = upgrade(settings.root)
-    out.print("The catalogue has this program's schema." + (f" As it was before, it stands in {kept}." if kept else ""))
+    out.print(
+        "The catalogue has this program's schema."
+        + (f" As it was before, it stands in {kept}." if kept else "")
+    )

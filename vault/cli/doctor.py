@@ -5,16 +5,18 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from vault import doctor
 from vault.cli.base import config_option, opened, out
 from vault.clock import SystemClock
 from vault.errors import Reaction
+from vault.operations import doctor
 
 
 @click.command("doctor")
 @config_option
 def show_doctor(config: Path) -> None:
-    """Look at all that the vault stands on, line by line, with what to do. Ends with 70 where something is bad."""
+    """Look at all that the vault stands on, line by line, with what to do. Ends with 70 where
+    something is bad.
+    """
     bad = False
     marks = {doctor.Verdict.GOOD: "green", doctor.Verdict.LOOK: "yellow", doctor.Verdict.BAD: "red"}
     with opened(config) as vault:

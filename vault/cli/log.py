@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from vault.audit import read_leaves, read_tree
 from vault.cli.base import (
     SHORT_ID,
     as_option,
@@ -18,10 +17,11 @@ from vault.cli.base import (
     show_table,
     signed,
 )
-from vault.jsonform import Json, parse_object
-from vault.people import entry
-from vault.policy import Action, demand
-from vault.witness import log_key, new_log_key, sign_head
+from vault.crypto.canonical_json import Json, parse_object
+from vault.custody.people import entry
+from vault.custody.witness import log_key, new_log_key, sign_head
+from vault.log.log import read_leaves, read_tree
+from vault.rules.actions import Action, demand
 
 LONGEST_NAME = 20
 """What is longer in a subject is an id, and is shortened."""
@@ -31,8 +31,13 @@ LONGEST_NAME = 20
 @config_option
 @as_option()
 @json_option
-@click.option("--about", help="Only entries about this recording, camera, case or viewing (the start of its id).")
-@click.option("--last", default=50, show_default=True, help="How many entries, counted from the newest.")
+@click.option(
+    "--about",
+    help="Only entries about this recording, camera, case or viewing (the start of its id).",
+)
+@click.option(
+    "--last", default=50, show_default=True, help="How many entries, counted from the newest."
+)
 def show_log(config: Path, acting: str, as_json: bool, about: str | None, last: int) -> None:
     """Read the log. That it was read stands in it first."""
     with opened(config) as vault:
@@ -43,17 +48,33 @@ def show_log(config: Path, acting: str, as_json: bool, about: str | None, last: 
             size = read_tree(tx).size
             leaves = read_leaves(tx, 0 if about else max(0, size - last), size)
         called = names(vault)
-    rows = [found for found in map(parse_object, leaves) if about is None or str(found["subject"]).startswith(about)][-last:]
+    rows = [
+        found
+        for found in map(parse_object, leaves)
+        if about is None or str(found["subject"]).startswith(about)
+    ][-last:]
     if as_json:
         show_json(rows)
         return
-    table = [(row["sequence"], local(row["time_utc"]), _who(row, called), row["action"], _about(row, called)) for row in rows]
+    table = [
+        (
+            row["sequence"],
+            local(row["time_utc"]),
+            _who(row, called),
+            row["action"],
+            _about(row, called),
+        )
+        for row in rows
+    ]
     show_table(("entry", "when", "who", "what", "about"), table, "The log has no such entry.")
 
 
 def _who(row: Json, called: dict[str, str]) -> str:
     """The actor, and with whom where it took two."""
-    seats = [seat["person"] for seat in row["details"].get("seats", [])] or [row["actor"], row["details"].get("second")]
+    seats = [seat["person"] for seat in row["details"].get("seats", [])] or [
+        row["actor"],
+        row["details"].get("second"),
+    ]
     return " and ".join(called.get(person, person) for person in seats if person)
 
 
@@ -65,8 +86,17 @@ def _about(row: Json, called: dict[str, str]) -> str:
 
 @click.command("checkpoint")
 @config_option
-@click.option("--key", "only_key", is_flag=True, help="Show the log's public key, for the witness and the paper.")
-@click.option("--new-key", is_flag=True, help="The log's key is lost: make another one and show its public half.")
+@click.option(
+    "--key",
+    "only_key",
+    is_flag=True,
+    help="Show the log's public key, for the witness and the paper.",
+)
+@click.option(
+    "--new-key",
+    is_flag=True,
+    help="The log's key is lost: make another one and show its public half.",
+)
 def checkpoint(config: Path, only_key: bool, new_key: bool) -> None:
     """Sign the log's head, hand it to the witness, and show it."""
     with opened(config) as vault:

@@ -8,10 +8,10 @@ import click
 from rich.box import SIMPLE
 from rich.table import Table
 
-from vault import catalogue
+from vault.catalogue import recording_rows
 from vault.cli.base import SHORT_ID, ask_codes, config_option, opened, out, recording_id
+from vault.custody.viewing.release import extract, open_recording
 from vault.errors import VaultExists
-from vault.release import extract, open_recording
 
 
 @click.command("list")
@@ -21,7 +21,7 @@ from vault.release import extract, open_recording
 def list_recordings(config: Path, last: int, as_json: bool) -> None:
     """Show the recordings."""
     with opened(config) as vault, vault.reading() as tx:
-        rows = catalogue.newest_recordings(tx, last)
+        rows = recording_rows.newest_recordings(tx, last)
     if as_json:
         for row in rows:
             click.echo(json.dumps(asdict(row), ensure_ascii=False))
@@ -63,21 +63,33 @@ def _moment_text(utc: str | None) -> str:
     return "not stated" if utc is None else utc[:19].replace("T", " ")
 
 
-def _preroll_text(row: catalogue.RecordingRow) -> str:
-    """What was measured in the footage itself, and why it is short where the camera says so (P15)."""
+def _preroll_text(row: recording_rows.RecordingRow) -> str:
+    """What was measured in the footage itself, and why it is short where the camera
+    says so (P15).
+    """
     if row.preroll_ms is None:
         return "not stated"
     verdict = {"whole": "verified", "broken": "BROKEN", "not_stated": "not stated"}[row.wholeness]
-    because = f", {row.preroll_short_because.replace('_', ' ')}" if row.preroll_short_because else ""
+    because = (
+        f", {row.preroll_short_because.replace('_', ' ')}" if row.preroll_short_because else ""
+    )
     return f"{row.preroll_ms / 1000:.1f} s{because}, {verdict}"
 
 
 @click.command("open")
 @config_option
 @click.argument("recording")
-@click.option("-o", "folder", type=click.Path(path_type=Path), required=True, help="A new folder for the opened files.")
+@click.option(
+    "-o",
+    "folder",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A new folder for the opened files.",
+)
 def open_files(config: Path, recording: str, folder: Path) -> None:
-    """Open a recording to files with both escrow codes: for disaster only. The log tells of it first."""
+    """Open a recording to files with both escrow codes: for disaster only. The log tells of it
+    first.
+    """
     with opened(config) as vault:
         found = recording_id(vault, recording)
         first, second = (vault.keyring.unlock(holder, code) for holder, code in ask_codes().items())
@@ -86,7 +98,13 @@ def open_files(config: Path, recording: str, folder: Path) -> None:
         released = open_recording(vault, found, first, second, "vault open")
         folder.mkdir(parents=True, mode=0o700)
         for at, part in enumerate(released.record.files):
-            extract(released, part, folder / ("manifest" if part.name == "manifest" else f"{at:04d}{Path(part.name).suffix}"))
+            extract(
+                released,
+                part,
+                folder
+                / ("manifest" if part.name == "manifest" else f"{at:04d}{Path(part.name).suffix}"),
+            )
     out.print(
-        f"{len(released.record.files)} files of {found} stand opened in {folder}. Remove them when they are no longer needed."
+        f"{len(released.record.files)} files of {found} stand opened in {folder}. Remove them "
+        f"when they are no longer needed."
     )

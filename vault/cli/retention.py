@@ -1,12 +1,12 @@
-"""`vault why`, `archive`, `delete`, `sweep`, `approve`, `due`, `clock`: how long a recording stays."""
+"""`vault why`, `archive`, `delete`, `sweep`, `approve`, `due`, `clock`: how long
+a recording stays.
+"""
 
 import time
 from pathlib import Path
 
 import click
 
-from vault import retention
-from vault.cases import archive
 from vault.cli.base import (
     as_option,
     config_option,
@@ -23,7 +23,9 @@ from vault.cli.base import (
     two_option,
 )
 from vault.clock import SystemClock
-from vault.witness import sign_head
+from vault.custody.cases import archive
+from vault.custody.retention import clock_confirmation, deletion, disposition, sweep
+from vault.custody.witness import sign_head
 
 
 @click.command("why")
@@ -34,7 +36,7 @@ from vault.witness import sign_head
 def why(config: Path, acting: str, as_json: bool, recording: str) -> None:
     """When a recording will be deleted, and why, in one sentence."""
     with opened(config) as vault:
-        fate = retention.fate(vault, signed(vault, acting).actor, recording_id(vault, recording))
+        fate = disposition.fate(vault, signed(vault, acting).actor, recording_id(vault, recording))
     if as_json:
         show_json([fate])
         return
@@ -59,31 +61,43 @@ def archive_recording(config: Path, acting: str, recording: str) -> None:
 @click.argument("recording")
 @click.option("--reason", required=True)
 def delete(config: Path, acting: tuple[str, ...], recording: str, reason: str) -> None:
-    """Delete a recording before its time: cluster manager and privacy officer together, never under hold (P26, Q8)."""
+    """Delete a recording before its time: cluster manager and privacy officer together, never under
+    hold (P26, Q8).
+    """
     with opened(config) as vault:
         first, second = signed_two(vault, acting)
         found = recording_id(vault, recording)
-        retention.delete(vault, first.actor, second.actor, found, reason)
+        deletion.delete(vault, first.actor, second.actor, found, reason)
     out.print(f"{found} is destroyed. Its record of destruction stands in the log.")
 
 
 @click.command("sweep")
 @config_option
-@click.option("--head-elsewhere", is_flag=True, help="Leave it to `vault checkpoint` to sign the log's head after this.")
+@click.option(
+    "--head-elsewhere",
+    is_flag=True,
+    help="Leave it to `vault checkpoint` to sign the log's head after this.",
+)
 @json_option
 def sweep_vault(config: Path, head_elsewhere: bool, as_json: bool) -> None:
     """Mark what falls due, destroy what is due. The hourly timer calls this."""
     with opened(config) as vault:
-        swept = retention.sweep(vault, SystemClock())
+        swept = sweep.sweep(vault, SystemClock())
         if not head_elsewhere:
             sign_head(vault)
     if as_json:
         show_json([swept])
-    out.print(f"{len(swept.marked)} marked, {len(swept.unmarked)} unmarked, {len(swept.destroyed)} destroyed.")
+    out.print(
+        f"{len(swept.marked)} marked, {len(swept.unmarked)} unmarked, {len(swept.destroyed)} "
+        f"destroyed."
+    )
     if swept.because:
         err.print(swept.because, style="yellow")
     if swept.awaiting:
-        err.print(f"{len(swept.awaiting)} recordings wait for two persons: `vault approve`.", style="yellow")
+        err.print(
+            f"{len(swept.awaiting)} recordings wait for two persons: `vault approve`.",
+            style="yellow",
+        )
 
 
 @click.command("approve")
@@ -91,10 +105,12 @@ def sweep_vault(config: Path, head_elsewhere: bool, as_json: bool) -> None:
 @two_option
 @click.argument("recordings", nargs=-1, required=True)
 def approve_sweep(config: Path, acting: tuple[str, ...], recordings: tuple[str, ...]) -> None:
-    """Two persons have looked at what a sweep would destroy at once: exactly these may go (fault F4)."""
+    """Two persons have looked at what a sweep would destroy at once: exactly these may go (fault
+    F4).
+    """
     with opened(config) as vault:
         first, second = signed_two(vault, acting)
-        retention.approve(vault, first.actor, second.actor, recording_ids(vault, recordings))
+        sweep.approve(vault, first.actor, second.actor, recording_ids(vault, recordings))
     out.print("Approved for the next sweep.")
 
 
@@ -105,11 +121,14 @@ def approve_sweep(config: Path, acting: tuple[str, ...], recordings: tuple[str, 
 def soon_due(config: Path, acting: str, as_json: bool) -> None:
     """What falls due within seven days (Q2)."""
     with opened(config) as vault:
-        rows = retention.soon_due(vault, signed(vault, acting).actor)
+        rows = disposition.soon_due(vault, signed(vault, acting).actor)
     if as_json:
         show_json({"recording": recording, "due": due} for due, recording in rows)
         return
-    table = [(recording[:8], f"{due.astimezone(retention.ZONE):%Y-%m-%d %H:%M}") for due, recording in rows]
+    table = [
+        (recording[:8], f"{due.astimezone(disposition.ZONE):%Y-%m-%d %H:%M}")
+        for due, recording in rows
+    ]
     show_table(("recording", "falls due"), table, "Nothing falls due within seven days.")
 
 
@@ -123,7 +142,7 @@ def clock() -> None:
 def clock_show(config: Path) -> None:
     """What the clock guard thinks."""
     with opened(config) as vault:
-        trust = retention.look_at_clock(vault, SystemClock())
+        trust = clock_confirmation.look_at_clock(vault, SystemClock())
     out.print(trust.because)
     out.print(f"The vault ran {trust.seen.running_s / 3600:.1f} hours by the monotonic clock.")
 
@@ -136,5 +155,5 @@ def clock_confirm(config: Path, acting: tuple[str, ...]) -> None:
     out.print(f"This machine says it is {time.strftime('%Y-%m-%d %H:%M:%S %Z')}.")
     with opened(config) as vault:
         first, second = signed_two(vault, acting)
-        retention.confirm_clock(vault, SystemClock(), first.actor, second.actor)
+        clock_confirmation.confirm_clock(vault, SystemClock(), first.actor, second.actor)
     out.print("Confirmed.")

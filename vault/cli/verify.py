@@ -4,14 +4,23 @@ import sys
 from pathlib import Path
 
 import click
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
-from vault.checkpoint import Checkpoint, LogVerifier, parse_checkpoint, verify_since
 from vault.cli.base import NOTE_LIMIT_BYTES, config_option, err, opened, out
-from vault.confirmation import unconfirmed_since
-from vault.store import read_small
-from vault.verify import daily_part, total_bytes, verify, verify_daily
-from vault.witness import log_key, read_witnessed
+from vault.custody.retention.confirmation import unconfirmed_since
+from vault.custody.witness import log_key, read_witnessed
+from vault.log.checkpoints import Checkpoint, parse_checkpoint, verify_since
+from vault.log.signed_note import LogVerifier
+from vault.operations.verify import daily_part, total_bytes, verify, verify_daily
+from vault.storage.store import read_small
 
 
 @click.command("verify")
@@ -23,14 +32,18 @@ from vault.witness import log_key, read_witnessed
     multiple=True,
     help="A checkpoint as the witness has it: the log is held against it. May be given again.",
 )
-@click.option("--key", help="The log's public key, from the paper; else that of the configured credential.")
+@click.option(
+    "--key", help="The log's public key, from the paper; else that of the configured credential."
+)
 @click.option(
     "--daily",
     is_flag=True,
-    help="Read one 28th of the recordings, another one each day; all of the log. The log then says how it went.",
+    help="Read one 28th of the recordings, another one each day; all of the log. The log then says "
+    "how it went.",
 )
 def verify_vault(config: Path, notes: tuple[Path, ...], key: str | None, daily: bool) -> None:
-    """Check every sealed file, row and log entry; with --since the log against what a witness holds.
+    """Check every sealed file, row and log entry; with --since the log against what a witness
+    holds.
 
     Changes nothing; the daily check alone enters into the log how it went.
     """
@@ -44,16 +57,25 @@ def verify_vault(config: Path, notes: tuple[Path, ...], key: str | None, daily: 
             def advance(count: int) -> None:
                 progress.advance(task, count)
 
-            verdict = verify_daily(vault, advance, [one.code for one in altered]) if daily else verify(vault, advance)
+            verdict = (
+                verify_daily(vault, advance, [one.code for one in altered])
+                if daily
+                else verify(vault, advance)
+            )
         waiting = unconfirmed_since(vault)
     for finding in verdict.findings:
         err.print(f"{finding.sentence} [{finding.code}]", style="red")
     for discrepancy in altered:
         err.print(f"{discrepancy.sentence} [{discrepancy.code}]", style="red")
     if waiting:
-        err.print(f"The catalogue was rebuilt on {waiting}; two persons must confirm it: `vault confirm`.", style="yellow")
+        err.print(
+            f"The catalogue was rebuilt on {waiting}; two persons must confirm it: `vault "
+            f"confirm`.",
+            style="yellow",
+        )
     summary = (
-        f"{verdict.recordings} recordings, {verdict.files} sealed files, {verdict.sealed_bytes / 1e6:.1f} MB, "
+        f"{verdict.recordings} recordings, {verdict.files} sealed files, "
+        f"{verdict.sealed_bytes / 1e6:.1f} MB, "
         f"{verdict.log_entries} log entries"
     )
     count = len(verdict.findings) + len(altered)
@@ -74,8 +96,16 @@ class _Bar:
     """A progress bar over bytes; silent where nobody watches."""
 
     def __init__(self, total: int) -> None:
-        columns = (TextColumn("verify"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+        columns = (
+            TextColumn("verify"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+        )
+        self._progress = Progress(
+            *columns, console=err, transient=True, disable=not err.is_terminal
+        )
         self._total = total
 
     def __enter__(self) -> tuple[Progress, TaskID]:

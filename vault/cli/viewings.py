@@ -1,19 +1,18 @@
-"""`vault view` and `vault handover`: two persons see, and what goes out to police and prosecutor."""
+"""`vault view` and `vault handover`: two persons see, and what goes out to
+police and prosecutor.
+"""
 
 import hashlib
-from datetime import datetime
 from pathlib import Path
 
 import click
 
-from vault import handover, registers, viewing
-from vault.cases import find_case
+from vault.catalogue import viewing_rows
 from vault.cli.base import (
     as_option,
     config_option,
     json_option,
     local,
-    moment,
     names,
     opened,
     out,
@@ -24,17 +23,22 @@ from vault.cli.base import (
     signed_two,
     two_option,
 )
-from vault.handover import Order, hand_over
-from vault.people import entry
-from vault.policy import PURPOSES, Action, Purpose, demand
-from vault.viewing import Span, find_viewing, open_viewing
+from vault.custody.cases import find_case
+from vault.custody.people import entry
+from vault.custody.viewing import viewing_requests
+from vault.custody.viewing.viewing_requests import find_viewing
+from vault.custody.viewing.viewing_session import Span, open_viewing
+from vault.rules.actions import Action, demand
+from vault.rules.purposes import PURPOSES, Purpose
 
 PURPOSE = click.Choice([purpose.value for purpose in Purpose])
 
 
 @click.group()
 def view() -> None:
-    """Viewings: always two persons, for a purpose that the protocol names (P36 to P42, P46 to P56)."""
+    """Viewings: always two persons, for a purpose that the protocol names (P36 to P42,
+    P46 to P56).
+    """
 
 
 @view.command("request")
@@ -44,13 +48,22 @@ def view() -> None:
 @click.argument("recordings", nargs=-1, required=True)
 @click.option("--case", "called", help="The case that it rests on.")
 @click.option("--reason", default="", help="Why.")
-def request(config: Path, acting: str, purpose: str, recordings: tuple[str, ...], called: str | None, reason: str) -> None:
+def request(
+    config: Path,
+    acting: str,
+    purpose: str,
+    recordings: tuple[str, ...],
+    called: str | None,
+    reason: str,
+) -> None:
     """Ask for a viewing."""
     with opened(config) as vault:
         by = signed(vault, acting).actor
         case_id = find_case(vault, called).id if called else None
         ids = recording_ids(vault, recordings)
-        viewing_id = viewing.request(vault, by, Purpose(purpose), ids, case=case_id, reason=reason)
+        viewing_id = viewing_requests.request(
+            vault, by, Purpose(purpose), ids, case=case_id, reason=reason
+        )
     rule = PURPOSES[Purpose(purpose)]
     out.print(f"The viewing {viewing_id[:8]} is requested ({rule.name_nl}).")
 
@@ -62,7 +75,7 @@ def request(config: Path, acting: str, purpose: str, recordings: tuple[str, ...]
 def approve(config: Path, acting: str, called: str) -> None:
     """Agree to an officer's wish to learn."""
     with opened(config) as vault:
-        viewing.approve(vault, signed(vault, acting).actor, find_viewing(vault, called).id)
+        viewing_requests.approve(vault, signed(vault, acting).actor, find_viewing(vault, called).id)
     out.print("Approved.")
 
 
@@ -74,7 +87,9 @@ def approve(config: Path, acting: str, called: str) -> None:
 def refuse(config: Path, acting: str, called: str, reason: str) -> None:
     """Refuse an officer's wish to learn."""
     with opened(config) as vault:
-        viewing.refuse(vault, signed(vault, acting).actor, find_viewing(vault, called).id, reason)
+        viewing_requests.refuse(
+            vault, signed(vault, acting).actor, find_viewing(vault, called).id, reason
+        )
     out.print("Refused.")
 
 
@@ -82,11 +97,17 @@ def refuse(config: Path, acting: str, called: str, reason: str) -> None:
 @config_option
 @two_option
 @click.argument("called")
-@click.option("--confirm", "confirmed", multiple=True, help="A condition that both confirm; `vault view conditions` lists them.")
+@click.option(
+    "--confirm",
+    "confirmed",
+    multiple=True,
+    help="A condition that both confirm; `vault view conditions` lists them.",
+)
 def open_it(config: Path, acting: tuple[str, ...], called: str, confirmed: tuple[str, ...]) -> None:
     """Open a viewing with two persons and prove every file; pictures show in the back office.
 
-    Nothing is written anywhere: each file is opened in memory, held against its digest and the camera's signature, and told of.
+    Nothing is written anywhere: each file is opened in memory, held against its digest and the
+    camera's signature, and told of.
     """
     with opened(config) as vault:
         row = find_viewing(vault, called)
@@ -97,13 +118,18 @@ def open_it(config: Path, acting: tuple[str, ...], called: str, confirmed: tuple
                 states = (
                     "states nothing"
                     if manifest is None
-                    else {True: "holds", False: "DOES NOT HOLD", None: "has no key here"}[manifest.holds]
+                    else {True: "holds", False: "DOES NOT HOLD", None: "has no key here"}[
+                        manifest.holds
+                    ]
                 )
                 out.print(f"{recording[:8]}: the camera's signature {states}.")
                 for part in session.files(recording):
                     shown = session.show(Span(recording, part.sealed_name, 0, part.size_bytes))
                     same = hashlib.sha256(shown).hexdigest() == part.sha256
-                    out.print(f"  {part.name}: {len(shown)} bytes open, digest {'as taken in' if same else 'DIFFERS'}.")
+                    out.print(
+                        f"  {part.name}: {len(shown)} bytes open, digest "
+                        f"{'as taken in' if same else 'DIFFERS'}."
+                    )
     out.print("The viewing has ended.")
 
 
@@ -112,7 +138,11 @@ def open_it(config: Path, acting: tuple[str, ...], called: str, confirmed: tuple
 def conditions(purpose: str) -> None:
     """What both confirm before a picture shows."""
     rule = PURPOSES[Purpose(purpose)]
-    show_table(("code", "Nederlands", "English"), [(one.code, one.nl, one.en) for one in rule.conditions], "Nothing.")
+    show_table(
+        ("code", "Nederlands", "English"),
+        [(one.code, one.nl, one.en) for one in rule.conditions],
+        "Nothing.",
+    )
 
 
 @view.command("list")
@@ -124,8 +154,8 @@ def list_viewings(config: Path, acting: str, as_json: bool) -> None:
     with opened(config) as vault:
         acting_as = demand(Action.READ_LOG, signed(vault, acting).actor)
         with vault.reading() as tx:
-            rows = registers.viewings(tx)
-            recordings = {row.id: registers.recordings_of_viewing(tx, row.id) for row in rows}
+            rows = viewing_rows.viewings(tx)
+            recordings = {row.id: viewing_rows.recordings_of_viewing(tx, row.id) for row in rows}
         with vault.writing() as tx:
             vault.log.append(tx, entry(acting_as, "log.read", None, {"what": "viewings"}))
         called = names(vault)
@@ -136,77 +166,11 @@ def list_viewings(config: Path, acting: str, as_json: bool) -> None:
     for row in rows:
         both = " and ".join(called.get(one, one) for one in (row.first, row.second) if one)
         ids = ", ".join(one[:8] for one in recordings[row.id])
-        table.append((row.id[:8], row.purpose, ids, both, local(row.opened_utc), local(row.ended_utc)))
-    show_table(("viewing", "purpose", "recordings", "by", "from", "until"), table, "Nothing was ever viewed.")
-
-
-@click.group("handover")
-def hand_over_group() -> None:
-    """Packages for police and prosecutor: the only way out (P43 to P45)."""
-
-
-@hand_over_group.command("make")
-@config_option
-@two_option
-@click.argument("called")
-@click.option("--to", "receiver", required=True, help="Who receives it.")
-@click.option("--key", "recipient", required=True, help="Their age public key: age1…")
-@click.option("--from", "municipality", default="gemeente Heusden", show_default=True)
-@click.option("--confirm", "confirmed", multiple=True, help="A condition that both confirm.")
-@click.option("-o", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder for the package.")
-def make_package(
-    config: Path,
-    acting: tuple[str, ...],
-    called: str,
-    receiver: str,
-    recipient: str,
-    municipality: str,
-    confirmed: tuple[str, ...],
-    folder: Path,
-) -> None:
-    """Make the package of a requested viewing's recordings, with the privacy officer among the two."""
-    with opened(config) as vault:
-        row = find_viewing(vault, called)
-        first, second = signed_two(vault, acting)
-        with open_viewing(vault, row.id, first, second, confirmed) as session:
-            made = hand_over(vault, session, Order(receiver, recipient, municipality, folder))
-    out.print(f"{made.path} ({made.packed.size_bytes / 1e6:.1f} MB) is encrypted to its receiver. Its letter says:")
-    out.print(f"SHA-256 {made.packed.sha256}", soft_wrap=True)
-    out.print(f"When the receipt is there: `vault handover received {made.id[:8]}`.")
-
-
-@hand_over_group.command("received")
-@config_option
-@as_option()
-@click.argument("called")
-@click.option("--by", "received_by", required=True, help="Who signed the receipt.")
-@click.option("--on", "received", required=True, callback=lambda _, __, value: moment(value))
-def received(config: Path, acting: str, called: str, received_by: str, received: datetime) -> None:
-    """The receipt is there: police or prosecutor are responsible from now on (P45)."""
-    with opened(config) as vault:
-        by = signed(vault, acting).actor
-        with vault.reading() as tx:
-            found = [row.id for row in registers.hand_overs(tx) if row.id.startswith(called)]
-        handover.receive(vault, by, found[0] if len(found) == 1 else called, received_by, received)
-    out.print("The responsibility is passed on.")
-
-
-@hand_over_group.command("list")
-@config_option
-@as_option()
-@json_option
-def list_hand_overs(config: Path, acting: str, as_json: bool) -> None:
-    """Show what was handed over."""
-    with opened(config) as vault:
-        demand(Action.LIST_RECORDINGS, signed(vault, acting).actor)
-        with vault.reading() as tx:
-            rows = registers.hand_overs(tx)
-        called = names(vault)
-    if as_json:
-        show_json(rows)
-        return
-    table = [
-        (row.id[:8], row.receiver, called.get(row.by_person), local(row.made_utc), local(row.received_utc), row.received_by)
-        for row in rows
-    ]
-    show_table(("package", "to", "by", "made", "received", "receipt by"), table, "Nothing was handed over.")
+        table.append(
+            (row.id[:8], row.purpose, ids, both, local(row.opened_utc), local(row.ended_utc))
+        )
+    show_table(
+        ("viewing", "purpose", "recordings", "by", "from", "until"),
+        table,
+        "Nothing was ever viewed.",
+    )

@@ -9,8 +9,8 @@ from vault.cli.base import DEMO_NAME, config_option, opened, out
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.errors import Reaction, VaultError
-from vault.founding import discard_unfinished
-from vault.store import read_small
+from vault.operations.founding import discard_unfinished
+from vault.storage.store import read_small
 from vault.web.server import hold_ceremony, serve
 
 
@@ -25,7 +25,11 @@ class CeremonyBroken(VaultError):
 @click.command("web")
 @config_option
 @click.option("--ceremony", is_flag=True, help="Hold the key ceremony and end with it.")
-@click.option("--demo", is_flag=True, help="Show the demonstration persons and their passphrases at the sign-in.")
+@click.option(
+    "--demo",
+    is_flag=True,
+    help="Show the demonstration persons and their passphrases at the sign-in.",
+)
 def web(config: Path, ceremony: bool, demo: bool) -> None:
     """Serve the back office until it is told to stop. Where, the settings say (`[web]`).
 
@@ -33,12 +37,23 @@ def web(config: Path, ceremony: bool, demo: bool) -> None:
     """
     settings = load_vault_settings(config)
     if discard_unfinished(settings):
-        out.print("A ceremony ended before its two escrow papers were printed. What it made is removed; it has to be held again.")
+        out.print(
+            "A ceremony ended before its two escrow papers were printed. What it made is "
+            "removed; it has to be held again."
+        )
     if not (settings.root / "vault.json").exists():
-        out.print(f"There is no vault in {settings.root} yet: the key ceremony is at {settings.web.origin}")
-        held = hold_ceremony(settings, SystemClock(), lambda word: out.print(f"The word that lets it begin: {word}"))
+        out.print(
+            f"There is no vault in {settings.root} yet: the key ceremony is at "
+            f"{settings.web.origin}"
+        )
+        held = hold_ceremony(
+            settings, SystemClock(), lambda word: out.print(f"The word that lets it begin: {word}")
+        )
         if held.facts and not held.finished:
-            raise CeremonyBroken("The vault was made, and its two escrow papers were not printed: nobody has them any more.")
+            raise CeremonyBroken(
+                "The vault was made, and its two escrow papers were not printed: nobody has "
+                "them any more."
+            )
         if not held.finished:
             return
     if ceremony:

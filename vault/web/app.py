@@ -1,7 +1,8 @@
 """The back office as an ASGI application: every request goes through `_serve`, in this order.
 
-The body is bounded; the origin is held against our own; the session is found; the form's token is compared; what the route asks
-is demanded; then the handler runs, in a thread. What a handler raises becomes a page that says what to do.
+The body is bounded; the origin is held against our own; the session is found; the form's token is
+compared; what the route asks is demanded; then the handler runs, in a thread. What a handler raises
+becomes a page that says what to do.
 """
 
 import contextlib
@@ -22,54 +23,59 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount
 from starlette.routing import Route as WebRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vault.clock import MachineClock
+from vault.custody.people import actor
 from vault.errors import Failure, Reaction, UnknownPerson, VaultError
-from vault.people import actor
 from vault.vault import Vault
-from vault.web import (
+from vault.web.challenges import Challenges
+from vault.web.headers import SecurityHeaders
+from vault.web.live_viewings import Rooms
+from vault.web.menu import menu
+from vault.web.packages import Packages
+from vault.web.pages import (
     accounts,
     cameras,
     cases,
     handovers,
     home,
+    log_and_figures,
     persons,
+    playback,
     recordings,
-    register,
     reports,
     retention,
-    stream,
+    sign_in,
     viewings,
 )
-from vault.web.challenges import Challenges
-from vault.web.packages import Packages
-from vault.web.rooms import Rooms
+from vault.web.request import NotFound, Office, Visit, permitted
+from vault.web.routing import Route
 from vault.web.sessions import Sessions
-from vault.web.slowdown import Slowdown
-from vault.web.visit import NotFound, Office, Route, Visit, permitted
-from vault.web.words import Words
+from vault.web.text.done import deeds
+from vault.web.text.words import Words
+from vault.web.throttle import Slowdown
 
 log = structlog.get_logger()
 
 COOKIE = "dock-vault"
 LANGUAGE = "language"
 BODY_MAX_BYTES = 128 * 1024
-MODULES = (home, accounts, reports, cameras, recordings, cases, viewings, stream, retention, handovers, persons, register)
+MODULES = (
+    sign_in,
+    home,
+    accounts,
+    reports,
+    cameras,
+    recordings,
+    cases,
+    viewings,
+    playback,
+    retention,
+    handovers,
+    persons,
+    log_and_figures,
+)
 ROUTES: tuple[Route, ...] = tuple(route for module in MODULES for route in module.routes.found)
-
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), display-capture=(), "
-    "publickey-credentials-get=(self), publickey-credentials-create=(self)",
-}
 
 
 class FormStale(VaultError):
@@ -91,18 +97,34 @@ class TooMuch(VaultError):
 def templates() -> Environment:
     """The pages. A name that is not known is an error, not an empty place."""
     made = Environment(
-        loader=PackageLoader("vault.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("vault.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    made.globals.update(menu=home.menu, deeds=home.deeds)
+    made.globals.update(menu=menu, deeds=deeds)
     return made
 
 
-def build_office(vault: Vault, clock: MachineClock, demo: Mapping[str, str] | None = None) -> Office:
+def build_office(
+    vault: Vault, clock: MachineClock, demo: Mapping[str, str] | None = None
+) -> Office:
     """What the requests share."""
     packages = Packages(vault.settings.web.packages)
     rooms = Rooms(vault, clock, packages.discard)
     sessions = Sessions(clock, vault.settings.web.idle_minutes * 60.0, rooms.screen_ended)
-    return Office(vault, clock, sessions, rooms, Slowdown(clock), Challenges(clock), packages, templates(), demo)
+    return Office(
+        vault,
+        clock,
+        sessions,
+        rooms,
+        Slowdown(clock),
+        Challenges(clock),
+        packages,
+        templates(),
+        demo,
+    )
 
 
 def build_app(office: Office) -> Starlette:
@@ -114,7 +136,9 @@ def build_app(office: Office) -> Starlette:
         await run_in_threadpool(office.rooms.end_all, "the back office stopped")
 
     here = files("vault.web")
-    routes: list[Any] = [WebRoute(route.path, _serving(office, route), methods=[route.method]) for route in ROUTES]
+    routes: list[Any] = [
+        WebRoute(route.path, _serving(office, route), methods=[route.method]) for route in ROUTES
+    ]
     routes.append(Mount("/static", StaticFiles(directory=str(here / "static"))))
     routes.append(Mount("/vendor", StaticFiles(directory=str(here / "vendor"))))
     missing = _serving(office, _MISSING)
@@ -134,28 +158,6 @@ def _not_found(_: Visit) -> Response:
 _MISSING = Route("GET", "/{rest:path}", _not_found, public=True)
 
 
-class SecurityHeaders:
-    """What every answer carries. Nothing is kept by a browser but our own static files."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        static = scope["type"] == "http" and scope["path"].startswith(("/static/", "/vendor/"))
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                known = {name.lower() for name, _ in message["headers"]}
-                added = {**HEADERS, "Cache-Control": "no-cache" if static else "no-store"}
-                message["headers"] = [
-                    *message["headers"],
-                    *((name.encode(), value.encode()) for name, value in added.items() if name.lower().encode() not in known),
-                ]
-            await send(message)
-
-        await self._app(scope, receive, with_headers)
-
-
 def _serving(office: Office, route: Route) -> Any:
     async def serve(request: Request, _: object = None) -> Response:
         visit = Visit(office, request, Words(request.cookies.get(LANGUAGE, "nl")), _place(request))
@@ -166,9 +168,12 @@ def _serving(office: Office, route: Route) -> Any:
         except Failure as failure:
             return await run_in_threadpool(_refused, visit, route, failure)
         except Exception:
-            # The outermost layer: a defect of ours is a page with a code, and a trace in the journal.
+            # The outermost layer: a defect of ours is a page with a code, and a trace in the
+            # journal.
             log.exception("a page failed", path=request.url.path)
-            defect = Failure("A defect of this program. It was written into the journal; nothing was shown.")
+            defect = Failure(
+                "A defect of this program. It was written into the journal; nothing was shown."
+            )
             return await run_in_threadpool(_refused, visit, _MISSING, defect)
 
     return serve
@@ -186,7 +191,13 @@ async def _form(request: Request) -> dict[str, list[str]]:
         if len(body) > BODY_MAX_BYTES:
             raise TooMuch(f"A form is at most {BODY_MAX_BYTES // 1024} KiB.")
     try:
-        return parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=2000, errors="strict")
+        return parse_qs(
+            body.decode(),
+            keep_blank_values=True,
+            strict_parsing=bool(body),
+            max_num_fields=2000,
+            errors="strict",
+        )
     except (UnicodeDecodeError, ValueError) as error:
         raise FormStale("What came is no form of this page.") from error
 
@@ -199,7 +210,8 @@ def _serve(visit: Visit, route: Route) -> Response:
         # HEAD would open and log what it does not give out.
         return _bare(HTTPStatus.METHOD_NOT_ALLOWED)
     token = request.cookies.get(COOKIE)
-    # Asking where a viewing stands is not using the back office: an idle screen locks, unless a viewing is on it.
+    # Asking where a viewing stands is not using the back office: an idle screen locks, unless a
+    # viewing is on it.
     visit.session = office.sessions.find(token, touch=not request.url.path.endswith("/here"))
     if visit.session is not None:
         try:
@@ -212,7 +224,10 @@ def _serve(visit: Visit, route: Route) -> Response:
         _demand_ours(visit, route)
     if not route.public:
         if visit.session is None or visit.actor is None:
-            if request.headers.get("accept", "").startswith("text/html") and request.method == "GET":
+            if (
+                request.headers.get("accept", "").startswith("text/html")
+                and request.method == "GET"
+            ):
                 return RedirectResponse("/sign-in", 303)
             return _bare(HTTPStatus.UNAUTHORIZED)
         refusal = permitted(visit.actor, route.asks)
@@ -223,7 +238,9 @@ def _serve(visit: Visit, route: Route) -> Response:
 
 
 def _hosts(office: Office) -> set[str]:
-    """The names under which we are asked for; another one is a page elsewhere that had its name point here."""
+    """The names under which we are asked for; another one is a page elsewhere that had its name
+    point here.
+    """
     web = office.vault.settings.web
     return {web.origin.split("//", 1)[1], web.listen}
 
@@ -236,7 +253,9 @@ def is_from(request: Request, *origins: str) -> bool:
 
 
 def _demand_ours(visit: Visit, route: Route) -> None:
-    """The form came from our own page: the browser's own word for it, and the session's token. Raises FormStale."""
+    """The form came from our own page: the browser's own word for it, and the session's token.
+    Raises FormStale.
+    """
     web = visit.vault.settings.web
     if not is_from(visit.request, web.origin, f"http://{web.listen}"):
         raise FormStale("The form came from another site.")
@@ -252,7 +271,9 @@ def _bare(status: HTTPStatus) -> Response:
 
 
 def _shows_again(visit: Visit, route: Route) -> bool:
-    """Whether the form's page may be shown once more: to who was let in to the deed, and may open that page too."""
+    """Whether the form's page may be shown once more: to who was let in to the deed, and may open
+    that page too.
+    """
     if route.again is None or not visit.admitted:
         return False
     page = next((one for one in ROUTES if one.method == "GET" and one.handler is route.again), None)
@@ -267,10 +288,18 @@ def _refused(visit: Visit, route: Route, failure: Failure) -> Response:
     told = visit.said
     assert told is not None
     if failure.reaction is Reaction.ALARM:
-        log.error("refused", path=visit.request.url.path, code=failure.code, sentence=failure.sentence)
+        log.error(
+            "refused", path=visit.request.url.path, code=failure.code, sentence=failure.sentence
+        )
     if "text/html" not in visit.request.headers.get("accept", "text/html"):
-        return JSONResponse({"code": told.code, "sentence": told.sentence, "hint": told.hint}, told.status)
-    if _shows_again(visit, route) and told.code not in ("web.form_stale", "web.too_much") and told.status != 404:
+        return JSONResponse(
+            {"code": told.code, "sentence": told.sentence, "hint": told.hint}, told.status
+        )
+    if (
+        _shows_again(visit, route)
+        and told.code not in ("web.form_stale", "web.too_much")
+        and told.status != 404
+    ):
         try:
             assert route.again is not None
             return route.again(visit)

@@ -1,4 +1,6 @@
-"""Challenges of security keys between their asking and their answer: each is taken once, by the person it was made for."""
+"""Challenges of security keys between their asking and their answer: each is taken once, by the
+person it was made for.
+"""
 
 import secrets
 import threading
@@ -31,7 +33,9 @@ class Challenges:
         return name
 
     def take(self, name: str, person: str) -> Any:
-        """The state, once. Raises WrongPassphrase where it is gone, too old, or another person's."""
+        """The state, once. Raises WrongPassphrase where it is gone, too old,
+        or another person's.
+        """
         with self._lock:
             state, made_for, since = self._kept.pop(name, (None, "", 0.0))
         if state is None or made_for != person or self._clock.monotonic_s() - since > LIFE_S:

@@ -1,7 +1,8 @@
 """The first start: the key ceremony as pages, while there is no vault yet.
 
-Whoever stands at the machine's console has the word that lets the ceremony begin; a page from elsewhere has not. The five holders
-type in turn. The escrow's two papers are shown for printing, once, and forgotten; then the back office begins.
+Whoever stands at the machine's console has the word that lets the ceremony begin; a page from
+elsewhere has not. The five holders type in turn. The escrow's two papers are shown for printing,
+once, and forgotten; then the back office begins.
 """
 
 import base64
@@ -23,20 +24,22 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from vault.ceremony import Founder, Founders
 from vault.clock import MachineClock, utc_text
 from vault.config import VaultSettings
+from vault.crypto.escrow_code import new_code, picture_svg
+from vault.crypto.passphrase import PassphraseCost
+from vault.custody.keyholders import fingerprint_lines
+from vault.custody.witness import log_key
 from vault.errors import Failure, Reaction, VaultError, VaultExists
-from vault.escrow import new_code, picture_svg
-from vault.founding import found, papers_are_printed, unprinted
-from vault.keyholders import fingerprint_lines
-from vault.keys import PassphraseCost
-from vault.policy import ESCROW_HOLDERS, Function
+from vault.keyring.first import Founders
+from vault.keyring.seats import Founder
+from vault.operations.founding import found, papers_are_printed, unprinted
+from vault.rules.roles import ESCROW_HOLDERS, Function
 from vault.vault import Vault
-from vault.web.app import BODY_MAX_BYTES, SecurityHeaders, is_from, templates
-from vault.web.said import said
-from vault.web.words import Words
-from vault.witness import log_key
+from vault.web.app import BODY_MAX_BYTES, is_from, templates
+from vault.web.headers import SecurityHeaders
+from vault.web.text.errors import said
+from vault.web.text.words import Words
 
 
 class CeremonyRefused(VaultError):
@@ -49,7 +52,9 @@ class CeremonyRefused(VaultError):
 
 @dataclass(slots=True)
 class Ceremony:
-    """One first start. `word`: what the console shows. `papers`: holder to code, until they were printed."""
+    """One first start. `word`: what the console shows. `papers`: holder to code, until they were
+    printed.
+    """
 
     settings: VaultSettings
     clock: MachineClock
@@ -63,7 +68,9 @@ class Ceremony:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def make(self, founders: Founders) -> None:
-        """Make the vault; the papers wait to be printed, and until then its pins have no name. Raises what `found` raises."""
+        """Make the vault; the papers wait to be printed, and until then its pins have no name.
+        Raises what `found` raises.
+        """
         with self.lock:
             if self.facts or self.settings.pins.exists():
                 raise VaultExists("The ceremony was held already.")
@@ -105,10 +112,16 @@ def build_ceremony(ceremony: Ceremony) -> Starlette:
 
 
 def _pages(ceremony: Ceremony, pages: Environment) -> tuple[Any, Any]:
-    def render(request: Request, template: str, failure: Failure | None, form: dict[str, list[str]]) -> Response:
+    def render(
+        request: Request, template: str, failure: Failure | None, form: dict[str, list[str]]
+    ) -> Response:
         words = Words(_language(request))
         told = said(failure, words.language) if failure is not None else None
-        typed = {name: values[0] for name, values in form.items() if "passphrase" not in name and name != "word"}
+        typed = {
+            name: values[0]
+            for name, values in form.items()
+            if "passphrase" not in name and name != "word"
+        }
         known = {
             "ceremony": ceremony,
             "words": words,
@@ -119,7 +132,9 @@ def _pages(ceremony: Ceremony, pages: Environment) -> tuple[Any, Any]:
             "language": words.language,
             "pictures": {holder: _picture(code) for holder, code in ceremony.papers.items()},
         }
-        return HTMLResponse(pages.get_template(template).render(known), told.status if told is not None else 200)
+        return HTMLResponse(
+            pages.get_template(template).render(known), told.status if told is not None else 200
+        )
 
     async def front(request: Request) -> Response:
         if ceremony.facts:
@@ -163,23 +178,40 @@ def read_founders(form: dict[str, list[str]], words: Words) -> Founders:
     persons: list[Founder] = []
     for function in Function:
         name = _one(form, f"name_{function.value}")
-        first, second = _raw(form, f"passphrase_{function.value}"), _raw(form, f"passphrase_again_{function.value}")
+        first, second = (
+            _raw(form, f"passphrase_{function.value}"),
+            _raw(form, f"passphrase_again_{function.value}"),
+        )
         called = words.function(function.value)
         if not name:
-            raise CeremonyRefused(t(f"De naam van de {called} ontbreekt.", f"The name of the {called} is missing."))
+            raise CeremonyRefused(
+                t(f"De naam van de {called} ontbreekt.", f"The name of the {called} is missing.")
+            )
         if first != second:
             raise CeremonyRefused(
-                t(f"De twee wachtwoordzinnen van {name} zijn niet gelijk.", f"The two passphrases of {name} differ.")
+                t(
+                    f"De twee wachtwoordzinnen van {name} zijn niet gelijk.",
+                    f"The two passphrases of {name} differ.",
+                )
             )
         if first in [one.passphrase for one in persons]:
-            raise CeremonyRefused(t(f"{name} koos dezelfde wachtwoordzin als een ander.", f"{name} chose another's passphrase."))
-        persons.append(Founder(name, first, function, _one(form, f"officer_{function.value}") or None))
+            raise CeremonyRefused(
+                t(
+                    f"{name} koos dezelfde wachtwoordzin als een ander.",
+                    f"{name} chose another's passphrase.",
+                )
+            )
+        persons.append(
+            Founder(name, first, function, _one(form, f"officer_{function.value}") or None)
+        )
     return Founders(tuple(persons), {holder: new_code() for holder in ESCROW_HOLDERS})
 
 
 def _demand_word(ceremony: Ceremony, form: dict[str, list[str]]) -> None:
     if not hmac.compare_digest(_one(form, "word").casefold().encode(), ceremony.word.encode()):
-        raise CeremonyRefused("The word is not the one that the console shows.", hint="Look at the machine's console.")
+        raise CeremonyRefused(
+            "The word is not the one that the console shows.", hint="Look at the machine's console."
+        )
 
 
 def _one(form: dict[str, list[str]], name: str) -> str:
@@ -198,7 +230,12 @@ async def _form(request: Request, ceremony: Ceremony) -> dict[str, list[str]]:
             raise CeremonyRefused("The form is too large.")
     web = ceremony.settings.web
     # It is held at the machine itself, also where the back office has another name already.
-    if not is_from(request, web.origin, f"http://{web.listen}", f"http://localhost:{web.listen.partition(':')[2]}"):
+    if not is_from(
+        request,
+        web.origin,
+        f"http://{web.listen}",
+        f"http://localhost:{web.listen.partition(':')[2]}",
+    ):
         raise CeremonyRefused("The form came from another site.")
     try:
         return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=200, errors="strict")

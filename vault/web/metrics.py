@@ -1,4 +1,5 @@
-"""`/metrics` (Prometheus) and `/health` on a unix socket of their own: figures, no name, no id of a recording.
+"""`/metrics` (Prometheus) and `/health` on a unix socket of their own: figures, no name, no id of a
+recording.
 
 Who may open the socket may read them; the back office itself serves neither.
 """
@@ -12,10 +13,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from vault.errors import VaultError
-from vault.gauges import CLOSED, read_gauges
-from vault.health import Health, measure
+from vault.monitoring.metrics import CLOSED, read_gauges
+from vault.operations.health import Health, measure
 from vault.vault import Vault
-from vault.web.visit import Office
+from vault.web.request import Office
 
 
 class _Figures(Collector):
@@ -43,14 +44,22 @@ def build_metrics(office: Office) -> Starlette:
     registry.register(_Figures(office.vault))
 
     def metrics(_: Request) -> Response:
-        return Response(generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(
+            generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8"
+        )
 
     def health(_: Request) -> Response:
         try:
             found = measure(office.vault)
         except VaultError as failure:
             return JSONResponse({"ok": False, "code": failure.code}, 503)
-        return JSONResponse({"ok": _well(found), "free_bytes": found.free_bytes, "clock_trusted": found.clock_trusted})
+        return JSONResponse(
+            {
+                "ok": _well(found),
+                "free_bytes": found.free_bytes,
+                "clock_trusted": found.clock_trusted,
+            }
+        )
 
     return Starlette(routes=[Route("/metrics", metrics), Route("/health", health)])
 

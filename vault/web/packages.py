@@ -1,4 +1,6 @@
-"""Hand-over packages in the making: each beside the request that began it, in its viewing's own folder until the viewing ends."""
+"""Hand-over packages in the making: each beside the request that began it, in its viewing's own
+folder until the viewing ends.
+"""
 
 import re
 import threading
@@ -8,8 +10,8 @@ from pathlib import Path
 
 import structlog
 
+from vault.custody.handover.handover import HandedOver, discard_packages, written_bytes
 from vault.errors import Failure
-from vault.handover import HandedOver, discard_packages, written_bytes
 
 log = structlog.get_logger()
 
@@ -49,7 +51,12 @@ class Packages:
                 package.made = make(package.folder)
             except Failure as failure:
                 package.failure = failure
-                log.warning("a hand-over failed", viewing=viewing_id, code=failure.code, sentence=failure.sentence)
+                log.warning(
+                    "a hand-over failed",
+                    viewing=viewing_id,
+                    code=failure.code,
+                    sentence=failure.sentence,
+                )
 
         thread = threading.Thread(target=work, name="handover", daemon=True)
         package = Package(total_bytes, self.folder_of(viewing_id), thread)

@@ -1,4 +1,6 @@
-"""The back office as a process: pages on one address, figures on a socket of their own, a ticker that ends what was left."""
+"""The back office as a process: pages on one address, figures on a socket of their own, a ticker
+that ends what was left.
+"""
 
 import asyncio
 import contextlib
@@ -16,15 +18,15 @@ from starlette.concurrency import run_in_threadpool
 
 from vault.clock import MachineClock
 from vault.config import VaultSettings
-from vault.durable import remove_file
-from vault.handover import discard_packages
-from vault.keys import PassphraseCost
-from vault.memory import forbid_dumps, give_back_memory
+from vault.crypto.passphrase import PassphraseCost
+from vault.custody.handover.handover import discard_packages
+from vault.storage.durable import remove_file
+from vault.storage.process_memory import forbid_dumps, give_back_memory
 from vault.vault import Vault
 from vault.web.app import build_app, build_office
 from vault.web.founding import Ceremony, build_ceremony
 from vault.web.metrics import build_metrics
-from vault.web.visit import Office
+from vault.web.request import Office
 
 log = structlog.get_logger()
 
@@ -48,7 +50,9 @@ def serve(vault: Vault, clock: MachineClock, demo: Mapping[str, str] | None = No
 
 
 def log_to_journal() -> None:
-    """One JSON line an event on standard error. A trace names files and lines, and never what variables held."""
+    """One JSON line an event on standard error. A trace names files and lines, and never what
+    variables held.
+    """
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -61,8 +65,11 @@ def log_to_journal() -> None:
     )
 
 
-def hold_ceremony(settings: VaultSettings, clock: MachineClock, shown: Callable[[str], None]) -> Ceremony:
-    """Serve the first start until the papers are printed, or the process is told to stop; what came of it.
+def hold_ceremony(
+    settings: VaultSettings, clock: MachineClock, shown: Callable[[str], None]
+) -> Ceremony:
+    """Serve the first start until the papers are printed, or the process is told to stop; what came
+    of it.
 
     `shown` is given the word that lets the ceremony begin.
     """
@@ -111,7 +118,9 @@ def _bound(path: Path) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """One that leaves signals alone: uvicorn raises them again at its end, and the process would die before it has tidied up."""
+    """One that leaves signals alone: uvicorn raises them again at its end, and the process would
+    die before it has tidied up.
+    """
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

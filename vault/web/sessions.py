@@ -1,6 +1,8 @@
-"""Who is signed in: sessions on the server, which end there. The browser holds a random token, the server its digest.
+"""Who is signed in: sessions on the server, which end there. The browser holds a random token, the
+server its digest.
 
-No private key is kept with a session: what opens anything is asked for again when it is needed (ruling 5).
+No private key is kept with a session: what opens anything is asked for again when it is needed
+(ruling 5).
 """
 
 import hashlib
@@ -18,7 +20,9 @@ MOST = 500
 
 @dataclass(slots=True)
 class WebSession:
-    """A signed-in person at one screen. `id` names it on pages and in rooms; `csrf` is what each form of it carries."""
+    """A signed-in person at one screen. `id` names it on pages and in rooms; `csrf` is what each
+    form of it carries.
+    """
 
     id: str
     person: str
@@ -29,7 +33,9 @@ class WebSession:
 
 
 class Sessions:
-    """All sessions. Any thread. `ended` is called with the id of each session that ends, whatever ended it."""
+    """All sessions. Any thread. `ended` is called with the id of each session that ends, whatever
+    ended it.
+    """
 
     def __init__(self, clock: Clock, idle_s: float, ended: Callable[[str], None]) -> None:
         self._clock = clock
@@ -41,7 +47,9 @@ class Sessions:
     def begin(self, person: str, where: str) -> tuple[str, WebSession]:
         """A new session and its token. `where`: what the person recognises the screen by."""
         token, now = secrets.token_urlsafe(32), self._clock.monotonic_s()
-        session = WebSession(secrets.token_hex(8), person, secrets.token_urlsafe(32), now, now, where)
+        session = WebSession(
+            secrets.token_hex(8), person, secrets.token_urlsafe(32), now, now, where
+        )
         self.sweep()
         with self._lock:
             while len(self._found) >= MOST:
@@ -64,14 +72,19 @@ class Sessions:
         """A person's sessions, the oldest first."""
         self.sweep()
         with self._lock:
-            return sorted((one for one in self._found.values() if one.person == person), key=lambda one: one.begun_s)
+            return sorted(
+                (one for one in self._found.values() if one.person == person),
+                key=lambda one: one.begun_s,
+            )
 
     def end(self, session_id: str, person: str) -> bool:
         """End one of a person's sessions; False where there is none of this id."""
         return self._drop(lambda one: one.id == session_id and one.person == person) > 0
 
     def end_others(self, person: str, but: str) -> int:
-        """End every other session of a person: after a new passphrase, or when a screen was left somewhere."""
+        """End every other session of a person: after a new passphrase, or when a screen was left
+        somewhere.
+        """
         return self._drop(lambda one: one.person == person and one.id != but)
 
     def sweep(self) -> None:

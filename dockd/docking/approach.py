@@ -1,0 +1,58 @@
+"""How the dock comes to a mounted card: through a reader, and for the erase through the door that
+makes it writable.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dockd.card.contract import Card, CardRefused
+from dockd.config import DockSettings
+from dockd.docking.dock import Docked, mounted
+from dockd.mounted.erasable import EraseDoor
+from dockd.mounted.volumes import UNREADABLE, Volume
+from dockd.reader.processes import Readers
+from dockd.reader.remote_card import CameraReader
+from vault.clock import Clock
+
+
+class Approach:
+    """Built once from the settings."""
+
+    def __init__(self, settings: DockSettings, readers: Readers, clock: Clock) -> None:
+        self._readers = readers
+        self._clock = clock
+        self._door = (
+            EraseDoor(settings.erase_socket, settings.erase_root)
+            if settings.erase_socket is not None
+            else None
+        )
+
+    def volume(self, volume: Volume) -> Docked:
+        """A card that is mounted, or a folder that stands for one, with a reader of its own."""
+        if volume.filesystem == UNREADABLE:
+            return mounted(volume, _unreadable)
+        door = self._door if volume.filesystem != "folder" else None
+        name = volume.mountpoint.name
+        roots = [volume.mountpoint] + ([door.place(name)] if door is not None else [])
+        reader = CameraReader(
+            self._readers, {"place": "volume", "roots": [str(root) for root in roots]}, self._clock
+        )
+
+        def opened(root: Path) -> Card:
+            return reader.open(root=str(root))
+
+        @contextmanager
+        def writable() -> Iterator[Callable[[], Card]]:
+            assert door is not None
+            with door.opened(name) as place:
+                yield lambda: opened(place)
+
+        return mounted(volume, opened, writable if door is not None else None, reader)
+
+
+def _unreadable(root: Path) -> Card:
+    raise CardRefused(
+        f"The card at {root.name} can't be mounted: its file system is damaged, or neither "
+        f"vfat nor exfat."
+    )

@@ -1,0 +1,3 @@
+"""Measures dockd against tools that a user would pick instead, on this machine's own disk: `python
+-m tests.campaigns.bench`.
+"""

@@ -1,0 +1,8 @@
+"""Where things stand in the checkout."""
+
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SYSTEMD = REPOSITORY / "systemd"
+CONFIG = REPOSITORY / "config"
+BAD_READERS = REPOSITORY / "tests" / "support" / "bad_readers"

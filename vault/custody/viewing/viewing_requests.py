@@ -1,0 +1,256 @@
+"""Requests for a viewing: who asks, for what purpose, who approves or refuses (P46 to P56)."""
+
+import uuid
+from collections.abc import Collection
+
+import sqlalchemy as sa
+
+from vault.catalogue import case_rows, person_rows, recording_rows, viewing_rows
+from vault.catalogue.case_rows import CaseRow
+from vault.catalogue.viewing_rows import ViewingRow
+from vault.clock import utc_text
+from vault.crypto.canonical_json import Json
+from vault.custody.papers import file_paper
+from vault.custody.people import entry
+from vault.errors import NotAllowed, Reaction, UnknownRecording, VaultError
+from vault.log.projections import enter
+from vault.rules.actions import Acting, Action, Actor, demand
+from vault.rules.case_kinds import CASES
+from vault.rules.protocol import LEARNING_OWN, REASON
+from vault.rules.purposes import PURPOSES, Footage, Purpose
+from vault.rules.roles import Role
+from vault.vault import Vault
+
+
+class UnknownViewing(VaultError):
+    """No viewing has this id."""
+
+    code = "viewing.unknown"
+    reaction = Reaction.REFUSE
+    hint = "`vault view list` shows the viewings."
+
+
+class ViewingRefused(VaultError):
+    """A viewing can't be requested or opened so."""
+
+    code = "viewing.refused"
+    reaction = Reaction.REFUSE
+    hint = "`vault view show` tells where it stands."
+
+
+# --- request --------------------------------------------------------------------------------------
+
+
+def request(
+    vault: Vault,
+    by: Actor,
+    purpose: Purpose,
+    recordings: Collection[str],
+    *,
+    case: str | None,
+    reason: str,
+) -> str:
+    """Ask for a viewing; returns its id.
+
+    It rests on an open case of the purpose's kind that holds the recordings, or, to learn, on the
+    officer's own wish (P50, P52). Raises NotAllowed, ViewingRefused, UnknownRecording.
+    """
+    rule = PURPOSES[purpose]
+    ids = list(dict.fromkeys(recordings))
+    if not ids:
+        raise ViewingRefused("A viewing names at least one recording.")
+    acting = demand(Action.REQUEST_LEARNING, by) if rule.case is None else _demand_seat(by, purpose)
+    with vault.reading() as tx:
+        footages = [footage_of(vault, tx, recording_id) for recording_id in ids]
+        grounds = case_rows.case_of(tx, case) if case is not None else None
+        held = (
+            {hold.recording_id for hold in case_rows.holds_of_case(tx, case)}
+            if case is not None
+            else set()
+        )
+    if rule.case is None:
+        strangers = [
+            at
+            for at, footage in zip(ids, footages, strict=True)
+            if by.person not in {footage.officer, *footage.present}
+        ]
+        if strangers:
+            raise NotAllowed(
+                f"{by.name} neither made {strangers[0]} nor is on it. {LEARNING_OWN.quoted()}"
+            )
+    else:
+        demand_case(purpose, grounds, set(ids) - held)
+    paper = file_paper(vault, {"purpose": purpose.value, "reason": reason})
+    viewing_id = str(uuid.uuid4())
+    details: Json = {
+        "purpose": purpose.value,
+        "case_id": case,
+        "requested_by": acting.person,
+        "requested_utc": utc_text(vault.clock.now()),
+        "recordings": ids,
+        **paper.details(),
+    }
+    with vault.writing() as tx:
+        enter(vault.log, tx, entry(acting, "viewing.requested", viewing_id, details))
+    return viewing_id
+
+
+def _demand_seat(by: Actor, purpose: Purpose) -> Acting:
+    """Who asks for a viewing can take one of its seats."""
+    rule = PURPOSES[purpose]
+    roles = (*rule.first, *rule.second)
+    for role in roles:
+        if role in by.roles:
+            return Acting(by.person, role)
+    for replacement in by.replacements:
+        if replacement.role in roles:
+            return Acting(by.person, replacement.role, replacement.absent)
+    raise NotAllowed(
+        f"{by.name} has no seat in a viewing for {purpose.value.replace('_', ' ')}. "
+        f"{REASON.quoted()}"
+    )
+
+
+def demand_case(purpose: Purpose, case: CaseRow | None, not_held: set[str]) -> None:
+    kind = PURPOSES[purpose].case
+    if case is None or kind is None or case.kind != kind.value:
+        wanted = CASES[kind].name_nl if kind else "case"
+        raise ViewingRefused(
+            f"A viewing for this purpose rests on a registered {wanted}. {REASON.quoted()}"
+        )
+    if case.closed_utc is not None:
+        raise ViewingRefused(
+            f"The case {case.reference} was closed on {case.closed_utc}. {REASON.quoted()}"
+        )
+    if not_held:
+        raise ViewingRefused(
+            f"{sorted(not_held)[0]} is not a recording of the case {case.reference}.",
+            hint="Add it first: `vault case extend`.",
+        )
+
+
+def approve(vault: Vault, by: Actor, viewing_id: str) -> None:
+    """The coordinator agrees to an officer's wish to learn;
+
+    where the coordinator is in conflict, the cluster manager (P50, P54).
+    """
+    with vault.reading() as tx:
+        row = _waiting(tx, viewing_id)
+        involved = _involved(vault, tx, viewing_id) | {row.requested_by}
+    acting = _approver(vault, by, involved)
+    with vault.writing() as tx:
+        _waiting(tx, viewing_id)
+        enter(
+            vault.log,
+            tx,
+            entry(acting, "viewing.approved", viewing_id, {"approved_by": acting.person}),
+        )
+
+
+def refuse(vault: Vault, by: Actor, viewing_id: str, reason: str) -> None:
+    """The wish to learn is not granted."""
+    with vault.reading() as tx:
+        row = _waiting(tx, viewing_id)
+        involved = _involved(vault, tx, viewing_id) | {row.requested_by}
+    acting = _approver(vault, by, involved)
+    paper = file_paper(vault, {"reason": reason})
+    details = {"refused_utc": utc_text(vault.clock.now()), **paper.details()}
+    with vault.writing() as tx:
+        _waiting(tx, viewing_id)
+        enter(vault.log, tx, entry(acting, "viewing.refused", viewing_id, details))
+
+
+def _approver(vault: Vault, by: Actor, involved: set[str]) -> Acting:
+    coordinators = vault.keyring.holders()[Role.COORDINATOR.value]
+    if Role.CLUSTER_MANAGER in by.roles and by.person not in involved and coordinators <= involved:
+        return Acting(by.person, Role.CLUSTER_MANAGER)
+    return demand(Action.APPROVE_LEARNING, by, concerned=frozenset(involved))
+
+
+def _waiting(tx: sa.Connection, viewing_id: str) -> ViewingRow:
+    row = viewing_rows.viewing_of(tx, viewing_id)
+    if row is None:
+        raise UnknownViewing(f"There is no viewing {viewing_id}.")
+    if row.purpose != Purpose.LEARNING.value or row.approved_by or row.refused_utc:
+        raise ViewingRefused(f"The viewing {viewing_id} waits for nobody's approval.")
+    return row
+
+
+def _involved(vault: Vault, tx: sa.Connection, viewing_id: str) -> set[str]:
+    found: set[str] = set()
+    for recording_id in viewing_rows.recordings_of_viewing(tx, viewing_id):
+        found |= footage_of(vault, tx, recording_id).involved
+    return found
+
+
+def footage_of(vault: Vault, tx: sa.Connection, recording_id: str) -> Footage:
+    """What the policy asks of a recording. Who is the subject of a case that holds it is concerned.
+    Raises UnknownRecording.
+    """
+    row = recording_rows.get_recording(tx, recording_id)
+    if row is None:
+        raise UnknownRecording(f"There is no recording {recording_id}.")
+    if row.destroyed_utc is not None:
+        raise UnknownRecording(
+            f"The recording {recording_id} was destroyed on {row.destroyed_utc}."
+        )
+    there = person_rows.persons_present(tx, recording_id)
+    subjects = {
+        person
+        for hold, case in case_rows.holds_on(tx, recording_id)
+        if hold.lifted_utc is None
+        for person in case.concerned_persons
+    }
+    return Footage(
+        row.officer_person,
+        frozenset(person for person, how in there.items() if how != "concerned"),
+        frozenset(person for person, how in there.items() if how == "concerned") | subjects,
+        vault.keyring.holders()[Role.COORDINATOR.value],
+    )
+
+
+def may_take_seat(row: ViewingRow, by: Actor) -> bool:
+    """Whether a person's functions, held or stood in for, give a seat in a requested viewing. Who
+    is in conflict, the opening finds.
+    """
+    purpose = Purpose(row.purpose)
+    mine = by.roles | {one.role for one in by.replacements}
+    if purpose is Purpose.LEARNING:
+        return row.requested_by == by.person or (
+            row.approved_by is not None and bool(mine & _LEARNING_PARTNERS)
+        )
+    return bool(mine & {*PURPOSES[purpose].first, *PURPOSES[purpose].second})
+
+
+_LEARNING_PARTNERS = {Role.COORDINATOR, Role.CLUSTER_MANAGER}
+
+
+def find_viewing(vault: Vault, called: str) -> ViewingRow:
+    """The one viewing whose id begins so. Raises UnknownViewing."""
+    with vault.reading() as tx:
+        found = viewing_rows.viewings_starting(tx, called) if called else []
+        row = viewing_rows.viewing_of(tx, found[0]) if len(found) == 1 else None
+    if row is None:
+        raise UnknownViewing(f"{len(found)} viewings have an id that starts with {called!r}.")
+    return row
+
+
+# --- who watched ----------------------------------------------------------------------------------
+
+
+def viewings_of(vault: Vault, by: Actor, recording_id: str) -> list[ViewingRow]:
+    """Who viewed a recording and when: for whoever may read the log, and for the officer who made
+    it (P39).
+    """
+    with vault.reading() as tx:
+        row = recording_rows.get_recording(tx, recording_id)
+        found = viewing_rows.viewings_of_recording(tx, recording_id)
+    if row is None:
+        raise UnknownRecording(f"There is no recording {recording_id}.")
+    own = row.officer_person == by.person
+    acting = demand(
+        Action.READ_OWN_VIEWINGS if own and Role.OFFICER in by.roles else Action.READ_LOG, by
+    )
+    with vault.writing() as tx:
+        vault.log.append(tx, entry(acting, "log.read", recording_id, {"what": "viewings"}))
+    return [viewing for viewing in found if viewing.opened_utc is not None]

@@ -1,0 +1,136 @@
+"""The log, the figures, the accountability report, and the health of vault and dock (P39, P62)."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+from starlette.responses import Response
+
+from vault.crypto.canonical_json import Json, parse_object
+from vault.custody.figures import (
+    HEADINGS_EN,
+    HEADINGS_NL,
+    accountability,
+    as_csv,
+    figures,
+    report_csv,
+    report_pdf,
+)
+from vault.custody.people import entry
+from vault.log.log import newest_leaves, read_tree
+from vault.monitoring.dock_status import ask_dock
+from vault.operations.health import health
+from vault.rules.actions import Action, demand
+from vault.web.request import FormWrong, Visit
+from vault.web.routing import Routes
+from vault.web.text.words import ZONE, local_input
+
+routes = Routes()
+
+LINES = 100
+LONGEST_SEARCH = 200_000
+"""How many entries back a search by subject looks."""
+
+
+@routes.page("/log", Action.READ_LOG)
+def log(visit: Visit) -> Response:
+    """The newest entries, or those about a subject. That it was read stands in it first."""
+    vault, about = visit.vault, visit.query("about")
+    acting = demand(Action.READ_LOG, visit.by)
+    with vault.writing() as tx:
+        vault.log.append(
+            tx, entry(acting, "log.read", None, {"about": about or None, "last": LINES})
+        )
+    with vault.reading() as tx:
+        size = read_tree(tx).size
+        back = max(LINES, visit.page_number() * LINES)
+        if about:
+            near = (
+                parse_object(leaf)
+                for leaf in newest_leaves(tx, LONGEST_SEARCH)
+                if about.encode() in leaf
+            )
+            rows = list(
+                islice((row for row in near if str(row["subject"]).startswith(about)), LINES)
+            )
+        else:
+            rows = [
+                parse_object(leaf) for leaf in islice(newest_leaves(tx, back), back - LINES, back)
+            ]
+    pages = max(1, -(-size // LINES)) if not about else 1
+    return visit.page(
+        "log.html",
+        rows=rows,
+        about=about,
+        size=size,
+        names=visit.names(),
+        pages=pages,
+        number=visit.page_number(),
+    )
+
+
+@routes.page("/figures", Action.READ_FIGURES)
+def show_figures(visit: Visit) -> Response:
+    """A year's figures by month, without personal data."""
+    year = _year(visit)
+    headings = HEADINGS_NL if visit.words.language == "nl" else HEADINGS_EN
+    today = visit.vault.clock.now()
+    return visit.page(
+        "figures.html",
+        year=year,
+        months=figures(visit.vault, visit.by, year),
+        headings=headings,
+        begin=local_input(today - timedelta(days=365)),
+        end=local_input(today),
+    )
+
+
+@routes.page("/figures.csv", Action.READ_FIGURES)
+def figures_csv(visit: Visit) -> Response:
+    year = _year(visit)
+    return _file(
+        as_csv(figures(visit.vault, visit.by, year)).encode(),
+        "text/csv; charset=utf-8",
+        f"cijfers-{year}.csv",
+    )
+
+
+def _year(visit: Visit) -> int:
+    text = visit.query("year")
+    now: datetime = visit.vault.clock.now().astimezone(ZONE)
+    return (
+        int(text) if text.isascii() and text.isdigit() and 2000 <= int(text) <= 2200 else now.year
+    )
+
+
+@routes.page("/accountability", Action.READ_LOG)
+def account(visit: Visit) -> Response:
+    """The report for the council or the yearly audit: PDF, or CSV with `form=csv`."""
+    period = [_day(visit, name) for name in ("from", "until")]
+    report = accountability(visit.vault, visit.by, period[0], period[1])
+    if visit.query("form") == "csv":
+        return _file(report_csv(report).encode(), "text/csv; charset=utf-8", "verantwoording.csv")
+    return _file(report_pdf(report), "application/pdf", "verantwoording.pdf")
+
+
+def _day(visit: Visit, name: str) -> datetime:
+    try:
+        return datetime.fromisoformat(visit.query(name)).replace(tzinfo=ZONE).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise FormWrong(
+            visit.words.t("Geef een begin en een einde.", "Give a start and an end.")
+        ) from None
+
+
+def _file(content: bytes, media_type: str, name: str) -> Response:
+    return Response(
+        content,
+        media_type=media_type,
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+@routes.page("/state", Action.CHECK)
+def state(visit: Visit) -> Response:
+    """Whether vault and dock are sound: no recording, nobody's data."""
+    dock: Json | None = ask_dock(visit.vault.settings.web.dock_status)
+    return visit.page("state.html", health=health(visit.vault, visit.by), dock=dock)

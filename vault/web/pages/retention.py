@@ -1,0 +1,66 @@
+"""Due dates, what a sweep asks for, deletions, and the clock (P31, F1, F4)."""
+
+from starlette.responses import Response
+
+from vault.catalogue import deletion_rows
+from vault.clock import utc_text
+from vault.custody.retention.clock_confirmation import confirm_clock, look_at_clock
+from vault.custody.retention.confirmation import confirm, unconfirmed_since
+from vault.custody.retention.disposition import soon_due
+from vault.custody.retention.sweep import approve, last_sweep
+from vault.custody.search import life
+from vault.rules.actions import Action
+from vault.web.request import Visit
+from vault.web.routing import Routes
+
+routes = Routes()
+
+
+@routes.page("/due", Action.ASK_WHY)
+def listed(visit: Visit) -> Response:
+    """What falls due within a week, each with its reason; what waits for two persons; what was
+    destroyed.
+    """
+    vault = visit.vault
+    last = last_sweep(vault)
+    with vault.reading() as tx:
+        gone = deletion_rows.destructions(tx)[-50:]
+    return visit.page(
+        "due.html",
+        due=[
+            (moment, life(vault, visit.by, recording))
+            for moment, recording in soon_due(vault, visit.by)
+        ],
+        last=last,
+        awaiting=[
+            life(vault, visit.by, recording)
+            for recording in (last.awaiting if last is not None else ())
+        ],
+        gone=list(reversed(gone)),
+        unconfirmed=unconfirmed_since(vault),
+        trust=look_at_clock(vault, visit.office.clock),
+        now=utc_text(vault.clock.now()),
+    )
+
+
+@routes.deed("/due/approve", Action.CONFIRM, again=listed)
+def approve_sweep(visit: Visit) -> Response:
+    """Exactly the recordings on the list that both saw."""
+    recordings = visit.many("recording")
+    first, second = visit.prove_self(), visit.prove_second()
+    approve(visit.vault, first.actor, second.actor, recordings)
+    return visit.go("/due", "sweep")
+
+
+@routes.deed("/due/clock", Action.CONFIRM, again=listed)
+def clock_is_right(visit: Visit) -> Response:
+    first, second = visit.prove_self(), visit.prove_second()
+    confirm_clock(visit.vault, visit.office.clock, first.actor, second.actor)
+    return visit.go("/due", "clock")
+
+
+@routes.deed("/due/confirm", Action.CONFIRM, again=listed)
+def list_is_right(visit: Visit) -> Response:
+    first, second = visit.prove_self(), visit.prove_second()
+    confirm(visit.vault, first.actor, second.actor)
+    return visit.go("/due", "confirmed")
