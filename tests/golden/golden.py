@@ -10,7 +10,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from tests.vault.world import HandClock
+from tests.support.hand_clock import HandClock
 from vault.__main__ import commands
 from vault.clock import utc_moment
 from vault.config import load_vault_settings

@@ -22,10 +22,11 @@ from tests.golden.golden import (
     unpacked,
 )
 from vault.clock import utc_moment, utc_text
-from vault.people import actor, sign_in, sign_in_by_device
-from vault.policy import Purpose
-from vault.retention import sweep
-from vault.viewing import Session, Span, open_viewing, request
+from vault.custody.people import actor, sign_in, sign_in_by_device
+from vault.custody.retention.sweep import sweep
+from vault.custody.viewing.viewing_requests import request
+from vault.custody.viewing.viewing_session import Session, Span, open_viewing
+from vault.rules.purposes import Purpose
 
 CONDITIONS = ("location", "nobody_else", "no_copy", "not_appraisal")
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType
 
-from tests.house.floors import REPOSITORY, floor_of, rank_of
+from tests.house.floors import floor_of, rank_of
+from tests.support.places import REPOSITORY
 from vault.vault import Vault
 
 _SOURCE = str(REPOSITORY / "vault") + "/"
@@ -160,5 +161,4 @@ class Recorder:
             return None
         place = Path(code.co_filename).relative_to(REPOSITORY).with_suffix("")
         module = ".".join(place.parts).removesuffix(".__init__")
-        name = code.co_qualname
-        return Function(module, name, rank_of(module, name), floor_of(module))
+        return Function(module, code.co_qualname, rank_of(module), floor_of(module))

@@ -27,11 +27,11 @@ from unittest.mock import patch
 from click.testing import CliRunner
 
 from tests.house.recorder import Call, Function, Node, Recorder
-from tests.vault.world import HandClock
-from tests.web.backoffice import ORIGIN, BackOffice, Screen, backoffice
+from tests.support.back_office import ORIGIN, BackOffice, Screen, backoffice
+from tests.support.hand_clock import HandClock
 from vault.__main__ import commands
 from vault.clock import SystemClock
-from vault.policy import PURPOSES, Purpose
+from vault.rules.purposes import PURPOSES, Purpose
 
 RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 PAIR = {Purpose.COMPLAINT: ("Carel", "Geert"), Purpose.POLICE_REPORT: ("Petra", "Vera")}
