@@ -8,8 +8,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from vault.catalogue import facts
+from vault.catalogue import facts, recording_rows
 from vault.catalogue.database import Catalogue, catalogue_of
+from vault.catalogue.recording_rows import RecordingRow
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
 from vault.crypto.canonical_json import parse_object
@@ -108,6 +109,25 @@ class Vault:
     def reading(self) -> Iterator[sa.Connection]:
         with self.catalogue.reading() as tx:
             yield tx
+
+    def record(self, entry: Entry, tx: sa.Connection | None = None) -> int:
+        """Append an entry to the log and bring the rows up to it, in `tx` or in a transaction of its own.
+
+        Returns the entry's sequence. Raises StorageFailed, VaultFull, CatalogueFailed.
+        """
+        if tx is not None:
+            return enter(self.log, tx, entry)
+        with self.writing() as own:
+            return enter(self.log, own, entry)
+
+    def get_recording(self, recording_id: str) -> RecordingRow:
+        """The recording's row, also of a destroyed one. Raises UnknownRecording."""
+        with self.reading() as tx:
+            return recording_rows.get_recording(tx, recording_id)
+
+    def now_utc(self) -> str:
+        """This moment as the rows and the log write it (FORMAT.md)."""
+        return utc_text(self.clock.now())
 
 
 def _demand_signed_entries(root: Path, opened: Catalogue) -> None:

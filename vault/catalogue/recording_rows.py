@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from vault.catalogue.tables import recording, sealed_file
+from vault.errors import UnknownRecording
 from vault.recording import State, StoredSegment
 
 _IDS_A_QUERY = 500
@@ -76,9 +77,25 @@ def set_state(tx: sa.Connection, recording_id: str, state: State) -> None:
     tx.execute(sa.update(recording).where(recording.c.id == recording_id).values(state=state.value))
 
 
-def get_recording(tx: sa.Connection, recording_id: str) -> RecordingRow | None:
+def find_recording(tx: sa.Connection, recording_id: str) -> RecordingRow | None:
     row = tx.execute(sa.select(recording).where(recording.c.id == recording_id)).one_or_none()
     return RecordingRow(**row._mapping) if row else None
+
+
+def get_recording(tx: sa.Connection, recording_id: str) -> RecordingRow:
+    """The recording's row, also of a destroyed one. Raises UnknownRecording."""
+    row = find_recording(tx, recording_id)
+    if row is None:
+        raise UnknownRecording(f"There is no recording {recording_id}.")
+    return row
+
+
+def kept_recording(tx: sa.Connection, recording_id: str) -> RecordingRow:
+    """The row of a recording that is not destroyed. Raises UnknownRecording."""
+    row = get_recording(tx, recording_id)
+    if row.destroyed_utc is not None:
+        raise UnknownRecording(f"There is no recording {recording_id}.")
+    return row
 
 
 def recordings_starting(tx: sa.Connection, start: str) -> list[str]:

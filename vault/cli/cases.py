@@ -234,8 +234,7 @@ def show_case(config: Path, acting: str, called: str) -> None:
         with vault.reading() as tx:
             held = case_rows.holds_of_case(tx, row.id)
             papers = deletion_rows.papers_of(tx, row.id)
-        with vault.writing() as tx:
-            vault.log.append(tx, entry(acting_as, "case.read", row.id, {}))
+        vault.record(entry(acting_as, "case.read", row.id, {}))
         show_json([row, *held])
         for paper in papers:
             show_json(

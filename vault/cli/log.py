@@ -42,8 +42,7 @@ def show_log(config: Path, acting: str, as_json: bool, about: str | None, last: 
     """Read the log. That it was read stands in it first."""
     with opened(config) as vault:
         acting_as = demand(Action.READ_LOG, signed(vault, acting).actor)
-        with vault.writing() as tx:
-            vault.log.append(tx, entry(acting_as, "log.read", None, {"about": about, "last": last}))
+        vault.record(entry(acting_as, "log.read", None, {"about": about, "last": last}))
         with vault.reading() as tx:
             size = read_tree(tx).size
             leaves = read_leaves(tx, 0 if about else max(0, size - last), size)

@@ -156,8 +156,7 @@ def list_viewings(config: Path, acting: str, as_json: bool) -> None:
         with vault.reading() as tx:
             rows = viewing_rows.viewings(tx)
             recordings = {row.id: viewing_rows.recordings_of_viewing(tx, row.id) for row in rows}
-        with vault.writing() as tx:
-            vault.log.append(tx, entry(acting_as, "log.read", None, {"what": "viewings"}))
+        vault.record(entry(acting_as, "log.read", None, {"what": "viewings"}))
         called = names(vault)
     if as_json:
         show_json({"viewing": row, "recordings": recordings[row.id]} for row in rows)

@@ -21,7 +21,6 @@ from vault.crypto.canonical_json import Json
 from vault.custody.papers import file_paper
 from vault.custody.people import entry
 from vault.errors import Reaction, UnknownRecording, VaultError
-from vault.log.projections import enter
 from vault.rules.actions import Action, Actor, demand
 from vault.rules.case_kinds import CASES, CaseKind
 from vault.rules.protocol import ASSESSED, OBJECTION
@@ -95,7 +94,7 @@ def register(vault: Vault, by: Actor, new: NewCase) -> str:
     }
     with vault.writing() as tx:
         _demand_standing(tx, new.recordings)
-        enter(vault.log, tx, entry(acting, "case.registered", case_id, details))
+        vault.record(entry(acting, "case.registered", case_id, details), tx)
     return case_id
 
 
@@ -110,7 +109,7 @@ def extend(vault: Vault, by: Actor, case_id: str, recordings: Collection[str]) -
         further = [recording for recording in dict.fromkeys(recordings) if recording not in held]
         _demand_standing(tx, further)
         details = {"recordings": further, "since_utc": case.received_utc}
-        enter(vault.log, tx, entry(acting, "case.extended", case.id, details))
+        vault.record(entry(acting, "case.extended", case.id, details), tx)
 
 
 def suggestions(vault: Vault, recordings: Collection[str]) -> list[RecordingRow]:
@@ -147,7 +146,7 @@ def decide(
         case = _open_case(tx, case_id)
         if case.decided_utc is not None and not case.objection_upheld:
             raise CaseRefused(f"The request {case.reference} was decided on {case.decided_utc}.")
-        enter(vault.log, tx, entry(acting, "case.decided", case.id, details))
+        vault.record(entry(acting, "case.decided", case.id, details), tx)
 
 
 def carry_out(vault: Vault, by: Actor, case_id: str) -> None:
@@ -160,15 +159,14 @@ def carry_out(vault: Vault, by: Actor, case_id: str) -> None:
         _demand_kind(case, CaseKind.ACCESS_REQUEST)
         if case.decided_utc is None:
             raise CaseRefused(f"The request {case.reference} is not decided yet.")
-        enter(
-            vault.log,
-            tx,
+        vault.record(
             entry(
                 acting,
                 "case.carried_out",
                 case.id,
-                {"carried_out_utc": utc_text(vault.clock.now())},
+                {"carried_out_utc": vault.now_utc()},
             ),
+            tx,
         )
 
 
@@ -193,7 +191,7 @@ def register_objection(
                 f"The term of objection of {case.reference} ran to {case.objection_until_utc}."
             )
         details = {"objected_utc": utc_text(received), **paper.details()}
-        enter(vault.log, tx, entry(acting, "case.objected", case.id, details))
+        vault.record(entry(acting, "case.objected", case.id, details), tx)
 
 
 def decide_objection(
@@ -208,11 +206,11 @@ def decide_objection(
         if case.objected_utc is None:
             raise CaseRefused(f"No objection to {case.reference} is registered.")
         details = {
-            "objection_decided_utc": utc_text(vault.clock.now()),
+            "objection_decided_utc": vault.now_utc(),
             "objection_upheld": upheld,
             "reference": reference,
         }
-        enter(vault.log, tx, entry(acting, "case.objection_decided", case.id, details))
+        vault.record(entry(acting, "case.objection_decided", case.id, details), tx)
 
 
 def close(vault: Vault, by: Actor, case_id: str, *, reference: str = "") -> None:
@@ -232,7 +230,7 @@ def close(vault: Vault, by: Actor, case_id: str, *, reference: str = "") -> None
                 f"{case.reference} can't be closed: {missing}. {rule.sentence.quoted()}"
             )
         details = {"closed_utc": utc_text(now), "reference": reference}
-        enter(vault.log, tx, entry(acting, "case.closed", case.id, details))
+        vault.record(entry(acting, "case.closed", case.id, details), tx)
 
 
 def still_open_because(case: CaseRow, reference: str, now: datetime) -> str | None:
@@ -265,15 +263,14 @@ def archive(vault: Vault, by: Actor, recording_id: str) -> None:
     acting = demand(Action.ARCHIVE, by)
     with vault.writing() as tx:
         _demand_standing(tx, [recording_id])
-        enter(
-            vault.log,
-            tx,
+        vault.record(
             entry(
                 acting,
                 "recording.archived",
                 recording_id,
-                {"archived_utc": utc_text(vault.clock.now())},
+                {"archived_utc": vault.now_utc()},
             ),
+            tx,
         )
 
 
@@ -289,10 +286,8 @@ def name_present(vault: Vault, by: Actor, recording_id: str, person: str, how: s
     form = vault.keyring.person(person)
     with vault.writing() as tx:
         _demand_standing(tx, [recording_id])
-        enter(
-            vault.log,
-            tx,
-            entry(acting, "person.present", recording_id, {"person": form.person, "how": how}),
+        vault.record(
+            entry(acting, "person.present", recording_id, {"person": form.person, "how": how}), tx
         )
 
 
@@ -326,8 +321,6 @@ def _demand_kind(case: CaseRow, kind: CaseKind) -> None:
 def _demand_standing(tx: sa.Connection, recordings: Collection[str]) -> None:
     for recording_id in recordings:
         row = recording_rows.get_recording(tx, recording_id)
-        if row is None:
-            raise UnknownRecording(f"There is no recording {recording_id}.")
         if row.destroyed_utc is not None:
             raise UnknownRecording(
                 f"The recording {recording_id} was destroyed on {row.destroyed_utc}."

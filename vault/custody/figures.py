@@ -90,8 +90,7 @@ def figures(vault: Vault, by: Actor, year: int) -> list[Month]:
         moment = utc_moment(told["time_utc"]).astimezone(ZONE)
         if moment.year == year:
             counted[moment.month].update(_counts(told["action"], told["details"]))
-    with vault.writing() as tx:
-        vault.log.append(tx, entry(acting, "figures.read", None, {"year": year}))
+    vault.record(entry(acting, "figures.read", None, {"year": year}))
     return [
         Month(f"{year}-{month:02d}", {name: counts[name] for name in HEADINGS_NL})
         for month, counts in counted.items()
@@ -190,16 +189,14 @@ def accountability(vault: Vault, by: Actor, start: datetime, end: datetime) -> A
         line = _line(told, called, confirmed)
         if line is not None:
             lines.append(line)
-    with vault.writing() as tx:
-        vault.log.append(
-            tx,
-            entry(
-                acting,
-                "log.read",
-                None,
-                {"what": "accountability", "from_utc": first, "until_utc": last},
-            ),
+    vault.record(
+        entry(
+            acting,
+            "log.read",
+            None,
+            {"what": "accountability", "from_utc": first, "until_utc": last},
         )
+    )
     with vault.reading() as tx:
         root = read_tree(tx).head().root.hex()
     return Accountability(

@@ -9,7 +9,6 @@ administrator: a keyring with another signer is taken once they name that signer
 
 from collections.abc import Iterable, Sequence
 
-from vault.clock import utc_text
 from vault.crypto.passphrase import PassphraseCost
 from vault.custody.people import Signed
 from vault.keyring.changes import Changed, Edit, change_keyring, change_passphrase
@@ -40,9 +39,7 @@ def change(
     demand_second(Action.CHANGE_KEYRING, acting, second.actor)
     present = [first.identity, second.identity, *helpers]
     with KeyringLock(vault.settings.root):
-        changed = change_keyring(
-            vault.keyring, edits, present, utc_text(vault.clock.now()), cost, escrow
-        )
+        changed = change_keyring(vault.keyring, edits, present, vault.now_utc(), cost, escrow)
         write_keyring(vault, changed.content)
     return changed
 

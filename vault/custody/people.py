@@ -15,7 +15,6 @@ from vault.crypto.canonical_json import Json
 from vault.errors import NotAllowed, Reaction, VaultError
 from vault.keyring.keyring import Identity
 from vault.log.log import Entry
-from vault.log.projections import enter
 from vault.rules.actions import Acting, Action, Actor, Replacement, demand
 from vault.rules.protocol import IN_TWOS
 from vault.rules.roles import Role
@@ -65,10 +64,7 @@ def _proven(vault: Vault, called: str, identify: Callable[[str], Identity]) -> S
     try:
         identity = identify(form.person)
     except VaultError as error:
-        with vault.writing() as tx:
-            vault.log.append(
-                tx, Entry("person.refused", form.person, None, {"sentence": error.sentence})
-            )
+        vault.record(Entry("person.refused", form.person, None, {"sentence": error.sentence}))
         raise
     found = actor(vault, form.person)
     demand(Action.SIGN_IN, found)
@@ -141,19 +137,14 @@ def record_absence(
         "from_utc": utc_text(start),
         "until_utc": utc_text(end),
     }
-    with vault.writing() as tx:
-        enter(
-            vault.log,
-            tx,
-            Entry("absence.recorded", acting.person, absence_id, details, acting.acting_for),
-        )
+    vault.record(Entry("absence.recorded", acting.person, absence_id, details, acting.acting_for))
     return absence_id
 
 
 def end_absence(vault: Vault, by: Actor, absence_id: str) -> None:
     """The absent person is back before the date. Raises NotAllowed, BadAbsence."""
     acting = demand(Action.RECORD_ABSENCE, by)
-    now = utc_text(vault.clock.now())
+    now = vault.now_utc()
     with vault.writing() as tx:
         found = [row for row in person_rows.absences(tx) if row.id == absence_id]
         if (
@@ -165,7 +156,7 @@ def end_absence(vault: Vault, by: Actor, absence_id: str) -> None:
                 f"No replacement {absence_id} is in force or to come.",
                 hint="`vault person absences` shows them.",
             )
-        enter(vault.log, tx, entry(acting, "absence.ended", absence_id, {"ended_utc": now}))
+        vault.record(entry(acting, "absence.ended", absence_id, {"ended_utc": now}), tx)
 
 
 def is_absent(vault: Vault, role: Role) -> bool:
@@ -173,7 +164,7 @@ def is_absent(vault: Vault, role: Role) -> bool:
     with vault.reading() as tx:
         away = {
             row.absent
-            for row in person_rows.absences_at(tx, utc_text(vault.clock.now()))
+            for row in person_rows.absences_at(tx, vault.now_utc())
             if row.role == role.value
         }
     return vault.keyring.holders().get(role.value, frozenset()) <= away

@@ -17,8 +17,7 @@ from vault.clock import utc_moment, utc_text
 from vault.crypto.canonical_json import Json
 from vault.custody.papers import file_paper
 from vault.custody.people import entry, is_absent
-from vault.errors import Reaction, UnknownCamera, UnknownRecording, VaultError
-from vault.log.projections import enter
+from vault.errors import Reaction, UnknownCamera, VaultError
 from vault.rules.actions import Action, Actor, demand
 from vault.rules.protocol import LEARNING_OWN, REPORT
 from vault.rules.roles import Role
@@ -112,8 +111,7 @@ def file_report(vault: Vault, by: Actor, use: UseReport) -> str:
         "recordings": list(dict.fromkeys(use.recordings)),
         **paper.details(),
     }
-    with vault.writing() as tx:
-        enter(vault.log, tx, entry(acting, "report.filed", report_id, details))
+    vault.record(entry(acting, "report.filed", report_id, details))
     return report_id
 
 
@@ -132,8 +130,8 @@ def receive(vault: Vault, by: Actor, report_id: str) -> None:
             raise ReportRefused(
                 f"There is no report {report_id}.", hint="`vault report list` shows them."
             )
-        details = {"received_utc": utc_text(vault.clock.now()), "received_by": acting.person}
-        enter(vault.log, tx, entry(acting, "report.received", report_id, details))
+        details = {"received_utc": vault.now_utc(), "received_by": acting.person}
+        vault.record(entry(acting, "report.received", report_id, details), tx)
 
 
 def _own(vault: Vault, by: Actor, recordings: tuple[str, ...]) -> list[RecordingRow]:
@@ -141,9 +139,7 @@ def _own(vault: Vault, by: Actor, recordings: tuple[str, ...]) -> list[Recording
     rows = []
     with vault.reading() as tx:
         for recording_id in recordings:
-            row = recording_rows.get_recording(tx, recording_id)
-            if row is None or row.destroyed_utc is not None:
-                raise UnknownRecording(f"There is no recording {recording_id}.")
+            row = recording_rows.kept_recording(tx, recording_id)
             if row.officer_person not in (None, by.person):
                 raise ReportRefused(
                     f"The recording {recording_id} was made by another officer. "
@@ -210,18 +206,13 @@ def assign(
     with vault.writing() as tx:
         if camera_rows.standing_camera(tx, serial) is None:
             raise UnknownCamera(f"No camera {serial} is registered.")
-        enter(vault.log, tx, entry(acting, "camera.assigned", serial, details))
+        vault.record(entry(acting, "camera.assigned", serial, details), tx)
 
 
 def take_back(vault: Vault, by: Actor, serial: str) -> None:
     """Nobody carries a camera from now on. Raises NotAllowed."""
     acting = demand(Action.ASSIGN_CAMERA, by)
-    with vault.writing() as tx:
-        enter(
-            vault.log,
-            tx,
-            entry(acting, "camera.returned", serial, {"until_utc": utc_text(vault.clock.now())}),
-        )
+    vault.record(entry(acting, "camera.returned", serial, {"until_utc": vault.now_utc()}))
 
 
 def on_without_carrier(vault: Vault) -> list[RecordingRow]:

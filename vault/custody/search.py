@@ -17,7 +17,6 @@ from vault.catalogue.viewing_rows import ViewingRow
 from vault.clock import utc_text
 from vault.custody.retention.disposition import ZONE
 from vault.custody.retention.sweep import facts_of
-from vault.errors import UnknownRecording
 from vault.rules.actions import Action, Actor, demand
 from vault.rules.due import Due, due, why
 from vault.vault import Vault
@@ -101,8 +100,6 @@ def life(vault: Vault, by: Actor, recording_id: str) -> Life:
     demand(Action.LIST_RECORDINGS, by)
     with vault.reading() as tx:
         row = recording_rows.get_recording(tx, recording_id)
-        if row is None:
-            raise UnknownRecording(f"There is no recording {recording_id}.")
         return _life(tx, row)
 
 
@@ -145,7 +142,7 @@ def _page(tx: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]], page:
         .limit(PAGE)
         .offset((page - 1) * PAGE)
     )
-    rows = [recording_rows.get_recording(tx, found) for found in tx.execute(query).scalars().all()]
+    rows = [recording_rows.find_recording(tx, found) for found in tx.execute(query).scalars().all()]
     return Found(tuple(_life(tx, row) for row in rows if row is not None), count, page)
 
 

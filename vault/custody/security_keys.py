@@ -28,7 +28,6 @@ from fido2.webauthn import (
     UserVerificationRequirement,
 )
 
-from vault.clock import utc_text
 from vault.crypto.canonical_json import from_base64, to_base64
 from vault.crypto.passphrase import DEVICE_ANSWER_BYTES
 from vault.custody.keyholders import write_keyring
@@ -123,7 +122,7 @@ def add(vault: Vault, who: Signed, origin: str, state: Any, answer: Answer, labe
     form = SecurityKeyForm(
         label=label.strip()[:60] or "security key",
         host=_host(origin),
-        added_utc=utc_text(vault.clock.now()),
+        added_utc=vault.now_utc(),
         credential=to_base64(data.credential_id),
         public=to_base64(bytes(data)),
         salt=to_base64(salt),
@@ -177,16 +176,14 @@ def sign_in_with_key(vault: Vault, person: str, origin: str, state: Any, answer:
         known = [AttestedCredentialData(from_base64(form.public)) for form in standing]
         used = _server(vault, origin).authenticate_complete(state, known, response)
     except (ValueError, TypeError, KeyError, InvalidSignature) as error:
-        with vault.writing() as tx:
-            vault.log.append(
-                tx,
-                Entry(
-                    "person.refused",
-                    person,
-                    None,
-                    {"sentence": "The security key's answer does not hold."},
-                ),
+        vault.record(
+            Entry(
+                "person.refused",
+                person,
+                None,
+                {"sentence": "The security key's answer does not hold."},
             )
+        )
         raise WrongPassphrase("The security key's answer does not hold.") from error
     return sign_in_by_device(vault, person, used.credential_id, answer.secret)
 
@@ -224,5 +221,4 @@ def _replace(
 
 
 def _tell(vault: Vault, who: Signed, action: str, label: str) -> None:
-    with vault.writing() as tx:
-        vault.log.append(tx, Entry(action, who.actor.person, None, {"label": label}))
+    vault.record(Entry(action, who.actor.person, None, {"label": label}))

@@ -11,7 +11,6 @@ import subprocess
 from collections.abc import Sequence
 
 from vault.catalogue import deletion_rows, facts
-from vault.clock import utc_text
 from vault.errors import Reaction, StorageFailed, VaultError, VaultExists
 from vault.log.checkpoints import Checkpoints
 from vault.log.keys_outside import follow_log_key
@@ -83,7 +82,7 @@ def sign_head(vault: Vault) -> bytes:
 
 def _remember(vault: Vault, fact: str) -> None:
     with vault.writing() as tx:
-        facts.set_meta(tx, fact, utc_text(vault.clock.now()))
+        facts.set_meta(tx, fact, vault.now_utc())
 
 
 def hand_to(command: Sequence[str], note: bytes, destroyed: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from vault.errors import (
     VaultError,
     VaultFull,
 )
-from vault.intake.receipts import ACTOR, demand_row_id, receipt_of
+from vault.intake.receipts import ACTOR, receipt_of
 from vault.keyring.receivers import Wrapper
 from vault.log.log import Entry
 from vault.recording import (
@@ -206,7 +206,7 @@ class Attempt:
             vault=self._vault.id,
             recording=self.recording_id,
             keyring_version=self._wrapper.keyring_version,
-            sealed_utc=utc_text(self._vault.clock.now()),
+            sealed_utc=self._vault.now_utc(),
             docking=docking_part(self._docking),
             retention_from_utc=retention.from_utc,
             stop_believed=retention.stop_believed,
@@ -251,7 +251,7 @@ class Attempt:
             record,
             vault.store.relative(self._folder),
             digest,
-            utc_text(vault.clock.now()),
+            vault.now_utc(),
             proven=True,
         )
         try:
@@ -266,17 +266,17 @@ class Attempt:
                     self.recording_id,
                     _stored_details(record, digest, namesakes),
                 )
-                recording_rows.set_log_sequence(tx, self.recording_id, vault.log.append(tx, told))
+                recording_rows.set_log_sequence(tx, self.recording_id, vault.record(told, tx))
         except VaultError:
             # A commit that reported an error may stand all the same; only the row itself can tell.
             if not self._row_stands():
                 raise
         with vault.reading() as tx:
-            return receipt_of(tx, demand_row_id(tx, self.recording_id))
+            return receipt_of(tx, recording_rows.get_recording(tx, self.recording_id))
 
     def _row_stands(self) -> bool:
         with self._vault.reading() as tx:
-            return recording_rows.get_recording(tx, self.recording_id) is not None
+            return recording_rows.find_recording(tx, self.recording_id) is not None
 
     def _enter(self) -> None:
         with self._guard:

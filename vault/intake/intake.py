@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from vault.catalogue import camera_rows, facts, recording_rows, report_rows
 from vault.catalogue.recording_rows import RecordingRow
-from vault.clock import utc_text
 from vault.crypto.canonical_json import Json, printable
 from vault.custody import cameras
 from vault.errors import (
@@ -153,7 +152,7 @@ class Intake:
             if place == vault.store.footage:
                 break
         digest = vault.store.digest_of(content)
-        row = recording_row(record, relative, digest, utc_text(vault.clock.now()), proven=False)
+        row = recording_row(record, relative, digest, vault.now_utc(), proven=False)
         with vault.writing() as tx:
             recording_rows.add_recording(tx, row, file_rows(record))
             details = {
@@ -161,9 +160,7 @@ class Intake:
                 "name": record.claim.name,
                 "record_sha256": digest,
             }
-            sequence = vault.log.append(
-                tx, Entry("recording.adopted", ACTOR, recording_id, details)
-            )
+            sequence = vault.record(Entry("recording.adopted", ACTOR, recording_id, details), tx)
             recording_rows.set_log_sequence(tx, recording_id, sequence)
         return True
 
@@ -182,14 +179,13 @@ class Intake:
         part = docking_part(docking).model_dump()
         with self._vault.writing() as tx:
             camera_rows.add_docking(tx, {"camera_serial": serial, **part})
-            self._vault.log.append(tx, Entry("camera.docked", ACTOR, serial, part))
+            self._vault.record(Entry("camera.docked", ACTOR, serial, part), tx)
 
     def note(self, serial: str, action: str, sentence: str) -> None:
         """An entry about a camera that changes no row: a refusal, an alarm, a gap in the chain."""
-        with self._vault.writing() as tx:
-            self._vault.log.append(
-                tx, Entry(action, ACTOR, printable(serial), {"sentence": printable(sentence)})
-            )
+        self._vault.record(
+            Entry(action, ACTOR, printable(serial), {"sentence": printable(sentence)})
+        )
 
     def whose(self, serial: str, officer: str | None) -> str | None:
         """The name of who wore a camera: by the code that it gives, else by who carries it now; the
@@ -200,7 +196,7 @@ class Intake:
         if person is None:
             with self._vault.reading() as tx:
                 person = (
-                    report_rows.carrier_at(tx, serial, utc_text(self._vault.clock.now()))
+                    report_rows.carrier_at(tx, serial, self._vault.now_utc())
                     if officer is None
                     else None
                 )
@@ -343,13 +339,13 @@ class Intake:
         self, tx: sa.Connection, row: RecordingRow, state: State, action: str, details: Json
     ) -> Receipt:
         recording_rows.set_state(tx, row.id, state)
-        self._vault.log.append(
-            tx,
+        self._vault.record(
             Entry(
                 action, ACTOR, row.id, {"camera": row.camera_serial, "name": row.name, **details}
             ),
+            tx,
         )
-        changed = recording_rows.get_recording(tx, row.id)
+        changed = recording_rows.find_recording(tx, row.id)
         if changed is None or changed.state != state.value:
             raise CatalogueFailed(f"The state of {row.id} could not be set.")
         return receipt_of(tx, changed)

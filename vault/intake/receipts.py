@@ -5,9 +5,6 @@ import sqlalchemy as sa
 from vault.catalogue import recording_rows
 from vault.catalogue.recording_rows import RecordingRow
 from vault.clock import utc_moment
-from vault.errors import (
-    UnknownRecording,
-)
 from vault.recording import (
     Receipt,
     State,
@@ -33,11 +30,4 @@ def receipt_of(tx: sa.Connection, row: RecordingRow) -> Receipt:
 
 
 def demand_row(tx: sa.Connection, receipt: Receipt) -> RecordingRow:
-    return demand_row_id(tx, receipt.recording_id)
-
-
-def demand_row_id(tx: sa.Connection, recording_id: str) -> RecordingRow:
-    row = recording_rows.get_recording(tx, recording_id)
-    if row is None:
-        raise UnknownRecording(f"There is no recording {recording_id}.")
-    return row
+    return recording_rows.get_recording(tx, receipt.recording_id)

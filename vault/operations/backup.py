@@ -138,11 +138,10 @@ def back_up(vault: Vault, target: Path, progress: Progress) -> BackedUp:
         "copied": copied,
         "kept": kept,
         "destroyed": destroyed,
-        "finished_utc": utc_text(vault.clock.now()),
+        "finished_utc": vault.now_utc(),
     }
     details |= {"mended": mended, "unknown": unknown, "failed": sorted(failed)}
-    with vault.writing() as tx:
-        vault.log.append(tx, Entry("backup.made", ACTOR, None, details))
+    vault.record(Entry("backup.made", ACTOR, None, details))
     # The heads of before the register, and after it: wherever this ends, none stands there without
     # its entries.
     heads = _names(vault.settings.root, "checkpoints")
@@ -155,7 +154,7 @@ def back_up(vault: Vault, target: Path, progress: Progress) -> BackedUp:
     done = BackedUp(copied, kept, destroyed, files, mended, tuple(unknown), failed)
     if done.whole:
         with vault.writing() as tx:
-            facts.set_meta(tx, BACKUP_WHOLE, utc_text(vault.clock.now()))
+            facts.set_meta(tx, BACKUP_WHOLE, vault.now_utc())
     return done
 
 
@@ -282,7 +281,7 @@ def _is_sound(path: Path, sha256: str, store: Store) -> bool:
 
 def _destroyed_meanwhile(vault: Vault, recording_id: str) -> bool:
     with vault.reading() as tx:
-        row = recording_rows.get_recording(tx, recording_id)
+        row = recording_rows.find_recording(tx, recording_id)
     return row is not None and row.destroyed_utc is not None
 
 

@@ -56,13 +56,10 @@ def drill(vault: Vault, codes: Mapping[str, str], chance: Random) -> Drilled:
                 )
         opened.close()
     except VaultError as failure:
-        with vault.writing() as tx:
-            vault.log.append(
-                tx, Entry("drill.failed", ACTOR, recording_id, {"sentence": failure.sentence})
-            )
+        vault.record(Entry("drill.failed", ACTOR, recording_id, {"sentence": failure.sentence}))
         raise
     drilled = Drilled(recording_id, len(opened.record.files), total)
     with vault.writing() as tx:
         details = {"files": drilled.files, "bytes": drilled.plain_bytes}
-        vault.log.append(tx, Entry("drill.done", ACTOR, recording_id, details))
+        vault.record(Entry("drill.done", ACTOR, recording_id, details), tx)
     return drilled

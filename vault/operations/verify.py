@@ -149,8 +149,7 @@ def _enter(vault: Vault, verdict: Verdict, codes: Sequence[str], subjects: Colle
         "codes": sorted(set(codes)),
         "subjects": sorted(subjects)[:SUBJECTS_MAX],
     }
-    with vault.writing() as tx:
-        vault.log.append(tx, Entry(VERIFIED, ACTOR, None, details))
+    vault.record(Entry(VERIFIED, ACTOR, None, details))
 
 
 def _in_hand(vault: Vault, finding: Finding) -> bool:
@@ -163,7 +162,7 @@ def _in_hand(vault: Vault, finding: Finding) -> bool:
     if finding.code == "incoming.part":
         return True
     with vault.reading() as tx:
-        row = recording_rows.get_recording(tx, finding.subject)
+        row = recording_rows.find_recording(tx, finding.subject)
     if finding.code == "tombstone.without_entry":
         # It is written before the row changes and the entry is made, in one transaction; the
         # recording stands until then.

@@ -51,7 +51,6 @@ from vault.custody.witness import log_key, sign_head
 from vault.errors import NotAllowed, Reaction, VaultError
 from vault.log.checkpoints import inclusion_path
 from vault.log.merkle import leaf_hash
-from vault.log.projections import enter
 from vault.recording import Wholeness
 from vault.rules.actions import Acting, Action, Actor, demand
 from vault.rules.case_kinds import CASES, HAND_OVER_KINDS, CaseKind
@@ -132,8 +131,7 @@ def hand_over(vault: Vault, session: Session, order: Order) -> HandedOver:
         "recipient": order.recipient.strip(),
         "second": second,
     }
-    with vault.writing() as tx:
-        vault.log.append(tx, entry(acting, "handover.begun", hand_over_id, begun))
+    vault.record(entry(acting, "handover.begun", hand_over_id, begun))
     note = sign_head(vault)
     now = vault.clock.now()
     name = f"overdracht-{hand_over_id[:8]}"
@@ -149,8 +147,7 @@ def hand_over(vault: Vault, session: Session, order: Order) -> HandedOver:
         "bytes": packed.size_bytes,
     }
     try:
-        with vault.writing() as tx:
-            enter(vault.log, tx, entry(acting, "handover.made", hand_over_id, made))
+        vault.record(entry(acting, "handover.made", hand_over_id, made))
     except VaultError:
         remove_file(path)
         raise
@@ -198,7 +195,7 @@ def receive(
             "received_by": received_by,
             "responsibility": "passed_on",
         }
-        enter(vault.log, tx, entry(acting, "handover.received", hand_over_id, details))
+        vault.record(entry(acting, "handover.received", hand_over_id, details), tx)
 
 
 def _provider(vault: Vault, session: Session, involved: frozenset[str]) -> tuple[Acting, str]:
@@ -415,7 +412,7 @@ def _entries(vault: Vault, recordings: Sequence[str], case_id: str) -> list[tupl
     serials: set[str] = set()
     with vault.reading() as tx:
         for recording in recordings:
-            row = recording_rows.get_recording(tx, recording)
+            row = recording_rows.find_recording(tx, recording)
             serials |= {row.camera_serial} if row else set()
             wanted |= {one.id for one in viewing_rows.viewings_of_recording(tx, recording)}
             wanted |= {one.id for one in report_rows.reports_about(tx, recording)}

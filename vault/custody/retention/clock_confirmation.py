@@ -5,7 +5,6 @@ from vault.clock import MachineClock, utc_text
 from vault.custody.people import entry
 from vault.custody.retention.deletion import ACTOR
 from vault.log.log import Entry, read_tree
-from vault.log.projections import enter
 from vault.rules.actions import Acting, Action, Actor, demand, demand_second
 from vault.rules.clock_guard import SEEN, Trust, confirm, judge, look_at, read_seen, seen_text
 from vault.vault import CLOCK_SURE, CLOCK_TRUSTED, Vault
@@ -39,7 +38,7 @@ def look_at_clock(vault: Vault, clock: MachineClock) -> Trust:
                 "since_sequence": sure,
                 "wall_utc": utc_text(clock.now()),
             }
-            enter(vault.log, tx, Entry(action, ACTOR, vault.id, details))
+            vault.record(Entry(action, ACTOR, vault.id, details), tx)
         if trust.trusted:
             facts.set_meta(tx, CLOCK_SURE, str(read_tree(tx).size))
     return trust
@@ -55,4 +54,4 @@ def confirm_clock(vault: Vault, clock: MachineClock, first: Actor, second: Actor
         seen = confirm(read_seen(facts.get_meta(tx, SEEN)), look)
         facts.set_meta(tx, SEEN, seen_text(seen))
         details = {"second": other.person, "wall_utc": utc_text(look.wall)}
-        vault.log.append(tx, entry(acting, "clock.confirmed", None, details))
+        vault.record(entry(acting, "clock.confirmed", None, details), tx)

@@ -22,12 +22,12 @@ def confirm(vault: Vault, first: Actor, second: Actor) -> None:
     other = demand_second(Action.CONFIRM, acting, second)
     with vault.writing() as tx:
         facts.delete_meta(tx, UNCONFIRMED)
-        vault.log.append(
-            tx,
+        vault.record(
             entry(
                 acting,
                 "vault.confirmed",
                 None,
                 {"second": other.person, "second_role": other.role.value},
             ),
+            tx,
         )

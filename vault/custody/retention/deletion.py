@@ -16,17 +16,13 @@ A crash after 1 leaves the rest to the next sweep, which finds what is not confi
 
 from collections.abc import Callable
 
-import sqlalchemy as sa
-
 from vault.catalogue import case_rows, deletion_rows, facts, person_rows, recording_rows
 from vault.catalogue.recording_rows import RecordingRow
-from vault.clock import utc_text
 from vault.crypto.canonical_json import Json
 from vault.custody.papers import remove_paper
 from vault.custody.people import entry
-from vault.errors import Reaction, UnknownRecording, VaultError
+from vault.errors import Reaction, VaultError
 from vault.log.log import Entry
-from vault.log.projections import enter
 from vault.log.tombstones import publish_tombstone, tombstone_of
 from vault.recording import State
 from vault.rules.actions import Action, Actor, demand, demand_second
@@ -71,9 +67,9 @@ def destroy_recording(
     more: Json | None = None,
 ) -> bool:
     """Steps 1 to 4; False where a hold came between or it is gone already."""
-    now = utc_text(vault.clock.now())
+    now = vault.now_utc()
     with vault.writing() as tx:
-        row = recording_rows.get_recording(tx, recording_id)
+        row = recording_rows.find_recording(tx, recording_id)
         if row is None or row.destroyed_utc is not None or case_rows.is_held(tx, recording_id):
             return False
         if facts.get_meta(tx, UNCONFIRMED):
@@ -94,7 +90,7 @@ def destroy_recording(
             "tombstone_sha256": digest,
             **(more or {}),
         }
-        enter(vault.log, tx, told({"id": recording_id, "details": details}))
+        vault.record(told({"id": recording_id, "details": details}), tx)
         if erased:
             recording_rows.drop_files(tx, recording_id)
     _finish(vault, row)
@@ -108,7 +104,7 @@ def finish(vault: Vault) -> int:
     standing = {folder.name for folder in vault.store.folders()}
     with vault.reading() as tx:
         left = [
-            recording_rows.get_recording(tx, row.recording_id)
+            recording_rows.find_recording(tx, row.recording_id)
             for row in deletion_rows.unconfirmed_destructions(tx)
         ]
         left += recording_rows.destroyed_among(tx, standing)
@@ -125,14 +121,12 @@ def _finish(vault: Vault, row: RecordingRow) -> None:
         texts = deletion_rows.report_papers_to_remove(tx, row.id)
     for text in texts:
         remove_paper(vault, text.id)
-    now = utc_text(vault.clock.now())
+    now = vault.now_utc()
     with vault.writing() as tx:
         for text in texts:
-            enter(vault.log, tx, Entry("paper.removed", ACTOR, text.id, {"removed_utc": now}))
+            vault.record(Entry("paper.removed", ACTOR, text.id, {"removed_utc": now}), tx)
         if not folder.exists():
-            enter(
-                vault.log, tx, Entry("destruction.confirmed", ACTOR, row.id, {"confirmed_utc": now})
-            )
+            vault.record(Entry("destruction.confirmed", ACTOR, row.id, {"confirmed_utc": now}), tx)
 
 
 # --- by hand --------------------------------------------------------------------------------------
@@ -147,7 +141,7 @@ def delete(vault: Vault, first: Actor, second: Actor, recording_id: str, reason:
     if len(reason.strip()) < 5:
         raise ReasonMissing("A deletion by hand gives its reason.")
     with vault.reading() as tx:
-        row = standing_row(tx, recording_id)
+        row = recording_rows.kept_recording(tx, recording_id)
         concerned = frozenset({row.officer_person} if row.officer_person else set()) | frozenset(
             person_rows.persons_present(tx, recording_id)
         )
@@ -165,10 +159,3 @@ def delete(vault: Vault, first: Actor, second: Actor, recording_id: str, reason:
     more = {"reason": reason, "second": other.person, "second_role": other.role.value}
     if not destroy_recording(vault, recording_id, "by_hand", told, more):
         raise Held(f"A case holds the recording {recording_id} since a moment ago.")
-
-
-def standing_row(tx: sa.Connection, recording_id: str) -> RecordingRow:
-    row = recording_rows.get_recording(tx, recording_id)
-    if row is None or row.destroyed_utc is not None:
-        raise UnknownRecording(f"There is no recording {recording_id}.")
-    return row

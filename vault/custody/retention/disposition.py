@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 from vault.catalogue import deletion_rows, recording_rows
 from vault.clock import utc_moment
 from vault.custody.retention.sweep import candidates, facts_of
-from vault.errors import UnknownRecording
 from vault.rules.actions import Action, Actor, demand
 from vault.rules.case_kinds import HAND_OVER_KINDS, CaseKind
 from vault.rules.due import LIST_AHEAD, Due, Facts, due, why
@@ -38,9 +37,7 @@ def fate(vault: Vault, by: Actor, recording_id: str) -> Fate:
     with vault.reading() as tx:
         row = recording_rows.get_recording(tx, recording_id)
         gone = deletion_rows.destruction_of(tx, recording_id)
-        facts = facts_of(tx, row) if row is not None else None
-    if row is None or facts is None:
-        raise UnknownRecording(f"There is no recording {recording_id}.")
+        facts = facts_of(tx, row)
     if gone is not None:
         local = utc_moment(gone.destroyed_utc).astimezone(ZONE)
         return Fate(

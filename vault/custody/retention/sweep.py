@@ -14,9 +14,8 @@ from vault.clock import MachineClock, utc_moment, utc_text
 from vault.crypto.canonical_json import Json
 from vault.custody.people import entry
 from vault.custody.retention.clock_confirmation import demand_two, look_at_clock
-from vault.custody.retention.deletion import ACTOR, destroy_recording, finish, standing_row
+from vault.custody.retention.deletion import ACTOR, destroy_recording, finish
 from vault.log.log import Entry
-from vault.log.projections import enter
 from vault.rules.actions import Actor
 from vault.rules.clock_guard import Trust
 from vault.rules.due import MARK_AHEAD, RETENTION, Facts, Hold, due
@@ -117,7 +116,7 @@ def last_sweep(vault: Vault) -> LastSweep | None:
         if text is None:
             return None
         told = json.loads(text)
-        rows = {one: recording_rows.get_recording(tx, one) for one in told["awaiting"]}
+        rows = {one: recording_rows.find_recording(tx, one) for one in told["awaiting"]}
     standing = tuple(
         one for one, row in rows.items() if row is not None and row.destroyed_utc is None
     )
@@ -166,8 +165,7 @@ def _mark(
     vault: Vault, decided: Plan, facts: dict[str, Facts], now: datetime, running_s: float
 ) -> None:
     for recording_id in decided.unmark:
-        with vault.writing() as tx:
-            enter(vault.log, tx, Entry("retention.unmarked", ACTOR, recording_id, {}))
+        vault.record(Entry("retention.unmarked", ACTOR, recording_id, {}))
     for recording_id in decided.mark:
         moment = due(facts[recording_id]).due
         details = {
@@ -177,10 +175,8 @@ def _mark(
         }
         with vault.writing() as tx:
             if not case_rows.is_held(tx, recording_id):
-                enter(
-                    vault.log,
-                    tx,
-                    Entry("retention.marked", ACTOR, recording_id, _whole_seconds(details)),
+                vault.record(
+                    Entry("retention.marked", ACTOR, recording_id, _whole_seconds(details)), tx
                 )
 
 
@@ -196,7 +192,7 @@ def approve(vault: Vault, first: Actor, second: Actor, recordings: Collection[st
     acting, other = demand_two(first, second)
     with vault.writing() as tx:
         for recording_id in recordings:
-            standing_row(tx, recording_id)
+            recording_rows.kept_recording(tx, recording_id)
         facts.set_meta(tx, _APPROVED, json.dumps(sorted(set(recordings))))
         details = {"recordings": sorted(set(recordings)), "second": other.person}
-        vault.log.append(tx, entry(acting, "retention.approved", None, details))
+        vault.record(entry(acting, "retention.approved", None, details), tx)

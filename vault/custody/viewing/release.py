@@ -7,8 +7,6 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from vault.catalogue import recording_rows
-from vault.clock import utc_text
 from vault.crypto.sealed_file import PIECE_BYTES, Opener, Place, open_piece, piece_span
 from vault.crypto.shares import WrappedKey, join
 from vault.errors import CannotOpen, PairRefused, UnknownRecording
@@ -153,10 +151,7 @@ def open_recording(
         )
     if first.person == second.person:
         raise PairRefused("Both seats are held by one person; four eyes are of two persons (P40).")
-    with vault.reading() as tx:
-        row = recording_rows.get_recording(tx, recording_id)
-    if row is None:
-        raise UnknownRecording(f"There is no recording {recording_id}.")
+    row = vault.get_recording(recording_id)
     if row.destroyed_utc is not None:
         raise UnknownRecording(
             f"The recording {recording_id} was destroyed on {row.destroyed_utc}."
@@ -166,8 +161,7 @@ def open_recording(
         "persons": sorted((first.person, second.person)),
         "purpose": purpose,
     }
-    with vault.writing() as tx:
-        vault.log.append(tx, Entry("recording.opened", first.person, recording_id, details))
+    vault.record(Entry("recording.opened", first.person, recording_id, details))
     folder = vault.store.folder_at(row.folder)
     content = read_small(folder / RECORD_NAME, LIMIT_BYTES)
     if vault.store.digest_of(content) != row.record_sha256:
@@ -203,7 +197,7 @@ def seal_later(
     """
     recording_id = opened.record.recording
     wrapped = wrapper.wrap_for(pair, opened.key(), recording_id)
-    content = later_keys_content(vault.id, recording_id, utc_text(vault.clock.now()), by, [wrapped])
+    content = later_keys_content(vault.id, recording_id, vault.now_utc(), by, [wrapped])
     number = len(sorted(opened.folder.glob(LATER_KEYS))) + 1
     name = f"keys-{number}.json"
     with vault.writing() as tx:
@@ -213,7 +207,7 @@ def seal_later(
             "file": name,
             "sha256": vault.store.digest_of(content),
         }
-        vault.log.append(tx, Entry("recording.sealed_later", by[0], recording_id, details))
+        vault.record(Entry("recording.sealed_later", by[0], recording_id, details), tx)
     vault.store.write_beside(opened.folder, name, content)
 
 

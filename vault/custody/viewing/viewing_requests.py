@@ -8,12 +8,10 @@ import sqlalchemy as sa
 from vault.catalogue import case_rows, person_rows, recording_rows, viewing_rows
 from vault.catalogue.case_rows import CaseRow
 from vault.catalogue.viewing_rows import ViewingRow
-from vault.clock import utc_text
 from vault.crypto.canonical_json import Json
 from vault.custody.papers import file_paper
 from vault.custody.people import entry
 from vault.errors import NotAllowed, Reaction, UnknownRecording, VaultError
-from vault.log.projections import enter
 from vault.rules.actions import Acting, Action, Actor, demand
 from vault.rules.case_kinds import CASES
 from vault.rules.protocol import LEARNING_OWN, REASON
@@ -86,12 +84,11 @@ def request(
         "purpose": purpose.value,
         "case_id": case,
         "requested_by": acting.person,
-        "requested_utc": utc_text(vault.clock.now()),
+        "requested_utc": vault.now_utc(),
         "recordings": ids,
         **paper.details(),
     }
-    with vault.writing() as tx:
-        enter(vault.log, tx, entry(acting, "viewing.requested", viewing_id, details))
+    vault.record(entry(acting, "viewing.requested", viewing_id, details))
     return viewing_id
 
 
@@ -140,10 +137,8 @@ def approve(vault: Vault, by: Actor, viewing_id: str) -> None:
     acting = _approver(vault, by, involved)
     with vault.writing() as tx:
         _waiting(tx, viewing_id)
-        enter(
-            vault.log,
-            tx,
-            entry(acting, "viewing.approved", viewing_id, {"approved_by": acting.person}),
+        vault.record(
+            entry(acting, "viewing.approved", viewing_id, {"approved_by": acting.person}), tx
         )
 
 
@@ -154,10 +149,10 @@ def refuse(vault: Vault, by: Actor, viewing_id: str, reason: str) -> None:
         involved = _involved(vault, tx, viewing_id) | {row.requested_by}
     acting = _approver(vault, by, involved)
     paper = file_paper(vault, {"reason": reason})
-    details = {"refused_utc": utc_text(vault.clock.now()), **paper.details()}
+    details = {"refused_utc": vault.now_utc(), **paper.details()}
     with vault.writing() as tx:
         _waiting(tx, viewing_id)
-        enter(vault.log, tx, entry(acting, "viewing.refused", viewing_id, details))
+        vault.record(entry(acting, "viewing.refused", viewing_id, details), tx)
 
 
 def _approver(vault: Vault, by: Actor, involved: set[str]) -> Acting:
@@ -188,8 +183,6 @@ def footage_of(vault: Vault, tx: sa.Connection, recording_id: str) -> Footage:
     Raises UnknownRecording.
     """
     row = recording_rows.get_recording(tx, recording_id)
-    if row is None:
-        raise UnknownRecording(f"There is no recording {recording_id}.")
     if row.destroyed_utc is not None:
         raise UnknownRecording(
             f"The recording {recording_id} was destroyed on {row.destroyed_utc}."
@@ -245,12 +238,9 @@ def viewings_of(vault: Vault, by: Actor, recording_id: str) -> list[ViewingRow]:
     with vault.reading() as tx:
         row = recording_rows.get_recording(tx, recording_id)
         found = viewing_rows.viewings_of_recording(tx, recording_id)
-    if row is None:
-        raise UnknownRecording(f"There is no recording {recording_id}.")
     own = row.officer_person == by.person
     acting = demand(
         Action.READ_OWN_VIEWINGS if own and Role.OFFICER in by.roles else Action.READ_LOG, by
     )
-    with vault.writing() as tx:
-        vault.log.append(tx, entry(acting, "log.read", recording_id, {"what": "viewings"}))
+    vault.record(entry(acting, "log.read", recording_id, {"what": "viewings"}))
     return [viewing for viewing in found if viewing.opened_utc is not None]

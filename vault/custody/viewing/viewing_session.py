@@ -28,7 +28,6 @@ from vault.custody.viewing.viewing_requests import (
 from vault.custody.witness import sign_head
 from vault.errors import NotAllowed, Reaction, UnknownRecording, VaultError
 from vault.log.log import Entry
-from vault.log.projections import enter
 from vault.rules.actions import Acting
 from vault.rules.protocol import REASON
 from vault.rules.purposes import PURPOSES, Purpose, demand_viewing, receivers_of
@@ -164,9 +163,8 @@ class Session:
         if self._over is not None:
             return
         self._close(because)
-        details = {"ended_utc": utc_text(self._vault.clock.now()), "because": because}
-        with self._vault.writing() as tx:
-            enter(self._vault.log, tx, entry(self.seats[0], "viewing.ended", self.id, details))
+        details = {"ended_utc": self._vault.now_utc(), "because": because}
+        self._vault.record(entry(self.seats[0], "viewing.ended", self.id, details))
         with contextlib.suppress(VaultError):
             # The pictures were covered before the first byte; what fails here is told by the next
             # head that is asked for.
@@ -192,8 +190,7 @@ class Session:
             "to_byte": min(span.stop, part.size_bytes),
         }
         try:
-            with self._vault.writing() as tx:
-                enter(self._vault.log, tx, entry(self.seats[0], "viewing.shown", self.id, details))
+            self._vault.record(entry(self.seats[0], "viewing.shown", self.id, details))
         except VaultError:
             self._close("the log could not be written")
             raise
@@ -223,9 +220,7 @@ def open_viewing(
     except (NotAllowed, ViewingRefused, UnknownRecording) as refusal:
         with vault.writing() as tx:
             details = {"second": second.identity.person, "sentence": refusal.sentence}
-            vault.log.append(
-                tx, Entry("viewing.denied", first.identity.person, viewing_id, details)
-            )
+            vault.record(Entry("viewing.denied", first.identity.person, viewing_id, details), tx)
         raise
     return _opened_session(vault, row, seats, first, second, sorted(confirmed))
 
@@ -296,8 +291,7 @@ def _opened_session(
         "opened_utc": utc_text(now),
         "ends_utc": utc_text(now + SESSION),
     }
-    with vault.writing() as tx:
-        enter(vault.log, tx, entry(seats[0], "viewing.opened", row.id, details))
+    vault.record(entry(seats[0], "viewing.opened", row.id, details))
     opened: dict[str, Opened] = {}
     session = Session(vault, row, seats, opened)
     try:

@@ -98,8 +98,7 @@ def one(visit: Visit) -> Response:
         papers = deletion_rows.papers_of(tx, row.id) if reads else []
         viewings = [viewing for viewing in viewing_rows.viewings(tx) if viewing.case_id == row.id]
         hand_overs = [given for given in viewing_rows.hand_overs(tx) if given.case_id == row.id]
-    with vault.writing() as tx:
-        vault.log.append(tx, entry(acting, "case.read", row.id, {}))
+    vault.record(entry(acting, "case.read", row.id, {}))
     ids = [hold.recording_id for hold in held]
     return visit.page(
         "case.html",

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from vault.catalogue import case_rows, report_rows, viewing_rows
-from vault.clock import utc_moment, utc_text
+from vault.clock import utc_moment
 from vault.custody.camera_list import fleet
 from vault.custody.reports import addressee, missing_reports
 from vault.custody.retention.confirmation import unconfirmed_since
@@ -41,7 +41,7 @@ def home(visit: Visit) -> Response:
             for row in viewings
             if row.opened_utc is None
         }
-    now = utc_text(vault.clock.now())
+    now = vault.now_utc()
     return visit.page(
         "home.html",
         to_write=missing_reports(vault, by.person) if visit.may(Action.FILE_REPORT) else None,

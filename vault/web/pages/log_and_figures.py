@@ -36,10 +36,7 @@ def log(visit: Visit) -> Response:
     """The newest entries, or those about a subject. That it was read stands in it first."""
     vault, about = visit.vault, visit.query("about")
     acting = demand(Action.READ_LOG, visit.by)
-    with vault.writing() as tx:
-        vault.log.append(
-            tx, entry(acting, "log.read", None, {"about": about or None, "last": LINES})
-        )
+    vault.record(entry(acting, "log.read", None, {"about": about or None, "last": LINES}))
     with vault.reading() as tx:
         size = read_tree(tx).size
         back = max(LINES, visit.page_number() * LINES)

@@ -5,7 +5,7 @@ recordings (P39).
 from starlette.responses import Response
 
 from vault.catalogue import deletion_rows, report_rows
-from vault.clock import utc_moment, utc_text
+from vault.clock import utc_moment
 from vault.custody.papers import Paper, read_paper
 from vault.custody.people import entry
 from vault.custody.reports import (
@@ -62,7 +62,7 @@ def blank(visit: Visit) -> Response:
     moment = (
         first.triggered_utc or first.started_utc or first.docked_utc
         if first is not None
-        else utc_text(vault.clock.now())
+        else vault.now_utc()
     )
     return visit.page(
         "report_new.html",
@@ -114,8 +114,7 @@ def one(visit: Visit) -> Response:
             if acting is not None
             else visit.own_entry("report.read", report_id)
         )
-        with vault.writing() as tx:
-            vault.log.append(tx, told)
+        vault.record(told)
     texts = [read_paper(vault, Paper(paper.id, paper.sha256)) for paper in papers]
     return visit.page(
         "report.html",

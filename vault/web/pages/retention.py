@@ -3,7 +3,6 @@
 from starlette.responses import Response
 
 from vault.catalogue import deletion_rows
-from vault.clock import utc_text
 from vault.custody.retention.clock_confirmation import confirm_clock, look_at_clock
 from vault.custody.retention.confirmation import confirm, unconfirmed_since
 from vault.custody.retention.disposition import soon_due
@@ -39,7 +38,7 @@ def listed(visit: Visit) -> Response:
         gone=list(reversed(gone)),
         unconfirmed=unconfirmed_since(vault),
         trust=look_at_clock(vault, visit.office.clock),
-        now=utc_text(vault.clock.now()),
+        now=vault.now_utc(),
     )
 
 

@@ -43,8 +43,7 @@ def listed(visit: Visit) -> Response:
     everything = visit.may(Action.READ_LOG)
     if everything:
         told = entry(demand(Action.READ_LOG, by), "log.read", None, {"what": "viewings"})
-        with vault.writing() as tx:
-            vault.log.append(tx, told)
+        vault.record(told)
     else:
         rows = [row for row in rows if _concerns(visit, row)]
     rooms = set(visit.office.rooms.open_ids())
@@ -125,7 +124,7 @@ def one(visit: Visit) -> Response:
     with vault.reading() as tx:
         ids = viewing_rows.recordings_of_viewing(tx, row.id)
         recordings = [
-            found for one in ids if (found := recording_rows.get_recording(tx, one)) is not None
+            found for one in ids if (found := recording_rows.find_recording(tx, one)) is not None
         ]
         case = case_rows.case_of(tx, row.case_id) if row.case_id else None
         there = {one: person_rows.persons_present(tx, one) for one in ids}
@@ -239,7 +238,7 @@ def watch(visit: Visit) -> Response:
         rows = [
             found
             for one in recordings
-            if (found := recording_rows.get_recording(tx, one)) is not None
+            if (found := recording_rows.find_recording(tx, one)) is not None
         ]
         case = case_rows.case_of(tx, row.case_id) if row.case_id else None
     reel = reels[chosen]

@@ -89,7 +89,7 @@ def test_every_pair_of_the_policy_opens_and_each_recording_has_a_key_of_its_own(
 
 def _folder(vault: Vault, recording_id: str) -> str:
     with vault.reading() as tx:
-        row = recording_rows.get_recording(tx, recording_id)
+        row = recording_rows.find_recording(tx, recording_id)
     assert row is not None
     return row.folder
 
@@ -273,7 +273,7 @@ def test_a_stop_time_is_believed_between_two_dockings(
     attempt.receive(0, BytesSource(b"x"))
     receipt = attempt.commit(WHOLE)
     with vault.reading() as tx:
-        row = recording_rows.get_recording(tx, receipt.recording_id)
+        row = recording_rows.find_recording(tx, receipt.recording_id)
     assert row is not None
     assert row.stop_believed is believed
     expected = (
