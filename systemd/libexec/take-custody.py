@@ -1,13 +1,15 @@
 #!/usr/bin/python3 -IS
-"""Stored recordings become the vault's: dockd, which took them in, can read them from then on, and neither change nor delete them.
+"""Make stored recordings the vault's property: from then on dockd can only read them.
 
-A recording is stored once its record.json stands. Its folder becomes the vault's first, so that nobody puts anything into the place of
-what is looked at; then its files, record.json last: as long as that is the dock's, or open to its group, all of this is done again. The
-folders above it, and those of the register and the checkpoints, become the vault's too, and sticky: whoever may make something in them
-removes nothing of another's.
+A recording is stored once its record.json exists. The program gives its folder to the vault first,
+so that nobody can swap a file that it is looking at. The files follow, record.json last: while that
+file belongs to the dock, or its group may write it, the next run repeats all of this. The folders
+above the recording, the register and the checkpoints become the vault's too. They are sticky: who
+may create a file in them can't remove another's.
 
-This runs as root in folders that the dock writes to. So everything is opened by its name in an open folder, no link is followed, and what
-is changed is what was looked at: a descriptor. Whatever is not as the dock makes it is left alone, and told.
+This runs as root in folders that the dock can write to. It opens each name relative to a folder
+that is already open, follows no link, and changes only the descriptor that it checked. Anything
+that the dock would not have made stays as it is, and is reported.
 """
 
 import contextlib
@@ -26,10 +28,15 @@ RECORD = "record.json"
 SHELVES = ("checkpoints", "register", "register/log", "register/tombstones")
 PAPERS = ("vault.json", "keyring.json")
 PASSES_MAX = 200
-"""The dock goes on storing meanwhile."""
+"""The dock keeps storing while this program runs."""
 STORING_S, PAUSE_S = 120, 1
-"""The dock gives record.json its name beside the part's, flushes that, and then takes the part's away; if it is killed between the two, its
-next start does so. So long this program looks again, at every pause. It goes by its own clock: a file's times are the dock's to change."""
+"""How long record.json may have a second name, and the pause between two passes.
+
+The dock links record.json beside its part, flushes it, and then removes the part. If it is killed
+in between, its next start removes the part. The program measures with its own clock: the dock can
+change a file's times.
+"""
+NAMES_WHILE_STORING = 2
 
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -37,19 +44,27 @@ YEAR, MONTH = re.compile("[0-9]{4}"), re.compile("[0-9]{2}")
 RECORDING = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Something is not as the dock makes it."""
 
+    def __init__(self, what: str, fault: str) -> None:
+        """Say what it is, and what is wrong with it."""
+        super().__init__(f"{what} {fault}")
 
-class BeingStored(Refused):
+
+class BeingStoredError(RefusedError):
     """record.json has a second name."""
 
 
 class Custody:
-    """`refusals`: what was left alone, and why. `awaited`: how many recordings are being stored; `seen_s` remembers from pass to pass
-    since when, by the recording's name."""
+    """One pass over a vault.
+
+    `refusals` tells what was left alone, and why. `awaited` counts the recordings that are being
+    stored. All passes share `seen_s`: when each of those was first seen, by its name.
+    """
 
     def __init__(self, dock: int, vault: int, seen_s: dict[str, float]) -> None:
+        """Take the user numbers of the dock and of the vault."""
         self._ours = (dock, vault)
         self._vault = vault
         self._seen_s = seen_s
@@ -57,30 +72,30 @@ class Custody:
         self.awaited = 0
 
     def take(self, root: str) -> int:
-        """One pass over everything; how many recordings were taken."""
+        """Go over everything once. Return the number of recordings taken."""
         top = os.open(root, FOLDER_FLAGS)
         try:
             self._keep(top, root, SHELF_MODE)
             for name in PAPERS:
-                with self._telling(name), contextlib.suppress(FileNotFoundError):
-                    self._with_file(top, name, lambda file, name=name: self._keep(file, name, FILE_MODE))
+                with self._reporting(name), contextlib.suppress(FileNotFoundError):
+                    self._keep_file(top, name)
             for shelf in SHELVES:
-                with self._telling(shelf):
+                with self._reporting(shelf):
                     self._shelve(top, shelf.split("/"))
             return self._take_all(top)
         finally:
             os.close(top)
 
     @contextlib.contextmanager
-    def _telling(self, what: str) -> Iterator[None]:
-        """One thing that is not as it should be keeps no recording from being taken."""
+    def _reporting(self, what: str) -> Iterator[None]:
+        """Note a fault and go on: no fault elsewhere keeps a recording from being taken."""
         try:
             yield
-        except (Refused, OSError) as refusal:
+        except (RefusedError, OSError) as refusal:
             self.refusals.append(f"{what}: {refusal}")
 
     def _shelve(self, top: int, path: list[str]) -> None:
-        """Each folder of the path is opened in the one before."""
+        """Give a folder to the vault, opening each folder of its path in the one before."""
         folder = os.dup(top)
         try:
             for name in path:
@@ -89,42 +104,47 @@ class Custody:
                 folder = inner
             self._keep(folder, path[-1], SHELF_MODE)
         except FileNotFoundError:
-            # It is made with the first thing in it.
+            # The vault makes it together with the first file in it.
             return
         finally:
             os.close(folder)
 
     def _take_all(self, root: int) -> int:
+        """Take every stored recording. Return how many there were."""
         taken = 0
         top = os.open("footage", FOLDER_FLAGS, dir_fd=root)
         try:
             self._keep(top, "footage", SHELF_MODE)
             for year_name, year in self._folders(top, YEAR):
-                with self._telling(year_name):
+                with self._reporting(year_name):
                     self._keep(year, "a year", SHELF_MODE)
                 for month_name, month in self._folders(year, MONTH):
-                    with self._telling(f"{year_name}/{month_name}"):
+                    with self._reporting(f"{year_name}/{month_name}"):
                         self._keep(month, "a month", SHELF_MODE)
                     for name, folder in self._folders(month, RECORDING):
                         try:
                             taken += self._take(folder)
-                        except BeingStored as moment:
-                            self._await(name, moment)
-                        except Refused as refusal:
+                        except BeingStoredError as being_stored:
+                            self._await(name, being_stored)
+                        except RefusedError as refusal:
                             self.refusals.append(f"{name}: {refusal}")
         finally:
             os.close(top)
         return taken
 
-    def _await(self, recording: str, moment: BeingStored) -> None:
+    def _await(self, recording: str, being_stored: BeingStoredError) -> None:
+        """Count a recording that is being stored, or refuse one that takes too long."""
         since_s = self._seen_s.setdefault(recording, time.monotonic())
         if time.monotonic() - since_s >= STORING_S:
-            self.refusals.append(f"{recording}: {moment}")
+            self.refusals.append(f"{recording}: {being_stored}")
         else:
             self.awaited += 1
 
     def _folders(self, parent: int, pattern: re.Pattern[str]) -> Iterator[tuple[str, int]]:
-        """Each folder of such a name, open until the next one is asked for. What vanishes meanwhile was not stored."""
+        """Yield each folder whose name matches, open until the next one.
+
+        A folder that vanishes meanwhile held no stored recording.
+        """
         for name in sorted(os.listdir(parent)):
             if pattern.fullmatch(name):
                 try:
@@ -140,47 +160,60 @@ class Custody:
                     os.close(folder)
 
     def _take(self, folder: int) -> bool:
-        """One recording; whether there was anything to do."""
+        """Take one recording. Return whether there was anything to do."""
         if not self._is_open(folder):
             return False
         self._keep(folder, "a recording", FOLDER_MODE)
         for name in sorted(os.listdir(folder), key=lambda name: (name == RECORD, name)):
-            self._with_file(folder, name, lambda file, name=name: self._keep(file, name, FILE_MODE))
+            self._keep_file(folder, name)
         return True
 
     def _is_open(self, folder: int) -> bool:
-        """Whether it is stored, and not wholly the vault's yet."""
+        """Tell whether it is stored, and not entirely the vault's yet."""
 
         def is_open(file: int) -> bool:
             status = os.fstat(file)
             return status.st_uid != self._vault or bool(status.st_mode & stat.S_IWGRP)
 
         try:
-            return self._with_file(folder, RECORD, is_open) or bool(os.fstat(folder).st_mode & stat.S_IWGRP)
+            return self._with_file(folder, RECORD, is_open) or bool(
+                os.fstat(folder).st_mode & stat.S_IWGRP
+            )
         except FileNotFoundError:
             return False
 
+    def _keep_file(self, folder: int, name: str) -> None:
+        """Give one file to the vault."""
+
+        def keep(file: int) -> None:
+            self._keep(file, name, FILE_MODE)
+
+        self._with_file(folder, name, keep)
+
     def _with_file(self, folder: int, name: str, do: Callable[[int], object]) -> bool:
+        """Call `do` with the descriptor of a plain file that has one name. Return its truth."""
         try:
             file = os.open(name, FILE_FLAGS, dir_fd=folder)
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise Refused(f"{name} can't be opened: {error.strerror}") from error
+            raise RefusedError(name, f"can't be opened: {error.strerror}") from error
         try:
             status = os.fstat(file)
-            if name == RECORD and stat.S_ISREG(status.st_mode) and status.st_nlink == 2:
-                raise BeingStored(f"{name} has had a second name for {STORING_S} s")
-            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-                raise Refused(f"{name} is no file of its own")
+            is_plain = stat.S_ISREG(status.st_mode)
+            if name == RECORD and is_plain and status.st_nlink == NAMES_WHILE_STORING:
+                raise BeingStoredError(name, f"has had a second name for {STORING_S} s")
+            if not is_plain or status.st_nlink != 1:
+                raise RefusedError(name, "is no file of its own")
             return bool(do(file))
         finally:
             os.close(file)
 
     def _keep(self, descriptor: int, what: str, mode: int) -> None:
+        """Give what is open to the vault, with this mode."""
         status = os.fstat(descriptor)
         if status.st_uid not in self._ours:
-            raise Refused(f"{what} belongs to neither of the two")
+            raise RefusedError(what, "belongs to neither of the two")
         if status.st_uid != self._vault:
             os.fchown(descriptor, self._vault, -1)
         if stat.S_IMODE(status.st_mode) != mode or status.st_uid != self._vault:
@@ -188,6 +221,7 @@ class Custody:
 
 
 def main() -> int:
+    """Make passes until one finds nothing more to do. Return 1 if anything was refused."""
     root, dock, vault = sys.argv[1:4] or (ROOT, DOCK, VAULT)
     ours = pwd.getpwnam(dock).pw_uid, pwd.getpwnam(vault).pw_uid
     seen_s: dict[str, float] = {}
@@ -195,7 +229,7 @@ def main() -> int:
         custody = Custody(*ours, seen_s)
         try:
             taken = custody.take(root)
-        except (Refused, OSError) as error:
+        except (RefusedError, OSError) as error:
             custody.refusals.append(str(error))
             taken = 0
         if custody.awaited:
@@ -203,7 +237,9 @@ def main() -> int:
         elif not taken:
             break
     for refusal in custody.refusals:
-        print(f"<3>left as it is, because the dock makes nothing like it: {refusal}", file=sys.stderr)
+        print(
+            f"<3>left as it is, because the dock makes nothing like it: {refusal}", file=sys.stderr
+        )
     return 1 if custody.refusals else 0
 
 
