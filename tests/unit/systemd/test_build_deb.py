@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.systemd.programs import SYSTEMD, load
+from tests.support.places import REPOSITORY, SYSTEMD, UNIT_FILES
+from tests.support.system_programs import load
 
-REPOSITORY = SYSTEMD.parent
 DEBIAN = SYSTEMD / "debian"
 CALLED = re.compile(r"/usr/lib/dock-vault/([a-z-]+)")
 
@@ -46,7 +46,7 @@ def test_each_program_that_is_called_is_installed_and_can_run(tree: Path) -> Non
 def test_units_rules_and_users_stand_where_systemd_looks(tree: Path) -> None:
     library = tree / "usr/lib"
     units = {path.name for path in (library / "systemd/system").iterdir()}
-    assert units == {path.name for path in (SYSTEMD / "units").iterdir()}
+    assert units == {path.name for path in UNIT_FILES.iterdir()}
     assert {path.name for path in (library / "udev/rules.d").iterdir()} == {
         path.name for path in (SYSTEMD / "udev").iterdir()
     }
@@ -105,7 +105,7 @@ def test_a_removal_stops_every_unit_and_an_installation_enables_those_that_can_b
     enabled = re.search("for unit in (.*); do", (tree / "DEBIAN/postinst").read_text())
     assert stopped is not None
     assert enabled is not None
-    units = {path.name: path.read_text() for path in (SYSTEMD / "units").iterdir()}
+    units = {path.name: path.read_text() for path in UNIT_FILES.iterdir()}
     for name, text in units.items():
         if "@" in name:
             continue

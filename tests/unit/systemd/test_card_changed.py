@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.systemd.programs import Commands, load, moved
+from tests.support.system_programs import Commands, load, moved
 
 STOPPED = "systemctl stop dock-mount@sdz.service dock-mount@sdz[0-9]*.service"
 SETTLED = ["medium --open sdz", "blockdev --rereadpt {dev}/sdz", "udevadm settle --timeout=10"]

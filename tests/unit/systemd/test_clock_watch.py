@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.systemd.programs import load, moved
+from tests.support.system_programs import load, moved
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
+from tests.support.places import SYSTEMD
 
 
 def load(path: Path) -> ModuleType:

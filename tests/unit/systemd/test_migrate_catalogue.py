@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.systemd.programs import Commands, moved
+from tests.support.system_programs import Commands, moved
 
 SCHEMA = "0007"
 SETTINGS = "etc/dock-vault/vault.toml"
