@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.campaigns.vm.next_version import THIS_VERSION, VERSION, next_sources
 from tests.support.places import REPOSITORY, SYSTEMD, UNIT_FILES
 from tests.support.system_programs import load
 
@@ -78,6 +79,21 @@ def test_the_schema_is_the_newest_migrations() -> None:
     assert build.schema_version() == max(path.name[:4] for path in migrations)
 
 
+def test_the_package_that_follows_this_one_has_the_next_schema(tmp_path: Path) -> None:
+    """The upgrade in the machine builds it from a copy of the sources, with another migration."""
+    sources, old, new = next_sources(tmp_path)
+    following = load(sources / "systemd" / "build_deb.py")
+    assert build.schema_version() == old
+    assert following.schema_version() == new
+    migrations = {path.name[:4]: path for path in sources.rglob("versions/[0-9]*.py")}
+    assert max(migrations) == new
+    assert f'down_revision = "{old}"' in migrations[new].read_text()
+    versions = [[int(part) for part in name.split(".")] for name in (THIS_VERSION, VERSION)]
+    assert versions[0] < versions[1]
+    following.settings(tmp_path / "settings")
+    assert "next = true" in (tmp_path / "settings" / "vault.toml").read_text()
+
+
 def test_a_package_without_its_licence_stops_the_build(tmp_path: Path) -> None:
     """debian/copyright says of each that it brings its own."""
     for name, file in (("a", "licenses/LICENSE.txt"), ("b", "COPYING"), ("c", "METADATA")):
@@ -135,9 +151,8 @@ def test_the_control_file_is_one_that_dpkg_reads(tree: Path) -> None:
 def test_the_papers_are_packed_as_the_policy_says(tree: Path) -> None:
     """Debian policy 12.3, 12.5, 12.7: `gzip -9n` notes neither time nor name."""
     place = tree / "usr/share/doc/dock-vault"
-    for name in ("changelog.gz", "DESIGN.md.gz"):
-        packed = (place / name).read_bytes()
-        assert packed[:9] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02", name
+    for path in place.glob("*.gz"):
+        assert path.read_bytes()[:9] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02", path
     assert (
         gzip.decompress((place / "changelog.gz").read_bytes())
         == (DEBIAN / "changelog").read_bytes()
