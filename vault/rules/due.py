@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from vault.rules.case_kinds import CASES, CaseKind
+
 RETENTION = timedelta(days=28)
 """From the stop of a recording (P31): 28 times 24 hours, so that day 28 itself is kept."""
 LATE = timedelta(days=7)
@@ -29,12 +31,6 @@ _MONTHS_EN = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
-_KINDS = {
-    "complaint": ("een klacht", "a complaint"),
-    "access_request": ("een verzoek tot inzage", "an access request"),
-    "police_report": ("een aangifte", "a police report"),
-    "demand": ("een vordering van het Openbaar Ministerie", "a demand of the public prosecutor"),
-}
 
 
 class Because(StrEnum):
@@ -144,7 +140,8 @@ def why(facts: Facts, zone: ZoneInfo, language: str = "nl") -> str:
 
 
 def _ground(hold: Hold, dutch: bool) -> str:
-    named = _KINDS.get(hold.kind, ("een zaak", "a case"))[0 if dutch else 1]
+    rule = CASES[CaseKind(hold.kind)]
+    named = rule.one_nl if dutch else rule.one_en
     return f"{named} ({hold.reference})"
 
 

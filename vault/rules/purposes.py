@@ -85,6 +85,7 @@ class PurposeRule:
     """
 
     name_nl: str
+    name_en: str
     first: tuple[Role, ...]
     second: tuple[Role, ...]
     case: CaseKind | None
@@ -102,6 +103,7 @@ class PurposeRule:
 PURPOSES: Mapping[Purpose, PurposeRule] = {
     Purpose.COMPLAINT: PurposeRule(
         "klachtafhandeling",
+        "complaint",
         (Role.CLUSTER_MANAGER,),
         (Role.SECRETARY,),
         CaseKind.COMPLAINT,
@@ -112,6 +114,7 @@ PURPOSES: Mapping[Purpose, PurposeRule] = {
     ),
     Purpose.ACCESS_REQUEST: PurposeRule(
         "verzoek tot inzage",
+        "access request",
         (Role.PRIVACY_OFFICER,),
         (Role.CLUSTER_MANAGER, Role.COORDINATOR, Role.SECRETARY, Role.SAFETY_COORDINATOR),
         CaseKind.ACCESS_REQUEST,
@@ -122,6 +125,7 @@ PURPOSES: Mapping[Purpose, PurposeRule] = {
     ),
     Purpose.LEARNING: PurposeRule(
         "leerervaring",
+        "to learn from it",
         (Role.OFFICER,),
         (Role.COORDINATOR,),
         None,
@@ -132,6 +136,7 @@ PURPOSES: Mapping[Purpose, PurposeRule] = {
     ),
     Purpose.POLICE_REPORT: PurposeRule(
         "aangifte",
+        "police report",
         (Role.PRIVACY_OFFICER, Role.CLUSTER_MANAGER),
         (Role.SAFETY_COORDINATOR,),
         CaseKind.POLICE_REPORT,
@@ -142,6 +147,7 @@ PURPOSES: Mapping[Purpose, PurposeRule] = {
     ),
     Purpose.DEMAND: PurposeRule(
         "vordering",
+        "demand of the prosecutor",
         (Role.PRIVACY_OFFICER,),
         (Role.CLUSTER_MANAGER,),
         CaseKind.DEMAND,

@@ -80,14 +80,17 @@ def plan(candidates: Iterable[Candidate], situation: Situation) -> Plan:
         held = tuple(one.recording for one in marked if due(one.facts).due is None)
         return Plan(unmark=held, because=situation.blocked)
     unmark = tuple(one.recording for one in marked if not _may_be_marked(one, situation.now))
-    mark = tuple(
-        one.recording for one in listed if one.marked is None and _may_be_marked(one, situation.now)
-    )
+    mark = _to_mark(listed, situation.now)
     ripe = tuple(one.recording for one in listed if _is_ripe(one, situation))
     because = _awaiting_because(ripe, situation)
     if because is not None:
         return Plan(mark, unmark, (), ripe, because)
     return Plan(mark, unmark, ripe)
+
+
+def _to_mark(candidates: Sequence[Candidate], now: datetime) -> tuple[str, ...]:
+    unmarked = (one for one in candidates if one.marked is None)
+    return tuple(one.recording for one in unmarked if _may_be_marked(one, now))
 
 
 def _awaiting_because(ripe: Sequence[str], situation: Situation) -> str | None:

@@ -25,19 +25,6 @@ _ROLES_EN = {
     Role.SAFETY_COORDINATOR: "safety coordinator",
     Role.ADMINISTRATOR: "technical administrator",
 }
-_PURPOSES_EN = {
-    Purpose.COMPLAINT: "complaint",
-    Purpose.ACCESS_REQUEST: "access request",
-    Purpose.LEARNING: "to learn from it",
-    Purpose.POLICE_REPORT: "police report",
-    Purpose.DEMAND: "demand of the prosecutor",
-}
-_CASES_EN = {
-    CaseKind.COMPLAINT: "complaint",
-    CaseKind.ACCESS_REQUEST: "access request",
-    CaseKind.POLICE_REPORT: "police report",
-    CaseKind.DEMAND: "demand",
-}
 _PLACES_EN = {place: place.value.replace("_", " ") for place in Location}
 _PAIRS = {
     "stored": ("op de camera en in de kluis", "on the camera and in the vault"),
@@ -152,12 +139,12 @@ class Words:
         return self.t(FUNCTION_NAMES_NL[found], _ROLES_EN[Role(found.value)])
 
     def purpose(self, purpose: str) -> str:
-        found = Purpose(purpose)
-        return self.t(PURPOSES[found].name_nl, _PURPOSES_EN[found])
+        rule = PURPOSES[Purpose(purpose)]
+        return self.t(rule.name_nl, rule.name_en)
 
     def kind(self, kind: str) -> str:
-        found = CaseKind(kind)
-        return self.t(CASES[found].name_nl, _CASES_EN[found])
+        rule = CASES[CaseKind(kind)]
+        return self.t(rule.name_nl, rule.name_en)
 
     def place(self, place: str) -> str:
         found = Location(place)
