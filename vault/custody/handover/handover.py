@@ -17,6 +17,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
+import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -107,7 +108,7 @@ def hand_over(vault: Vault, session: Session, order: Order) -> HandedOver:
             f"{PURPOSES[session.purpose].sentence.quoted()}"
         )
     with vault.reading() as tx:
-        case = case_rows.case_of(tx, session.case_id) if session.case_id else None
+        case = _demand_grounds(tx, session.case_id)
         involved = frozenset().union(
             *(footage_of(vault, tx, recording).involved for recording in session.recordings)
         )
@@ -115,14 +116,6 @@ def hand_over(vault: Vault, session: Session, order: Order) -> HandedOver:
             file.size_bytes
             for recording in session.recordings
             for file in recording_rows.files_of(tx, recording)
-        )
-    if (
-        case is None
-        or CaseKind(case.kind) not in HAND_OVER_KINDS
-        or case_state(case) is CaseState.CLOSED
-    ):
-        raise HandOverRefused(
-            f"There is no open police report or demand to hand over for. {PROSECUTION.quoted()}"
         )
     acting, second = _provider(vault, session, involved)
     make_folder(order.folder)
@@ -157,6 +150,20 @@ def hand_over(vault: Vault, session: Session, order: Order) -> HandedOver:
         remove_file(path)
         raise
     return HandedOver(hand_over_id, path, packed)
+
+
+def _demand_grounds(tx: sa.Connection, case_id: str | None) -> CaseRow:
+    """The open police report or demand on which recordings leave (P43)."""
+    case = case_rows.case_of(tx, case_id) if case_id else None
+    if (
+        case is None
+        or CaseKind(case.kind) not in HAND_OVER_KINDS
+        or case_state(case) is CaseState.CLOSED
+    ):
+        raise HandOverRefused(
+            f"There is no open police report or demand to hand over for. {PROSECUTION.quoted()}"
+        )
+    return case
 
 
 def written_bytes(folder: Path) -> int:
