@@ -12,6 +12,7 @@ from vault.custody.reports import LOCATION_NAMES_NL, Location
 from vault.rules.case_kinds import CASES, CaseKind
 from vault.rules.purposes import PURPOSES, Purpose
 from vault.rules.roles import FUNCTION_NAMES_NL, ROLE_NAMES_NL, Function, Role
+from vault.rules.states import ViewingMoments, ViewingState, viewing_state
 
 ZONE = ZoneInfo("Europe/Amsterdam")
 LANGUAGES = ("nl", "en")
@@ -24,6 +25,13 @@ _ROLES_EN = {
     Role.SECRETARY: "municipal secretary",
     Role.SAFETY_COORDINATOR: "safety coordinator",
     Role.ADMINISTRATOR: "technical administrator",
+}
+_VIEWING_STATES = {
+    ViewingState.AWAITING_APPROVAL: ("wacht op de coördinator", "waits for the coordinator"),
+    ViewingState.READY: ("kan geopend worden", "can be opened"),
+    ViewingState.REFUSED: ("afgewezen", "refused"),
+    ViewingState.OPENED: ("geopend", "opened"),
+    ViewingState.ENDED: ("afgelopen", "ended"),
 }
 _PLACES_EN = {place: place.value.replace("_", " ") for place in Location}
 _PAIRS = {
@@ -141,6 +149,10 @@ class Words:
     def purpose(self, purpose: str) -> str:
         rule = PURPOSES[Purpose(purpose)]
         return self.t(rule.name_nl, rule.name_en)
+
+    def viewing_state(self, row: ViewingMoments) -> str:
+        """How far a viewing has come."""
+        return self.t(*_VIEWING_STATES[viewing_state(row)])
 
     def kind(self, kind: str) -> str:
         rule = CASES[CaseKind(kind)]
