@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum, StrEnum
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from jinja2 import Environment, nodes
@@ -77,7 +78,7 @@ def lacking(where: str, enum: type[Enum], members: Iterable[Enum]) -> Iterator[s
         yield f"{where} lacks {names} of {enum.__module__}.{enum.__name__}"
 
 
-def of_mapping(where: str, table: Mapping[object, object], enums: set[type[Enum]]) -> Iterator[str]:
+def of_mapping(where: str, table: Mapping[Any, object], enums: set[type[Enum]]) -> Iterator[str]:
     """What a table of a module lacks; nothing where it is keyed by no enum."""
     keyed_by = {type(key) for key in table}
     if len(keyed_by) == 1 and (enum := keyed_by.pop()) in enums:
