@@ -64,7 +64,9 @@ def test_a_viewing_to_learn_waits_for_approval() -> None:
     assert viewing_state(replace(approved, opened_utc=T1, ended_utc=T2)) is ViewingState.ENDED
 
 
-@pytest.mark.parametrize("purpose", [one for one in Purpose if PURPOSES[one].case is not None])
+@pytest.mark.parametrize(
+    "purpose", [one for one, rule in PURPOSES.items() if rule.case is not None]
+)
 def test_a_viewing_that_rests_on_a_case_is_ready_at_once(purpose: Purpose) -> None:
     asked = Viewing(purpose.value)
     assert viewing_state(asked) is ViewingState.READY
