@@ -37,7 +37,7 @@ STICKY = """
 import sys, threading
 from pathlib import Path
 from dockd.reader import worker
-from dockd.usb import UsbWatcher
+from dockd.usb.bus import UsbWatcher
 
 def bus():
     while Path(sys.argv[1]).exists():
