@@ -25,8 +25,8 @@ from vault.log.tombstones import read_tombstones
 from vault.operations.health import last_told
 from vault.recording import StoredSegment
 from vault.rules.due import RETENTION
-from vault.storage.record import LIMIT_BYTES, Record, file_rows, parse_record, recording_row
-from vault.storage.store import RECORD_NAME, read_small
+from vault.storage.record import Record, file_rows, parse_record, recording_row
+from vault.storage.store import RECORD_NAME, FolderName, sha256_of
 from vault.vault import Vault
 
 ACTOR = "vault verify"
@@ -168,13 +168,19 @@ def _in_hand(vault: Vault, finding: Finding) -> bool:
         # recording stands until then.
         return row is not None and row.destroyed_utc is None
     if finding.code == "folder.without_row":
-        found = [folder for folder in vault.store.folders() if folder.name == finding.subject]
-        return row is not None or not any((folder / RECORD_NAME).exists() for folder in found)
+        folders = _folders_of(vault, finding.subject)
+        return row is not None or not any(
+            vault.store.may_hold(folder, RECORD_NAME) for folder in folders
+        )
     if finding.code == "destroyed.remains":
-        return not any(folder.name == finding.subject for folder in vault.store.folders())
+        return not _folders_of(vault, finding.subject)
     # It stood when the check began, and its files went while they were read.
     of_files = finding.code.partition(".")[0] in ("record", "row", "file", "keys")
     return of_files and row is not None and row.destroyed_utc is not None
+
+
+def _folders_of(vault: Vault, recording_id: str) -> list[FolderName]:
+    return [folder for folder in vault.store.recordings() if folder.recording_id == recording_id]
 
 
 def verify(
@@ -212,14 +218,14 @@ def _check_recording(
     later_keys: dict[str, dict[str, str]],
     progress: Progress,
 ) -> Iterator[Finding]:
-    folder = vault.store.folder_at(row.folder)
+    folder = FolderName(row.folder)
     try:
-        content = read_small(folder / RECORD_NAME, LIMIT_BYTES)
+        content = vault.store.read_record(folder)
         record = parse_record(content)
     except (StorageFailed, CannotOpen) as error:
         yield Finding("record.unreadable", row.id, f"record.json of {row.id}: {error.sentence}")
         return
-    digest = vault.store.digest_of(content)
+    digest = sha256_of(content)
     if digest != row.record_sha256:
         yield Finding(
             "record.altered", row.id, f"record.json of {row.id} is not the one the catalogue knows."
@@ -236,7 +242,7 @@ def _check_recording(
         )
     for part in record.files:
         try:
-            found = vault.store.file_digest(folder / part.sealed_name)
+            found = vault.store.file_digest(folder, part.sealed_name)
         except StorageFailed as error:
             yield Finding("file.missing", row.id, f"{row.id}/{part.sealed_name}: {error.sentence}")
             continue
@@ -250,15 +256,22 @@ def _check_recording(
     expected = {part.sealed_name for part in record.files} | {RECORD_NAME}
     for name, digest in later_keys.get(row.id, {}).items():
         expected.add(name)
-        if not (folder / name).is_file() or vault.store.file_digest(folder / name)[1] != digest:
+        if not _has_digest(vault, folder, name, digest):
             yield Finding(
                 "keys.altered",
                 row.id,
                 f"{row.id}/{name} is not the file of later keys that the log tells of.",
             )
-    for path in sorted(folder.iterdir()):
-        if path.name not in expected:
-            yield Finding("file.stray", row.id, f"{row.id}/{path.name} belongs to nothing.")
+    for name in vault.store.names(folder):
+        if name not in expected:
+            yield Finding("file.stray", row.id, f"{row.id}/{name} belongs to nothing.")
+
+
+def _has_digest(vault: Vault, folder: FolderName, name: str, sha256: str) -> bool:
+    try:
+        return vault.store.file_digest(folder, name)[1] == sha256
+    except StorageFailed:
+        return False
 
 
 def _row_agrees(
@@ -286,14 +299,12 @@ def _check_custody(vault: Vault, rows: Sequence[recording_rows.RecordingRow]) ->
     """What was stored a while ago is the vault's own, as the folder of it all is: the dock, which
     took it in, can't change it.
     """
-    owner = vault.settings.root.stat().st_uid
     latest = vault.clock.now() - timedelta(seconds=CUSTODY_S)
     for row in rows:
-        folder = vault.store.folder_at(row.folder)
         # What can't be looked at is a finding of its own.
-        with contextlib.suppress(OSError):
-            owners = {(folder / RECORD_NAME).stat().st_uid, folder.stat().st_uid}
-            if owners != {owner} and utc_moment(row.stored_utc) < latest:
+        with contextlib.suppress(StorageFailed):
+            is_own = vault.store.is_own(FolderName(row.folder))
+            if not is_own and utc_moment(row.stored_utc) < latest:
                 sentence = (
                     f"{row.id} was stored at {row.stored_utc} and is still the dock's, which "
                     f"could change it."
@@ -304,23 +315,24 @@ def _check_custody(vault: Vault, rows: Sequence[recording_rows.RecordingRow]) ->
 def _check_strays(vault: Vault, known: set[str]) -> Iterator[Finding]:
     with vault.reading() as tx:
         destroyed = {row.id for row in recording_rows.destroyed_recordings(tx)}
-    for folder in vault.store.folders():
-        relative = vault.store.relative(folder)
-        if folder.name in destroyed:
+    for folder in vault.store.recordings():
+        if folder.recording_id in destroyed:
             sentence = (
-                f"{relative} was destroyed, and something of it stands; the next sweep destroys "
+                f"{folder} was destroyed, and something of it stands; the next sweep destroys "
                 f"it again."
             )
-            yield Finding("destroyed.remains", folder.name, sentence)
-        elif folder.name not in known:
+            yield Finding("destroyed.remains", folder.recording_id, sentence)
+        elif folder.recording_id not in known:
             yield Finding(
-                "folder.without_row", folder.name, f"{relative} has no row in the catalogue."
+                "folder.without_row",
+                folder.recording_id,
+                f"{folder} has no row in the catalogue.",
             )
-    for path in sorted(vault.store.incoming.iterdir()):
+    for name in vault.store.parts():
         yield Finding(
             "incoming.part",
-            path.name,
-            f"incoming/{path.name} is left from an interrupted intake; dockd drops it.",
+            name,
+            f"incoming/{name} is left from an interrupted intake; dockd drops it.",
         )
 
 
@@ -357,7 +369,7 @@ def _check_papers(vault: Vault) -> Iterator[Finding]:
         rows = deletion_rows.standing_papers(tx)
     for row in rows:
         path = vault.settings.root / "register" / "papers" / f"{row.id}.json"
-        if not path.is_file() or vault.store.digest_of(path.read_bytes()) != row.sha256:
+        if not path.is_file() or sha256_of(path.read_bytes()) != row.sha256:
             yield Finding(
                 "paper.altered",
                 row.subject,
