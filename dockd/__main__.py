@@ -100,7 +100,7 @@ def once(place: str, config_path: Path) -> int:
         port = Port(
             docked.volume_id,
             docked.open,
-            docked.lanes,
+            docked.transport,
             clock.monotonic_s(),
             docked.writable,
             docked.keeper,

@@ -210,11 +210,14 @@ class Remnant:
 
 @dataclass(frozen=True, slots=True)
 class CardReading:
-    """Everything that a card holds, sorted by what may be done with it; oldest first."""
+    """Everything that a card holds, sorted by what may be done with it; oldest first. `findings`
+    are sentences for the log that speak of the card as a whole.
+    """
 
     recordings: tuple[CardRecording, ...] = ()
     remnants: tuple[Remnant, ...] = ()
     refused: tuple[Refused, ...] = ()
+    findings: tuple[str, ...] = ()
 
 
 class FileReader(Source, Protocol):
@@ -243,10 +246,6 @@ class Card(Protocol):
     @property
     def where(self) -> str:
         """For people: the mount point, or the USB port."""
-
-    @property
-    def lanes(self) -> int:
-        """How many readers may be at work at once."""
 
     @property
     def trouble(self) -> tuple[CardTrouble, ...]:

@@ -30,7 +30,7 @@ from dockd.card.mp4_boxes import (
     read_moof,
     read_moov,
 )
-from vault.recording import Origin, RecordingClaim, TimelineVerdict, Wholeness
+from vault.recording import RecordingClaim, TimelineVerdict, Wholeness
 
 TOLERANCE_TICKS = 1
 """What may lie between the end of one fragment and the start of the next, in the track's own
@@ -250,7 +250,7 @@ def judge(
     of the card had to say already. `preroll_ms` is measured: the unbroken picture, from a keyframe
     on, nearest before the stated switch-on.
     """
-    if claim.origin is Origin.DCIM or claim.manifest is None:
+    if claim.manifest is None:
         return _not_stated(facts, findings)
     try:
         document = recording_document(claim.manifest)

@@ -11,18 +11,15 @@ from pathlib import Path
 import structlog
 
 from dockd.card.contract import NOBODY, Card, Keeper
+from dockd.card.transport import MOUNTED, USB, Transport
 from dockd.docking.bay import Board, Pulse
 from dockd.docking.pull import Port, Workplace
 from dockd.docking.visit import Pause, Visit
 from dockd.mounted.erasable import Writable
 from dockd.mounted.volumes import Volume
 from dockd.usb.bus import UsbDevice
-from dockd.usb.mtp_card import LANES
 
 log = structlog.get_logger()
-
-MOUNTED_LANES = 4
-"""How many files of a mounted card are read at once: measured, more give no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +27,7 @@ class Docked:
     """A camera that stands there now.
 
     `key` is this camera at this docking, `slot` the place: one visit at a time serves it. `bay` is
-    the place's name for people. `may_change` says whether it can show something new while it
-    stands: a folder into which somebody still copies. `writable` opens the card for its erase,
-    where `open` does not.
+    the place's name for people. `writable` opens the card for its erase, where `open` does not.
     """
 
     key: Hashable
@@ -40,8 +35,7 @@ class Docked:
     bay: str
     volume_id: str
     open: Callable[[], Card]
-    lanes: int
-    may_change: bool
+    transport: Transport
     writable: Writable | None = None
     keeper: Keeper = NOBODY
 
@@ -61,8 +55,7 @@ def mounted(
         volume.bay,
         volume.volume_id,
         lambda: open_card(place),
-        MOUNTED_LANES,
-        True,
+        MOUNTED,
         writable,
         keeper,
     )
@@ -76,8 +69,7 @@ def plugged(device: UsbDevice) -> Docked:
         device.bay,
         device.volume_id,
         device.open,
-        LANES,
-        False,
+        USB,
         None,
         device.keeper,
     )
@@ -131,7 +123,7 @@ class Dock:
         still copies.
         """
         for docked, visit in self._visits.items():
-            if docked.may_change:
+            if docked.transport.may_change:
                 visit.look_again()
 
     def pulses(self) -> tuple[Pulse, ...]:
@@ -158,7 +150,7 @@ class Dock:
         port = Port(
             docked.volume_id,
             docked.open,
-            docked.lanes,
+            docked.transport,
             arrived_s,
             writable=docked.writable,
             keeper=docked.keeper,

@@ -26,11 +26,13 @@ from dockd.card.contract import (
     edges_of,
     shown,
 )
+from dockd.card.kinds import Kind
+from dockd.card.names import folded
 from dockd.docking.bay import Bay
 from dockd.docking.halt import Recall
 from vault.errors import EraseRefused, Failure, Reaction
 from vault.intake.intake import Intake
-from vault.recording import CameraKind, Receipt, State
+from vault.recording import Receipt, State
 
 SIGNATURE, MANIFEST = "RECORDING.SIG", "RECORDING.JSON"
 PAPERS = (SIGNATURE, MANIFEST)
@@ -141,7 +143,7 @@ class Eraser:
                 f"{file.shown} on the camera has other content than the vault holds."
             )
 
-    def finish(self, receipt: Receipt, kind: CameraKind) -> Receipt:
+    def finish(self, receipt: Receipt, kind: Kind) -> Receipt:
         """Write down an erase that was complete on the card when the camera was taken, or dockd
         stopped, before the vault knew.
 
@@ -149,31 +151,27 @@ class Eraser:
         still stands.
         """
         with closing(self._reopen()) as card:
-            paths = [_folded(file.path) for file in card.files()] + [
-                _folded(trouble.path) for trouble in card.trouble
+            paths = [folded(file.path) for file in card.files()] + [
+                folded(trouble.path) for trouble in card.trouble
             ]
-            if kind is CameraKind.MANIFEST:
-                folder = ("RECORDINGS", receipt.name)
-                if any(path[:2] == _folded(folder)[: len(path)] for path in paths):
-                    return receipt
-                card.delete_folder(folder)
-            elif {_folded((segment.name,)) for segment in receipt.segments} & {
-                (shown(path),) for path in paths
-            }:
+            if any(map(kind.traces_of(receipt), paths)):
                 return receipt
+            folder = kind.folder_of(receipt)
+            if folder is not None:
+                card.delete_folder(folder)
         return self._intake.erased(receipt)
 
     def _demand_gone(self, paths: set[tuple[str, ...]], below: tuple[str, ...] = ()) -> None:
         """A card that was opened anew says what is there; the one that deleted may tell of its
         wishes (A7).
         """
-        folded = {_folded(path) for path in paths}
+        deleted = {folded(path) for path in paths}
         with closing(self._reopen()) as card:
-            still = [file.path for file in card.files(below) if _folded(file.path) in folded]
+            still = [file.path for file in card.files(below) if folded(file.path) in deleted]
             unknown = [
                 trouble.path
                 for trouble in card.trouble
-                if any(path[: len(trouble.path)] == _folded(trouble.path) for path in folded)
+                if any(path[: len(trouble.path)] == folded(trouble.path) for path in deleted)
             ]
         self._bay.step()
         if still:
@@ -191,13 +189,6 @@ def _all_paths(recording: CardRecording, expected: tuple[_Expected, ...]) -> set
     if recording.folder is not None:
         paths.update((*recording.folder, segment.name) for segment in recording.claim.segments)
     return paths
-
-
-def _folded(path: tuple[str, ...]) -> tuple[str, ...]:
-    """To FAT two names that differ in case are one. Folding can only make more look like it is
-    still there, never less.
-    """
-    return tuple(name.upper() for name in path)
 
 
 def _expected(recording: CardRecording, receipt: Receipt) -> tuple[_Expected, ...]:

@@ -14,7 +14,6 @@ from datetime import timedelta
 
 import structlog
 
-from dockd.card import dcim, manifest
 from dockd.card.contract import (
     NOBODY,
     SENTENCE_MAX,
@@ -32,8 +31,10 @@ from dockd.card.contract import (
     Refused,
     shown,
 )
-from dockd.card.manifest import DeviceClaim
+from dockd.card.description import CameraDescription
+from dockd.card.kinds import Inspection, Kind, Recognised, recognise
 from dockd.card.timeline import judge
+from dockd.card.transport import Transport
 from dockd.docking.bay import Bay, Phase
 from dockd.docking.erase import Eraser, ObjectDiffers, StillThere
 from dockd.docking.halt import Halt, Recall
@@ -45,7 +46,7 @@ from dockd.mounted.erasable import Writable
 from vault.clock import Clock
 from vault.errors import ContentDiffers, EraseRefused, UnknownCamera, VaultError
 from vault.intake.intake import Intake
-from vault.recording import Camera, CameraKind, Docking, Receipt, State
+from vault.recording import Camera, Docking, Receipt, State
 
 log = structlog.get_logger()
 
@@ -59,15 +60,14 @@ names (A13).
 class Port:
     """How the card of one docked camera is reached.
 
-    `volume_id` names it where the card does not. `lanes` is how many files the transport reads at
-    once. `arrived_s` is when the dock saw it come, by the monotonic clock; None for what stood
+    `volume_id` names it where the card does not. `arrived_s` is when the dock saw it come, by the monotonic clock; None for what stood
     there before anybody looked: nobody knows then how old the camera's own time is. `writable`
     opens it for its erase, where `open` does not.
     """
 
     volume_id: str
     open: Callable[[], Card]
-    lanes: int
+    transport: Transport
     arrived_s: float | None
     writable: Writable | None = None
     keeper: Keeper = NOBODY
@@ -112,12 +112,12 @@ class Pull:
         self._bay.enter(Phase.IDENTIFYING)
         with closing(self._port.open()) as card:
             files = card.files()
-            device = manifest.read_device(card, files)
-            camera = self._registered(card, device)
-            docking = self._docked(card, camera, device)
-            reading = self._read(card, files, camera, device)
+            recognised = recognise(card, files)
+            camera = self._registered(recognised)
+            docking = self._docked(card, camera, recognised.description)
+            reading = self._read(card, files, camera, recognised.kind)
             taken = self._take_in_all(card, reading, docking)
-            report = self._erase_all(card, camera, taken, reading)
+            report = self._erase_all(card, camera, recognised.kind, taken, reading)
             card.set_clock(self._work.clock.now())
             self._left = card.files()
         return report
@@ -138,17 +138,17 @@ class Pull:
 
     # Who is it
 
-    def _registered(self, card: Card, device: DeviceClaim | None) -> Camera:
-        serial = self._port.volume_id if device is None else device.serial
-        kind = CameraKind.DCIM if device is None else CameraKind.MANIFEST
-        self._bay.camera_is(
-            serial, battery_percent=device.battery_percent if device is not None else None
-        )
+    def _registered(self, recognised: Recognised) -> Camera:
+        """Find the camera among the registered ones. Raises UnknownCamera, CardReadFailed."""
+        description, kind = recognised.description, recognised.kind.kind
+        serial = description.serial or self._port.volume_id
+        self._bay.camera_is(serial, battery_percent=description.battery_percent)
         camera = self._intake.camera(serial)
         if camera is None:
-            hidden = manifest.device_trouble(card)
-            if device is None and hidden is not None:
-                raise CardReadFailed(f"Who the camera is can't be read: {hidden.sentence}")
+            if recognised.hidden is not None:
+                raise CardReadFailed(
+                    f"Who the camera is can't be read: {recognised.hidden.sentence}"
+                )
             sentence = f"The camera {serial} is not registered. Nothing of it was read."
             self._say(serial, "camera.refused", sentence)
             raise UnknownCamera(sentence)
@@ -161,7 +161,7 @@ class Pull:
             raise UnknownCamera(
                 sentence, hint="Keep it apart: it is another camera than the registered one."
             )
-        if device is not None and device.public_key != camera.public_key:
+        if description.public_key is not None and description.public_key != camera.public_key:
             # Not a reason to stop: each recording is held against the registered key, and refused
             # if another signed it.
             self._say(
@@ -171,7 +171,7 @@ class Pull:
             )
         return camera
 
-    def _docked(self, card: Card, camera: Camera, device: DeviceClaim | None) -> Docking:
+    def _docked(self, card: Card, camera: Camera, description: CameraDescription) -> Docking:
         """Once a docking."""
         if not self._work.roster.join(self._bay.name, camera.serial):
             self._say(
@@ -180,47 +180,51 @@ class Pull:
                 f"Two docked cameras say that they are {camera.serial}. Neither is erased.",
             )
         if self._docking is None:
-            docking = self._measured(card, camera, device)
+            docking = self._measured(card, camera, description)
             self._intake.docked(camera.serial, docking)
             self._bay.board.count(cameras_docked=1)
             self._bay.board.forget_early(camera.serial)
             self._docking = docking
         return self._docking
 
-    def _measured(self, card: Card, camera: Camera, device: DeviceClaim | None) -> Docking:
-        """The offset is camera minus dock. Over a wire the clock is read as it runs. A card shows
-        the time at which the camera entered the dock: that is held against when the dock saw it
-        come, however long it has waited since.
+    def _measured(self, card: Card, camera: Camera, description: CameraDescription) -> Docking:
+        """Measure the camera's clock minus the dock's.
+
+        A transport that shows a running clock is asked for it. A description shows the time at
+        which the camera entered the dock: that is compared with when the dock saw it come, however
+        long it has waited since.
         """
         offset_ms = card.clock_offset_ms()
         now = self._work.clock.now()
         if offset_ms is not None:
-            return Docking(now, offset_ms, "usb")
-        if device is None:
+            return Docking(now, offset_ms, self._port.transport.name)
+        if description.clock_utc is None:
             return Docking(now, None, "the card shows no clock")
-        if not self._work.roster.clock_is_new(camera.serial, device.clock_utc):
+        if not self._work.roster.clock_is_new(camera.serial, description.clock_utc):
             return Docking(now, None, "the camera has not looked at its clock since")
         if self._port.arrived_s is None:
             return Docking(now, None, "the dock did not see the camera come")
         arrived = now - timedelta(seconds=self._work.clock.monotonic_s() - self._port.arrived_s)
-        return Docking(now, round((device.clock_utc - arrived) / timedelta(milliseconds=1)), "card")
+        offset = description.clock_utc - arrived
+        return Docking(now, round(offset / timedelta(milliseconds=1)), "card")
 
     # What has it
 
     def _read(
-        self, card: Card, files: Sequence[CardFile], camera: Camera, device: DeviceClaim | None
+        self, card: Card, files: Sequence[CardFile], camera: Camera, kind: Kind
     ) -> CardReading:
-        if device is None:
-            reading = dcim.read_recordings(
-                card, files, camera.serial, self._work.chapters, self._work.clock
+        reading = kind.read_recordings(
+            Inspection(
+                card,
+                files,
+                camera,
+                lambda: self._intake.chain_end(camera.serial),
+                self._work.chapters,
+                self._work.clock,
             )
-        else:
-            reading = manifest.read_recordings(card, files, device, camera.public_key)
-            claims = [recording.claim for recording in reading.recordings]
-            claims += [remnant.recording.claim for remnant in reading.remnants]
-            end = self._intake.chain_end(camera.serial)
-            for finding in manifest.chain_findings(claims, end, reading.refused, card.trouble):
-                self._say(camera.serial, "camera.finding", finding)
+        )
+        for finding in reading.findings:
+            self._say(camera.serial, "camera.finding", finding)
         reading = replace(
             reading, refused=(*reading.refused, *_untold(card.trouble, reading.refused))
         )
@@ -256,7 +260,12 @@ class Pull:
                     )
                 )
         self._bay.plan(sum(recording.claim.size_bytes for recording in wanted))
-        lanes = Lanes(card, min(self._port.lanes, self._work.lanes), self._bay, self._recall)
+        lanes = Lanes(
+            card,
+            min(self._port.transport.parallel_reads, self._work.lanes),
+            self._bay,
+            self._recall,
+        )
         for number, recording in enumerate(wanted, start=1):
             if self._bay.state.phase is not Phase.PULLING:
                 self._bay.enter(Phase.PULLING, count=len(wanted))
@@ -332,6 +341,7 @@ class Pull:
         self,
         card: Card,
         camera: Camera,
+        kind: Kind,
         taken: list[tuple[CardRecording, Outcome]],
         reading: CardReading,
     ) -> PullReport:
@@ -353,7 +363,7 @@ class Pull:
             with self._erasable(card) as (card, reopen):
                 eraser = Eraser(card, reopen, self._intake, self._bay, self._recall)
                 taken = self._erase_each(eraser, camera, taken)
-                self._finish_erases(eraser, camera)
+                self._finish_erases(eraser, camera, kind)
         outcomes += [outcome for _, outcome in taken]
         doubled = self._work.roster.doubled(self._bay.name)
         remarks = tuple(sentence for _, sentence in self._said)
@@ -397,11 +407,11 @@ class Pull:
             results.append((recording, outcome))
         return results
 
-    def _finish_erases(self, eraser: Eraser, camera: Camera) -> None:
+    def _finish_erases(self, eraser: Eraser, camera: Camera, kind: Kind) -> None:
         if self._work.roster.doubled(self._bay.name):
             return
         for receipt in self._intake.erasing(camera.serial):
-            if eraser.finish(receipt, camera.kind).state is State.ERASED:
+            if eraser.finish(receipt, kind).state is State.ERASED:
                 self._bay.board.count(recordings_erased=1)
                 log.info(
                     "erase confirmed",

@@ -74,11 +74,6 @@ class MountedCard:
         return "/" + shown(self._root.absolute().parts[1:])
 
     @property
-    def lanes(self) -> int:
-        """A card reader answers several requests at once, and gains little beyond this many."""
-        return 4
-
-    @property
     def trouble(self) -> tuple[CardTrouble, ...]:
         """What the last listing had to leave out."""
         return self._trouble

@@ -80,10 +80,8 @@ class CameraReader:
         process = self._started()
         answer = self.ask(process, {"do": "card", **question})
         match answer:
-            case {"card": int(number), "where": str(where), "lanes": int(lanes)} if (
-                1 <= lanes <= 16
-            ):
-                return ReaderCard(self, process, number, told(where), lanes)
+            case {"card": int(number), "where": str(where)}:
+                return ReaderCard(self, process, number, told(where))
         raise self.died(process, "it opened a card that is none")
 
     def greet(self) -> None:
@@ -151,24 +149,17 @@ class CameraReader:
 class ReaderCard:
     """A `Card` in a reader. Any thread; the reader takes questions one by one."""
 
-    def __init__(
-        self, reader: CameraReader, process: Process, number: int, where: str, lanes: int
-    ) -> None:
+    def __init__(self, reader: CameraReader, process: Process, number: int, where: str) -> None:
         self._reader = reader
         self._process = process
         self._number = number
         self._where = where
-        self._lanes = lanes
         self._trouble: tuple[CardTrouble, ...] = ()
         self._open = True
 
     @property
     def where(self) -> str:
         return self._where
-
-    @property
-    def lanes(self) -> int:
-        return self._lanes
 
     @property
     def trouble(self) -> tuple[CardTrouble, ...]:

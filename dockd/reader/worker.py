@@ -155,7 +155,7 @@ class Reader:
         card = self._opener(question)
         number = next(self._numbers)
         self._cards[number] = card
-        return {"card": number, "where": card.where, "lanes": card.lanes}
+        return {"card": number, "where": card.where}
 
     def _files(self, question: dict[str, Any]) -> Any:
         card = self._cards[question["card"]]

@@ -52,11 +52,6 @@ from dockd.usb.ptp import (
 from dockd.usb.session import NEVER, Session
 from vault.clock import Clock
 
-LANES = 4
-"""Readers at work at once: the wire carries one transfer at a time, and the others seal and flush
-meanwhile.
-"""
-
 TICK_LOOK_S = 1.25
 """How long the camera's clock is watched for its next tick: a little longer than a clock without
 tenths takes.
@@ -109,10 +104,6 @@ class MtpCard:
         nobody (fault A11).
         """
         return self._device
-
-    @property
-    def lanes(self) -> int:
-        return LANES
 
     @property
     def trouble(self) -> tuple[CardTrouble, ...]:

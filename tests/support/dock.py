@@ -4,8 +4,10 @@ moves.
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from dockd.card.transport import USB
 from dockd.docking.bay import Bay, Board
 from dockd.docking.halt import Halt
 from dockd.docking.outcome import PullReport
@@ -92,14 +94,15 @@ class Quay:
         medium: Medium,
         bay: str = "bay 1",
         *,
-        lanes: int = 1,
+        reads: int = 1,
         volume_id: str = "VOL-1",
         seen: bool = True,
     ) -> Pull:
         """One camera's stay. Its bay is `pull_bay`."""
         self.bay = Bay(bay, self.board, self.clock)
         self.gone = threading.Event()
-        port = Port(volume_id, medium.open, lanes, self.clock.monotonic_s() if seen else None)
+        transport = replace(USB, parallel_reads=reads)
+        port = Port(volume_id, medium.open, transport, self.clock.monotonic_s() if seen else None)
         return Pull(port, self.workplace(), self.bay, self.gone)
 
     def run(self, medium: Medium, bay: str = "bay 1", **port: object) -> PullReport:

@@ -8,10 +8,12 @@ of answer.
 import logging
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
+from dockd.card.transport import MOUNTED
 from dockd.docking.bay import Bay, Board
 from dockd.docking.halt import Halt
 from dockd.docking.outcome import PullReport
@@ -51,8 +53,8 @@ def dock(folder: Path) -> PullReport:
         port = Port(
             "card",
             lambda: MountedCard(folder / "card", clock),
-            lanes=1,
-            arrived_s=clock.monotonic_s(),
+            replace(MOUNTED, parallel_reads=1),
+            clock.monotonic_s(),
         )
         return Pull(port, workplace, Bay("bay", Board(), clock), threading.Event()).run()
 

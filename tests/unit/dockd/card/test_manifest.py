@@ -12,14 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dockd.card.chain import chain_findings
 from dockd.card.contract import CardGone, CardReading, CardStuck, CardTrouble, Refused
-from dockd.card.manifest import (
-    LeftOut,
-    ManifestRefused,
-    chain_findings,
-    read_device,
-    read_recordings,
-)
+from dockd.card.device import read_device
+from dockd.card.document import ManifestRefused
+from dockd.card.left_out import LeftOut
+from dockd.card.manifest import read_recordings
 from dockd.mounted.mounted_card import MountedCard
 from tests.support.card_maker import CardMaker, MadeRecording
 from tests.support.hand_clock import HandClock
@@ -41,7 +39,7 @@ def read(camera: CardMaker, public_key: bytes | None = None) -> CardReading:
         device = read_device(card, files)
         assert device is not None
         reading = read_recordings(
-            card, files, device, camera.public_key if public_key is None else public_key
+            card, files, camera.serial, camera.public_key if public_key is None else public_key
         )
     for refused in [*reading.refused, *[remnant.refused for remnant in reading.remnants]]:
         assert refused.name.isprintable()
@@ -493,7 +491,7 @@ def test_a_card_taken_out_while_it_is_read_is_gone(tmp_path: Path) -> None:
             assert device is not None
             unmount(root, lazily=True)
             with pytest.raises(CardGone):
-                read_recordings(card, files, device, camera.public_key)
+                read_recordings(card, files, camera.serial, camera.public_key)
 
 
 def test_a_manifest_that_changes_after_the_listing_is_a_verdict(camera: CardMaker) -> None:
@@ -504,7 +502,7 @@ def test_a_manifest_that_changes_after_the_listing_is_a_verdict(camera: CardMake
         device = read_device(card, files)
         assert device is not None
         camera.put(f"RECORDINGS/{made[0].name}/recording.json", b"longer than it was" * 1000)
-        reading = read_recordings(card, files, device, camera.public_key)
+        reading = read_recordings(card, files, camera.serial, camera.public_key)
     assert codes(reading) == {made[0].name: "card.file_changed"}
     assert len(reading.recordings) == 1
 
@@ -681,7 +679,7 @@ def test_a_camera_that_does_not_answer_refuses_no_recording(camera: CardMaker) -
 
     medium.before_read = stick
     with pytest.raises(CardStuck):
-        read_recordings(card, card.files(), device, camera.public_key)
+        read_recordings(card, card.files(), camera.serial, camera.public_key)
 
 
 def test_what_was_left_out_is_found_as_by_looking_at_all_of_it() -> None:

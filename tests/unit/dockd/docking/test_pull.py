@@ -29,7 +29,7 @@ def test_a_camera_is_taken_in_proven_and_erased(quay: Quay, tmp_path: Path) -> N
     maker, medium = card_with(tmp_path / "card", count=3)
     quay.register(maker)
     contents = {name: segments_of(medium, name) for name in (ONE, TWO, THREE)}
-    report = quay.run(medium, lanes=2)
+    report = quay.run(medium, reads=2)
     assert report.done
     assert report.phase is Phase.SAFE
     assert report.reaction is None
@@ -214,10 +214,10 @@ def test_the_same_name_with_other_content_is_a_new_recording_and_an_alarm(
     ]
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("reads", [1, 2])
 @pytest.mark.parametrize("taken", range(4))
 def test_taken_out_half_way_it_goes_on_with_the_first_missing_segment(
-    quay: Quay, tmp_path: Path, taken: int, lanes: int
+    quay: Quay, tmp_path: Path, taken: int, reads: int
 ) -> None:
     """Fault A1. Nothing that stands is read twice, and the timeline knows all segments."""
     maker, medium = card_with(tmp_path / "card", count=1)
@@ -230,17 +230,17 @@ def test_taken_out_half_way_it_goes_on_with_the_first_missing_segment(
 
     medium.before_read = pull_out
     with pytest.raises(CardGone):
-        quay.run(medium, lanes=lanes)
+        quay.run(medium, reads=reads)
     assert quay.rows() == []
     assert medium.deleted == []
 
     medium.gone, medium.before_read = False, lambda path, position: None
     medium.forget_readings()
     quay.erase = False
-    report = quay.run(medium, bay="bay 2", lanes=lanes)
+    report = quay.run(medium, bay="bay 2", reads=reads)
     assert report.done
     assert not report.outcomes[0].broken
-    # What the lanes had in hand is dropped; what stood is not read again, and nothing twice.
+    # What the reads had in hand is dropped; what stood is not read again, and nothing twice.
     # Another lane may have been a segment ahead, or behind.
     again = {
         int(path[-1][:4]): count
@@ -249,8 +249,8 @@ def test_taken_out_half_way_it_goes_on_with_the_first_missing_segment(
     }
     assert again == {index: len(contents[index]) for index in again}
     assert taken in again
-    assert len(set(range(taken, 4)) - set(again)) <= lanes - 1
-    assert len(set(again) - set(range(taken, 4))) <= lanes - 1
+    assert len(set(range(taken, 4)) - set(again)) <= reads - 1
+    assert len(set(again) - set(range(taken, 4))) <= reads - 1
     assert quay.holds(quay.rows()[0], contents)
     assert quay.findings() == ()
 
@@ -263,7 +263,7 @@ def test_one_unreadable_object_blocks_nothing_else(quay: Quay, tmp_path: Path, b
     name = f"BWC0042-00000{bad}"
     kept = {path: content for path, content in medium.contents.items() if name in path}
     medium.unreadable = {segment(name, 2)}
-    report = quay.run(medium, lanes=2)
+    report = quay.run(medium, reads=2)
     assert report.phase is Phase.BROKEN
     assert report.reaction is Reaction.ALARM
     assert [problem.code for problem in report.problems] == ["card.read_failed"]

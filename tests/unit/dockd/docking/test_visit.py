@@ -9,6 +9,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from dockd.card.contract import SENTENCE_MAX, CardGone, CardTrouble
+from dockd.card.transport import MOUNTED
 from dockd.docking.bay import Phase, Vigil
 from dockd.docking.pull import SAID_MAX, Port
 from dockd.docking.quarantine import Quarantine
@@ -49,7 +50,7 @@ def nothing() -> None:
 def visit_of(quay: Quay, medium: Medium, waits: Waits) -> Visit:
     """A visit that ends by leaving once the waits' script is through."""
     visit = Visit(
-        "1", Port("VOL-1", medium.open, 1, 0.0), quay.workplace(), quay.board, waits, nothing
+        "1", Port("VOL-1", medium.open, MOUNTED, 0.0), quay.workplace(), quay.board, waits, nothing
     )
     waits.over = visit.leave
     return visit
@@ -114,7 +115,7 @@ def test_a_card_that_went_and_came_back_between_two_looks_is_read_anew(
         more.write(more.make(2, previous=None))
 
     phases: list[Phase | None] = []
-    port = Port("VOL-1", lambda: reader.open(root=str(place)), 1, 0.0, keeper=reader)
+    port = Port("VOL-1", lambda: reader.open(root=str(place)), MOUNTED, 0.0, keeper=reader)
     waits = Waits(lambda: (phases.append(phase_of(quay)), away.rename(place)), another, nothing)
     visit = Visit("1", port, quay.workplace(), quay.board, waits, nothing)
     waits.over = visit.leave
@@ -155,7 +156,7 @@ def test_a_reader_that_answers_does_not_stand_still(quay: Quay, tmp_path: Path) 
     teller = Teller()
     visit = Visit(
         "1",
-        Port("VOL-1", medium.open, 1, 0.0, keeper=teller),
+        Port("VOL-1", medium.open, MOUNTED, 0.0, keeper=teller),
         quay.workplace(),
         quay.board,
         Waits(),

@@ -94,7 +94,6 @@ def test_lists_regular_files_sorted_with_size_and_time(card: MountedCard) -> Non
         ),
     )
     assert card.trouble == ()
-    assert card.lanes >= 1
     assert not card.set_clock(HandClock().now())
 
 

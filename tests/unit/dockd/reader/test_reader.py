@@ -211,7 +211,7 @@ def test_a_reader_that_is_killed_kills_only_its_card(root: Path) -> None:
         "no JSON",
         "deep JSON",
         "an unknown error",
-        "lanes",
+        "where",
     ],
 )
 def test_a_reader_that_lies_is_a_dead_one(root: Path, lie: str) -> None:

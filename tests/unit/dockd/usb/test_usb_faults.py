@@ -11,6 +11,7 @@ import os
 import random
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ import usb.core
 
 from device_sim.usb.faults import Fault, Kind
 from dockd.card.contract import CardGone
+from dockd.card.transport import USB
 from dockd.docking.bay import Bay, Phase
 from dockd.docking.halt import Stopping
 from dockd.docking.outcome import PullReport
@@ -312,7 +314,7 @@ def test_stopped_in_the_middle_of_a_transfer_at_many_moments(dock: UsbQuay) -> N
         (where,) = dock.devices()
         gone = threading.Event()
         pull = Pull(
-            Port(where.volume_id, where.open, 2, dock.clock.monotonic_s()),
+            Port(where.volume_id, where.open, USB, dock.clock.monotonic_s()),
             dock.quay.workplace(),
             Bay(where.bay, dock.quay.board, dock.clock),
             gone,
@@ -359,7 +361,9 @@ def test_two_cameras_of_one_serial_are_taken_in_and_neither_is_erased(
     at_work = threading.Event()
     pulls = [
         Pull(
-            Port(each.volume_id, each.open, 1, dock.clock.monotonic_s()),
+            Port(
+                each.volume_id, each.open, replace(USB, parallel_reads=1), dock.clock.monotonic_s()
+            ),
             dock.quay.workplace(),
             Bay(each.bay, dock.quay.board, dock.clock),
             at_work,
