@@ -32,8 +32,8 @@ from dockd.card.contract import (
     shown,
 )
 from dockd.card.description import CameraDescription
+from dockd.card.judgement import judge
 from dockd.card.kinds import Inspection, Kind, Recognised, recognise
-from dockd.card.timeline import judge
 from dockd.card.transport import Transport
 from dockd.docking.bay import Bay, Phase
 from dockd.docking.erase import Eraser, ObjectDiffers, StillThere
@@ -60,9 +60,9 @@ names (A13).
 class Port:
     """How the card of one docked camera is reached.
 
-    `volume_id` names it where the card does not. `arrived_s` is when the dock saw it come, by the monotonic clock; None for what stood
-    there before anybody looked: nobody knows then how old the camera's own time is. `writable`
-    opens it for its erase, where `open` does not.
+    `volume_id` names it where the card does not. `arrived_s` is when the dock saw it come, by the
+    monotonic clock; None for what stood there before anybody looked: nobody knows then how old the
+    camera's own time is. `writable` opens it for its erase, where `open` does not.
     """
 
     volume_id: str

@@ -1,4 +1,4 @@
-"""A card that another process holds: the dock's end of the line to a reader (`child.py`).
+"""A card that another process holds: the dock's end of the line to a reader (`worker.py`).
 
 What a reader says is believed no more than the camera behind it: lengths and shapes are checked
 here, and every byte is held against what the camera signed, as ever. The bytes come through shared

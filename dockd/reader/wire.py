@@ -11,7 +11,7 @@ import contextlib
 import json
 import socket
 import struct
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -261,23 +261,25 @@ def facts_of(text: bytes) -> SegmentFacts | None:
         facts = FACTS.validate_json(text)
     except ValidationError as error:
         raise Broken("facts that are none") from error
-    numbers = [facts.size_bytes, facts.movie_ms or 0, *(track.timescale for track in facts.tracks)]
-    for fragment in facts.fragments:
-        numbers += [
-            fragment.moof,
-            fragment.track,
-            fragment.start_ticks or 0,
-            fragment.duration_ticks,
-        ]
-    words = [
-        facts.init_sha256 or "",
-        *(word for track in facts.tracks for word in (track.kind, track.codec)),
-    ]
-    if any(abs(number) > _NUMBER_MAX for number in numbers) or any(
-        len(word) > _WORD_MAX for word in words
+    if any(abs(number) > _NUMBER_MAX for number in _numbers(facts)) or any(
+        len(word) > _WORD_MAX for word in _words(facts)
     ):
         raise Broken("facts of no footage")
     return replace(facts, odd=tuple(told(sentence) for sentence in facts.odd[:_ODD_MAX]))
+
+
+def _numbers(facts: SegmentFacts) -> Iterator[int]:
+    yield from (facts.size_bytes, facts.movie_ms or 0)
+    yield from (track.timescale for track in facts.tracks)
+    for fragment in facts.fragments:
+        yield from (fragment.moof, fragment.track)
+        yield from (fragment.start_ticks or 0, fragment.duration_ticks)
+
+
+def _words(facts: SegmentFacts) -> Iterator[str]:
+    yield facts.init_sha256 or ""
+    for track in facts.tracks:
+        yield from (track.kind, track.codec)
 
 
 def frozen(words: list[Any]) -> Hashable:

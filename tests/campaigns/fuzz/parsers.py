@@ -7,8 +7,9 @@ from pathlib import Path
 import usb.core
 
 from dockd.card.document import ManifestRefused, device_document, recording_document
+from dockd.card.judgement import judge
 from dockd.card.mp4_boxes import BrokenBoxError, SampleDefaults, read_moof, read_moov
-from dockd.card.timeline import SegmentFacts, SegmentTimeline, judge
+from dockd.card.timeline import SegmentFacts, SegmentTimeline
 from dockd.usb import ptp
 from dockd.usb.descriptors import parse_configuration
 from tests.campaigns.fuzz.conversation import CONFIGURATION, WITH_KEYBOARD, converse

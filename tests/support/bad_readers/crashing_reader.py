@@ -6,7 +6,8 @@ import os
 import signal
 
 from dockd.card.contract import CardFile
-from dockd.mounted.mounted_card import MountedCard, MountedReader
+from dockd.mounted.mounted_card import MountedCard
+from dockd.mounted.mounted_stream import MountedReader
 from dockd.reader import worker
 from vault.clock import SystemClock
 

@@ -13,7 +13,8 @@ import threading
 from pathlib import Path
 
 from dockd.card.contract import CardFile
-from dockd.mounted.mounted_card import MountedCard, MountedReader
+from dockd.mounted.mounted_card import MountedCard
+from dockd.mounted.mounted_stream import MountedReader
 from dockd.reader import worker
 from vault.clock import SystemClock
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from dockd.card.contract import CardFile, CardGone, CardReading, CardStuck, edges_of
 from dockd.card.dcim import QUIET_S, read_recordings
-from dockd.mounted.mounted_card import MountedCard, MountedReader
+from dockd.mounted.mounted_card import MountedCard
+from dockd.mounted.mounted_stream import MountedReader
 from tests.support.hand_clock import HandClock
 from tests.support.memory_card import Medium, Path_
 from tests.support.real_mounts import tmpfs, unmount

@@ -32,7 +32,8 @@ from dockd.card.contract import (
     edges,
     read_whole,
 )
-from dockd.mounted.mounted_card import MountedCard, MountedReader
+from dockd.mounted.mounted_card import MountedCard
+from dockd.mounted.mounted_stream import MountedReader
 from tests.support.hand_clock import HandClock
 from tests.support.real_mounts import bound, ext4, mount, tmpfs, unmount
 

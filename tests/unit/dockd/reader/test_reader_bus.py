@@ -36,17 +36,17 @@ line.receive()
 STICKY = """
 import sys, threading
 from pathlib import Path
-from dockd.reader import child
-from dockd.usb import UsbWatcher
+from dockd.reader import worker
+from dockd.usb.bus import UsbWatcher
 
 def bus():
     while Path(sys.argv[1]).exists():
         threading.Event().wait(0.01)
     return ()
 
-child.BEAT_S = 0.05
-child.watcher_of = lambda setting, clock: UsbWatcher(bus, clock, look_s=0.01)
-child.main()
+worker.BEAT_S = 0.05
+worker.watcher_of = lambda setting, clock: UsbWatcher(bus, clock, look_s=0.01)
+worker.main()
 """
 """The real reader of a bus on which nothing stands, and on which a look does not come back as long
 as a file is there.
