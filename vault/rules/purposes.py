@@ -93,6 +93,11 @@ class PurposeRule:
     obligations: tuple[str, ...]
     sentence: Sentence
 
+    @property
+    def needs_approval(self) -> bool:
+        """It rests on an officer's own wish, which the coordinator grants (P50)."""
+        return self.case is None
+
 
 PURPOSES: Mapping[Purpose, PurposeRule] = {
     Purpose.COMPLAINT: PurposeRule(

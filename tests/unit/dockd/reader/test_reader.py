@@ -323,7 +323,7 @@ def test_a_card_that_has_more_than_can_be_told_is_refused(tmp_path: Path) -> Non
         (folder / (f"{number:03}" + "," * 252)).touch()
     program = tmp_path / "small.py"
     program.write_text(
-        "from dockd.reader import wire, worker\nwire.MARKS_MAX = 200_000\nworker.main()\n"
+        "from dockd.reader import worker, wire\nwire.MARKS_MAX = 200_000\nworker.main()\n"
     )
     reader = reader_of(folder, str(program))
     card = reader.open(root=str(folder))
