@@ -108,7 +108,7 @@ class RecordingClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class Docking:
+class ClockOffset:
     """What was measured when the camera came into the dock.
 
     `offset_ms` is camera minus dock; None where the card does not show its clock. `offset_source`

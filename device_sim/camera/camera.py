@@ -25,7 +25,7 @@ from device_sim.camera.profile import TIMESCALE_HZ, Profile
 from device_sim.camera.recorder import Recorder, Soundtrack
 from device_sim.camera.recovery import close_recording, recover
 from device_sim.clock import Clock, ManualClock, SystemClock, WornClock, format_utc
-from device_sim.errors import CardFull, NotACamera, ProfileError, WrongState
+from device_sim.errors import CardFullError, NotACameraError, ProfileError, WrongStateError
 
 RESERVE_BYTES = 256 * 1024
 """Kept free for manifest, signature and journal, so that a full card can still be
@@ -111,7 +111,7 @@ class Camera:
         cls, folder: Path | str, clock: Clock | None = None, medium: Medium | None = None
     ) -> Camera:
         """A camera that was made before; off, or docked if that is how it was left. Raises
-        NotACamera.
+        NotACameraError.
 
         Without a clock its time goes on where it was last written down. With one, the monotonic
         clock still never falls back behind what it showed before.
@@ -123,7 +123,7 @@ class Camera:
             # The power failed between the note that the card would go and its going.
             state = replace(state, card_at=None)
         if state.card_at is None and not (folder / "card").is_dir():
-            raise NotACamera(
+            raise NotACameraError(
                 f"The card of {folder} is missing.", "Put its folder back in place, named `card`."
             )
         return cls(folder, state, clock, medium)
@@ -209,7 +209,7 @@ class Camera:
         """Off to standby. Closes first what a power cut left open."""
         self._expect("be switched on", Mode.OFF)
         if self._state.battery_percent <= FLAT_PERCENT:
-            raise WrongState("The battery is flat.", "Dock the camera to charge it.")
+            raise WrongStateError("The battery is flat.", "Dock the camera to charge it.")
         self._recover()
         self._start()
 
@@ -227,7 +227,7 @@ class Camera:
 
     def switch_on(self) -> str:
         """Standby to recording: the pre-roll goes onto the card at once. Gives the recording's
-        name. Raises CardFull.
+        name. Raises CardFullError.
         """
         self._expect("start to record", Mode.STANDBY)
         filming = self._running()
@@ -237,7 +237,7 @@ class Camera:
         start_90k = preroll.frames[0].start_90k if preroll.frames else filming.next_90k
         room_bytes = self.profile.storage_bytes - self._card.used_bytes() - RESERVE_BYTES
         if room_bytes < sum(len(frame.data) for frame in preroll.frames) * 11 // 10 + RESERVE_BYTES:
-            raise CardFull(
+            raise CardFullError(
                 "The card is full.",
                 "Dock the camera, so that its recordings are taken over and erased.",
             )
@@ -286,7 +286,7 @@ class Camera:
         """Taken out of the dock while the power key is held: to off."""
         self._expect("be taken out", Mode.DOCKED)
         if self._state.card_at is not None:
-            raise WrongState("The card is still in the dock.", "Take it back with `pull`.")
+            raise WrongStateError("The card is still in the dock.", "Take it back with `pull`.")
         self._rest(Mode.OFF)
 
     def battery_cut(self) -> None:
@@ -400,7 +400,7 @@ class Camera:
 
     def _recover(self) -> None:
         if self._state.card_at is not None:
-            raise WrongState("The card is in the dock.", "Take it back with `pull`.")
+            raise WrongStateError("The card is in the dock.", "Take it back with `pull`.")
         head = self._state.open_head
         self._state, stop = recover(self._card, self._memory, self._state, self._key)
         if head is None:
@@ -452,13 +452,13 @@ class Camera:
 
     def _running(self) -> Filming:
         if self._filming is None:
-            raise WrongState("The camera is off.", "Switch it on.")
+            raise WrongStateError("The camera is off.", "Switch it on.")
         return self._filming
 
     def _expect(self, what: str, *modes: Mode) -> None:
         if self._mode not in modes:
             states = " or ".join(mode.value for mode in modes)
-            raise WrongState(
+            raise WrongStateError(
                 f"The camera is {self._mode.value} and cannot {what}.", f"It has to be {states}."
             )
 

@@ -5,7 +5,7 @@ missing shows.
 from collections.abc import Sequence
 from typing import Protocol
 
-from dockd.card.contract import CardTrouble, Refused
+from dockd.card.contract import CardTrouble, RefusedRecording
 from dockd.card.manifest import FOLDER_NAME
 from dockd.card.names import ascii_upper_path
 from vault.recording import RecordingClaim
@@ -26,7 +26,7 @@ class ChainEnd(Protocol):
 def chain_findings(
     claims: Sequence[RecordingClaim],
     end: ChainEnd | None,
-    refused: Sequence[Refused] = (),
+    refused: Sequence[RefusedRecording] = (),
     trouble: Sequence[CardTrouble] = (),
 ) -> tuple[str, ...]:
     """Say what is wrong with the chain, in sentences; empty when each recording follows the one
@@ -58,7 +58,7 @@ def _left_out_recordings(trouble: Sequence[CardTrouble]) -> list[tuple[str, ...]
     return [path for path in paths if path[:1] in ((), ("RECORDINGS",))]
 
 
-def _counters(refused: Sequence[Refused], left_out: list[tuple[str, ...]]) -> set[int]:
+def _counters(refused: Sequence[RefusedRecording], left_out: list[tuple[str, ...]]) -> set[int]:
     """Collect the counters of recordings that stand on the card without a claim."""
     names = [entry.name for entry in refused] + [path[1] for path in left_out if len(path) > 1]
     return {int(name[-_COUNTER_DIGITS:]) for name in names if FOLDER_NAME.fullmatch(name)}

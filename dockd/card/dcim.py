@@ -17,11 +17,11 @@ from dockd.card.contract import (
     Card,
     CardError,
     CardFile,
-    CardGone,
+    CardGoneError,
     CardReading,
     CardRecording,
-    CardStuck,
-    Refused,
+    CardStuckError,
+    RefusedRecording,
     edges,
     shown,
 )
@@ -58,7 +58,7 @@ def read_recordings(
 
     `files` is the card's listing of just now; after `QUIET_S` it is listed again, and only what did
     not change is read. `chapters` is matched against a whole file name; its groups `recording` and
-    `chapter` join the files of one folder into one recording. CardGone, CardStuck and CardRefused
+    `chapter` join the files of one folder into one recording. CardGoneError, CardStuckError and CardRefusedError
     pass through; every other trouble is the verdict of one recording.
     """
     if chapters is not None and not {"recording", "chapter"} <= set(chapters.groupindex):
@@ -70,21 +70,21 @@ def read_recordings(
     for group, findings in _groups(quiet, chapters):
         try:
             recordings.append(_recording(card, serial, group, findings))
-        except (CardGone, CardStuck):
+        except (CardGoneError, CardStuckError):
             raise
         except CardError as error:
             name = group[0].file.shown
-            refused.append(Refused(name, error.code, f"{error.sentence} {error.hint}"))
+            refused.append(RefusedRecording(name, error.code, f"{error.sentence} {error.hint}"))
     return CardReading(tuple(recordings), (), tuple(refused))
 
 
 def _quiet_files(
     card: Card, files: Sequence[CardFile], clock: Clock
-) -> tuple[list[CardFile], list[Refused]]:
+) -> tuple[list[CardFile], list[RefusedRecording]]:
     clock.sleep(QUIET_S)
     before = {file.path: file for file in files}
     quiet: list[CardFile] = []
-    refused: list[Refused] = []
+    refused: list[RefusedRecording] = []
     for file in card.files():
         if not _is_footage(file):
             continue
@@ -93,13 +93,13 @@ def _quiet_files(
                 f"{file.shown} is still being written. It stays on the camera and is looked at "
                 f"again."
             )
-            refused.append(Refused(file.shown, "dcim.still_written", sentence))
+            refused.append(RefusedRecording(file.shown, "dcim.still_written", sentence))
         elif file.size_bytes == 0:
             sentence = (
                 f"{file.shown} has no bytes: there is nothing to take in. Look at it on the "
                 f"camera and delete it there."
             )
-            refused.append(Refused(file.shown, "dcim.empty", sentence))
+            refused.append(RefusedRecording(file.shown, "dcim.empty", sentence))
         else:
             quiet.append(file)
     return quiet, refused

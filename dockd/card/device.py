@@ -7,7 +7,7 @@ from dockd.card.description import CameraDescription
 from dockd.card.document import (
     DEVICE_MAX_BYTES,
     DeviceDocument,
-    ManifestRefused,
+    ManifestRefusedError,
     device_document,
 )
 from dockd.card.left_out import LeftOut
@@ -19,18 +19,18 @@ _PATH = ("DEVICE", "DEVICE.JSON")
 def read_device(card: Card, files: Sequence[CardFile]) -> CameraDescription | None:
     """Read what the camera says of itself; None for a card without `DEVICE/device.json`.
 
-    Raises ManifestRefused for any other content than the contract's, and the card's own errors.
+    Raises ManifestRefusedError for any other content than the contract's, and the card's own errors.
     """
     documents = [file for file in files if ascii_upper_path(file.path) == _PATH]
     if not documents:
         return None
     if len(documents) > 1:
-        raise ManifestRefused(
+        raise ManifestRefusedError(
             "manifest.twins",
             "There are several device.json on the card, by the case of their names.",
         )
     if documents[0].size_bytes > DEVICE_MAX_BYTES:
-        raise ManifestRefused(
+        raise ManifestRefusedError(
             "manifest.too_large", f"device.json is larger than {DEVICE_MAX_BYTES} bytes."
         )
     return _description(device_document(read_whole(card, documents[0])))

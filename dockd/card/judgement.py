@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dockd.card.document import (
     PREROLL_REQUESTED_MS,
     ROUNDING_MS,
-    ManifestRefused,
+    ManifestRefusedError,
     RecordingDocument,
     recording_document,
 )
@@ -43,7 +43,7 @@ def judge(
         return _not_stated(facts, findings)
     try:
         document = recording_document(claim.manifest)
-    except ManifestRefused as error:
+    except ManifestRefusedError as error:
         return TimelineVerdict(Wholeness.BROKEN, None, None, None, (*findings, error.sentence))
     return _Judgement(document, facts, findings).verdict()
 

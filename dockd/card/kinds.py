@@ -44,7 +44,7 @@ class Kind(Protocol):
     def describe(self, card: Card, files: Sequence[CardFile]) -> CameraDescription | None:
         """Read what the camera says of itself; None where the card is of another kind.
 
-        Raises the card's errors, and ManifestRefused.
+        Raises the card's errors, and ManifestRefusedError.
         """
 
     def read_recordings(self, inspection: Inspection) -> CardReading:
@@ -135,7 +135,7 @@ class Recognised:
 def recognise(card: Card, files: Sequence[CardFile]) -> Recognised:
     """Recognise the kind of a card by its last listing.
 
-    Raises the card's errors, and ManifestRefused.
+    Raises the card's errors, and ManifestRefusedError.
     """
     descriptions = ((kind, kind.describe(card, files)) for kind in KINDS.values())
     kind, description = next(

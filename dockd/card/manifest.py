@@ -18,19 +18,19 @@ from dockd.card.contract import (
     Card,
     CardError,
     CardFile,
-    CardGone,
+    CardGoneError,
     CardReading,
     CardRecording,
-    CardStuck,
+    CardStuckError,
     CardTrouble,
-    Refused,
+    RefusedRecording,
     Remnant,
     read_whole,
     shown,
 )
 from dockd.card.document import (
     RECORDING_MAX_BYTES,
-    ManifestRefused,
+    ManifestRefusedError,
     RecordingDocument,
     recording_document,
 )
@@ -55,11 +55,11 @@ def read_recordings(
     """All recordings of the card, oldest first, each with its verdict. `public_key` is the
     registered one, not the card's.
 
-    `files` is the card's last listing. CardGone and CardStuck pass through; every other trouble is
+    `files` is the card's last listing. CardGoneError and CardStuckError pass through; every other trouble is
     the verdict of one recording.
     """
     if len(public_key) != 32:
-        raise ManifestRefused(
+        raise ManifestRefusedError(
             "manifest.no_key",
             f"Camera {serial} signs manifests and is registered without a key.",
         )
@@ -68,16 +68,16 @@ def read_recordings(
     left_out = LeftOut(card.trouble)
     recordings: list[CardRecording] = []
     remnants: list[Remnant] = []
-    refused: list[Refused] = []
+    refused: list[RefusedRecording] = []
     for name in sorted(folders):
         folder = _RecordingFolder(card, left_out, folders[name], serial, key)
         try:
             outcome = folder.read()
-        except (CardGone, CardStuck):
+        except (CardGoneError, CardStuckError):
             raise
-        except (CardError, ManifestRefused) as error:
+        except (CardError, ManifestRefusedError) as error:
             refused.append(
-                Refused(
+                RefusedRecording(
                     shown((name,)), error.code, f"{shown((name,))}: {error.sentence} {error.hint}"
                 )
             )
@@ -112,7 +112,7 @@ class _RecordingFolder:
         self._known = {"RECORDING.JSON", "RECORDING.SIG", "JOURNAL.JSONL"}
 
     def read(self) -> CardRecording | Remnant:
-        """The recording, or what an erase has left of it. ManifestRefused, and
+        """The recording, or what an erase has left of it. ManifestRefusedError, and
         the card's errors.
         """
         self._check_folder()
@@ -120,14 +120,14 @@ class _RecordingFolder:
         if manifest is None:
             raise self._unfinished()
         if manifest.size_bytes > RECORDING_MAX_BYTES:
-            raise ManifestRefused(
+            raise ManifestRefusedError(
                 "manifest.too_large", f"recording.json is larger than {RECORDING_MAX_BYTES} bytes."
             )
         raw = read_whole(self._card, manifest)
         signature = self._verified_signature(raw)
         document = recording_document(raw)
         if document.recording != self._name:
-            raise ManifestRefused(
+            raise ManifestRefusedError(
                 "manifest.other_name", f"The manifest in it is that of {document.recording}."
             )
         files = tuple(self._segment(segment.name, segment.bytes) for segment in document.segments)
@@ -151,24 +151,24 @@ class _RecordingFolder:
 
     def _check_folder(self) -> None:
         if not FOLDER_NAME.fullmatch(self._name):
-            raise ManifestRefused("manifest.foreign_name", "This is no name of a recording.")
+            raise ManifestRefusedError("manifest.foreign_name", "This is no name of a recording.")
         if len(self._by_name) != len(self._files) or any(
             file.path[:-1] != self._path for file in self._files
         ):
-            raise ManifestRefused("manifest.twins", "Names on the card differ in case only.")
+            raise ManifestRefusedError("manifest.twins", "Names on the card differ in case only.")
         serial = self._name.rpartition("-")[0]
         if serial != self._serial:
-            raise ManifestRefused(
+            raise ManifestRefusedError(
                 "manifest.other_camera",
                 f"It was made by camera {serial}, and camera {self._serial} is docked.",
                 hint="It stays on the card. Find out how the card came into this camera.",
             )
 
-    def _unfinished(self) -> ManifestRefused | CardError:
+    def _unfinished(self) -> ManifestRefusedError | CardError:
         trouble = self._trouble_at("recording.json")
         if trouble is not None:
-            return ManifestRefused(trouble.code, trouble.sentence, hint=_KEEP)
-        return ManifestRefused(
+            return ManifestRefusedError(trouble.code, trouble.sentence, hint=_KEEP)
+        return ManifestRefusedError(
             "manifest.unfinished",
             "It has no recording.json: the camera has not closed it yet, or lost power.",
             hint="Switch the camera on outside of the dock, so that it closes the recording, and "
@@ -182,7 +182,7 @@ class _RecordingFolder:
         file = self._by_name.get("RECORDING.SIG")
         if file is None:
             if any(_SEGMENT_NAME.fullmatch(name) for name in self._by_name):
-                raise ManifestRefused(
+                raise ManifestRefusedError(
                     "manifest.unsigned", "It has no recording.sig: nothing proves its manifest."
                 )
             return None
@@ -190,7 +190,7 @@ class _RecordingFolder:
         try:
             self._key.verify(signature, raw)
         except InvalidSignature as error:
-            raise ManifestRefused(
+            raise ManifestRefusedError(
                 "manifest.signature_wrong",
                 "Its signature is not by the key that this camera is registered with.",
             ) from error
@@ -202,9 +202,9 @@ class _RecordingFolder:
         if file is None:
             trouble = self._trouble_at(name)
             if trouble is not None:
-                raise ManifestRefused(trouble.code, trouble.sentence, hint=_KEEP)
+                raise ManifestRefusedError(trouble.code, trouble.sentence, hint=_KEEP)
         elif file.size_bytes != size_bytes:
-            raise ManifestRefused(
+            raise ManifestRefusedError(
                 "manifest.size_differs",
                 f"{name} has {file.size_bytes} bytes on the card and {size_bytes} in the "
                 f"signed manifest.",
@@ -222,12 +222,12 @@ class _RecordingFolder:
         in_order = ("JOURNAL.JSONL", "RECORDING.SIG", "RECORDING.JSON")
         return tuple(self._by_name[name] for name in in_order if name in self._by_name)
 
-    def _incomplete(self, missing: list[str], signed: bool) -> Refused:
+    def _incomplete(self, missing: list[str], signed: bool) -> RefusedRecording:
         lack = f"segments {_listed(missing)} are not on the card" if missing else ""
         if not signed:
             lack += (" and " if lack else "") + "recording.sig is not on the card"
         sentence = f"{self._name}: {lack}, and the vault does not hold this recording. {_KEEP}"
-        return Refused(
+        return RefusedRecording(
             self._name, "manifest.segments_missing" if missing else "manifest.unsigned", sentence
         )
 
@@ -249,9 +249,9 @@ def _folders(files: Sequence[CardFile]) -> tuple[dict[str, list[CardFile]], list
     return folders, strays
 
 
-def _stray_verdicts(strays: list[CardFile]) -> list[Refused]:
+def _stray_verdicts(strays: list[CardFile]) -> list[RefusedRecording]:
     named = [
-        Refused(
+        RefusedRecording(
             file.shown,
             "manifest.stray_file",
             f"{file.shown} belongs to no recording. It stays on the camera: look at it.",
@@ -264,7 +264,7 @@ def _stray_verdicts(strays: list[CardFile]) -> list[Refused]:
             f"{rest} more files on the card belong to no recording. They stay on the camera: look "
             f"at them."
         )
-        named.append(Refused("RECORDINGS", "manifest.stray_file", sentence))
+        named.append(RefusedRecording("RECORDINGS", "manifest.stray_file", sentence))
     return named
 
 

@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dockd.card.contract import Card, CardRefused
+from dockd.card.contract import Card, CardRefusedError
 from dockd.config import DockSettings
 from dockd.docking.dock import Docked, mounted
 from dockd.mounted.erasable import EraseDoor
 from dockd.mounted.volumes import UNREADABLE, Volume
-from dockd.reader.processes import Readers
-from dockd.reader.remote_card import CameraReader
+from dockd.reader.processes import Workers
+from dockd.reader.remote_card import CameraWorker
 from vault.clock import Clock
 
 
 class Approach:
     """Built once from the settings."""
 
-    def __init__(self, settings: DockSettings, readers: Readers, clock: Clock) -> None:
+    def __init__(self, settings: DockSettings, readers: Workers, clock: Clock) -> None:
         self._readers = readers
         self._clock = clock
         self._door = (
@@ -35,7 +35,7 @@ class Approach:
         door = self._door if volume.filesystem != "folder" else None
         name = volume.mountpoint.name
         roots = [volume.mountpoint] + ([door.place(name)] if door is not None else [])
-        reader = CameraReader(
+        reader = CameraWorker(
             self._readers, {"place": "volume", "roots": [str(root) for root in roots]}, self._clock
         )
 
@@ -52,7 +52,7 @@ class Approach:
 
 
 def _unreadable(root: Path) -> Card:
-    raise CardRefused(
+    raise CardRefusedError(
         f"The card at {root.name} can't be mounted: its file system is damaged, or neither "
         f"vfat nor exfat."
     )

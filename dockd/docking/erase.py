@@ -20,7 +20,7 @@ from dockd.card.contract import (
     Card,
     CardError,
     CardFile,
-    CardGone,
+    CardGoneError,
     CardRecording,
     edges,
     edges_of,
@@ -38,7 +38,7 @@ SIGNATURE, MANIFEST = "RECORDING.SIG", "RECORDING.JSON"
 PAPERS = (SIGNATURE, MANIFEST)
 
 
-class ObjectDiffers(Failure):
+class ObjectDiffersError(Failure):
     """What stands on the camera under a recording's name is not what the vault holds. Nothing more
     of it is deleted.
     """
@@ -51,7 +51,7 @@ class ObjectDiffers(Failure):
     )
 
 
-class StillThere(Failure):
+class StillThereError(Failure):
     """The camera said that it deleted, and shows the files again."""
 
     code = "dock.still_there"
@@ -88,7 +88,7 @@ class Eraser:
     def erase(self, recording: CardRecording, receipt: Receipt) -> Receipt:
         """The receipt in state ERASED.
 
-        Raises EraseRefused, ObjectDiffers, StillThere and the card's errors; but for CardGone the
+        Raises EraseRefused, ObjectDiffersError, StillThereError and the card's errors; but for CardGoneError the
         vault's log has it then. Once begun it is not interrupted by a stop, only by the camera's
         leaving.
         """
@@ -99,9 +99,9 @@ class Eraser:
         try:
             self._delete(recording, self._identify_all(expected, recording.folder or ()))
             self._demand_gone(_all_paths(recording, expected))
-        except CardGone:
+        except CardGoneError:
             raise
-        except (CardError, ObjectDiffers, StillThere) as failure:
+        except (CardError, ObjectDiffersError, StillThereError) as failure:
             self._intake.erase_failed(receipt, failure.sentence[:SENTENCE_MAX])
             raise
         return self._intake.erased(receipt)
@@ -134,12 +134,12 @@ class Eraser:
     def _identify(self, wanted: _Expected, file: CardFile) -> None:
         self._bay.step()
         if file.size_bytes != wanted.size_bytes:
-            raise ObjectDiffers(
+            raise ObjectDiffersError(
                 f"{file.shown} has {file.size_bytes} bytes on the camera; the vault holds "
                 f"{wanted.size_bytes}."
             )
         if wanted.edges is not None and edges(self._card, file) != wanted.edges:
-            raise ObjectDiffers(
+            raise ObjectDiffersError(
                 f"{file.shown} on the camera has other content than the vault holds."
             )
 
@@ -175,9 +175,9 @@ class Eraser:
             ]
         self._bay.step()
         if still:
-            raise StillThere(f"{shown(still[0])} is still on the camera after it was deleted.")
+            raise StillThereError(f"{shown(still[0])} is still on the camera after it was deleted.")
         if unknown:
-            raise StillThere(
+            raise StillThereError(
                 f"{shown(unknown[0])} can't be listed after the erase: nobody can say that it "
                 f"is gone."
             )
@@ -194,13 +194,15 @@ def _all_paths(recording: CardRecording, expected: tuple[_Expected, ...]) -> set
 def _expected(recording: CardRecording, receipt: Receipt) -> tuple[_Expected, ...]:
     """Segments as the vault proved them, then the camera's own papers as they were read.
 
-    Raises ObjectDiffers where claim and receipt do not speak of the same files.
+    Raises ObjectDiffersError where claim and receipt do not speak of the same files.
     """
     claim = recording.claim
     if [(segment.name, segment.size_bytes) for segment in claim.segments] != [
         (segment.name, segment.size_bytes) for segment in receipt.segments
     ]:
-        raise ObjectDiffers(f"{receipt.name} lists other files on the camera than the vault holds.")
+        raise ObjectDiffersError(
+            f"{receipt.name} lists other files on the camera than the vault holds."
+        )
     segments = [
         _Expected(file.path, stored.size_bytes, (stored.head_sha256, stored.tail_sha256))
         for file, stored in zip(recording.files, receipt.segments, strict=True)
@@ -212,7 +214,7 @@ def _expected(recording: CardRecording, receipt: Receipt) -> tuple[_Expected, ..
         name = file.path[-1].upper()
         content = papers.get(name)
         if name in papers and content is None:
-            raise ObjectDiffers(f"{file.shown} was not there when the recording was read.")
+            raise ObjectDiffersError(f"{file.shown} was not there when the recording was read.")
         trailing.append(
             _Expected(file.path, file.size_bytes, None if content is None else edges_of(content))
         )

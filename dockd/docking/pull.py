@@ -15,20 +15,20 @@ from datetime import timedelta
 import structlog
 
 from dockd.card.contract import (
-    NOBODY,
+    NO_LEASE,
     SENTENCE_MAX,
     Card,
     CardError,
     CardFile,
-    CardGone,
-    CardReadFailed,
+    CardGoneError,
+    CardReadFailedError,
     CardReading,
-    CardReadOnly,
+    CardReadOnlyError,
     CardRecording,
-    CardStuck,
+    CardStuckError,
     CardTrouble,
-    Keeper,
-    Refused,
+    Lease,
+    RefusedRecording,
     shown,
 )
 from dockd.card.description import CameraDescription
@@ -36,21 +36,21 @@ from dockd.card.judgement import judge
 from dockd.card.kinds import Inspection, Kind, Recognised, recognise
 from dockd.card.transport import Transport
 from dockd.docking.bay import Bay, Phase
-from dockd.docking.erase import Eraser, ObjectDiffers, StillThere
+from dockd.docking.docked_cameras import DockedCameras, InHandError
+from dockd.docking.erase import Eraser, ObjectDiffersError, StillThereError
 from dockd.docking.halt import Halt, Recall
-from dockd.docking.lanes import SETTLE_BYTES_PER_S, Lanes
 from dockd.docking.outcome import Outcome, Problem, PullReport, outcome_of_refused, shown_name
 from dockd.docking.quarantine import Quarantine
-from dockd.docking.roster import InHand, Roster
+from dockd.docking.transfer import SETTLE_BYTES_PER_S, Transfer
 from dockd.mounted.erasable import Writable
 from vault.clock import Clock
 from vault.errors import ContentDiffers, EraseRefused, UnknownCamera, VaultError
 from vault.intake.intake import Intake
-from vault.recording import Camera, Docking, Receipt, State
+from vault.recording import Camera, ClockOffset, Receipt, State
 
 log = structlog.get_logger()
 
-SAID_MAX = 200
+SENTENCES_MAX = 200
 """How much is said of one camera at one docking. A hostile card could fill the vault's log with its
 names (A13).
 """
@@ -70,7 +70,7 @@ class Port:
     transport: Transport
     arrived_s: float | None
     writable: Writable | None = None
-    keeper: Keeper = NOBODY
+    lease: Lease = NO_LEASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,9 @@ class Workplace:
 
     intake: Intake
     clock: Clock
-    roster: Roster
+    docked_cameras: DockedCameras
     halt: Halt
-    lanes: int
+    buffers: int
     erase: bool
     chapters: re.Pattern[str] | None
     quarantine: Quarantine
@@ -98,15 +98,15 @@ class Pull:
         self._intake = workplace.intake
         self._bay = bay
         self._recall = Recall(workplace.halt, gone)
-        self._said: dict[tuple[str, str], None] = {}
-        self._docking: Docking | None = None
+        self._sentences: dict[tuple[str, str], None] = {}
+        self._clock_offset: ClockOffset | None = None
         self._left: tuple[CardFile, ...] = ()
 
     def run(self) -> PullReport:
         """Take in and erase what can be.
 
-        Raises what stops the camera as a whole: UnknownCamera (nothing was read), CardGone,
-        CardRefused, ManifestRefused, Stopping, and whatever the vault can't do. What concerns one
+        Raises what stops the camera as a whole: UnknownCamera (nothing was read), CardGoneError,
+        CardRefusedError, ManifestRefusedError, Stopping, and whatever the vault can't do. What concerns one
         recording only is in the report.
         """
         self._bay.enter(Phase.IDENTIFYING)
@@ -114,9 +114,9 @@ class Pull:
             files = card.files()
             recognised = recognise(card, files)
             camera = self._registered(recognised)
-            docking = self._docked(card, camera, recognised.description)
+            offset = self._docked(card, camera, recognised.description)
             reading = self._read(card, files, camera, recognised.kind)
-            taken = self._take_in_all(card, reading, docking)
+            taken = self._take_in_all(card, reading, offset)
             report = self._erase_all(card, camera, recognised.kind, taken, reading)
             card.set_clock(self._work.clock.now())
             self._left = card.files()
@@ -133,20 +133,20 @@ class Pull:
         """The camera was gone, and comes back as a new docking, unseen: its clock is asked anew
         where it runs. What was said is not said again.
         """
-        self._docking = None
+        self._clock_offset = None
         self._port = replace(self._port, arrived_s=None)
 
     # Who is it
 
     def _registered(self, recognised: Recognised) -> Camera:
-        """Find the camera among the registered ones. Raises UnknownCamera, CardReadFailed."""
+        """Find the camera among the registered ones. Raises UnknownCamera, CardReadFailedError."""
         description, kind = recognised.description, recognised.kind.kind
         serial = description.serial or self._port.volume_id
         self._bay.camera_is(serial, battery_percent=description.battery_percent)
         camera = self._intake.camera(serial)
         if camera is None:
             if recognised.hidden is not None:
-                raise CardReadFailed(
+                raise CardReadFailedError(
                     f"Who the camera is can't be read: {recognised.hidden.sentence}"
                 )
             sentence = f"The camera {serial} is not registered. Nothing of it was read."
@@ -171,23 +171,23 @@ class Pull:
             )
         return camera
 
-    def _docked(self, card: Card, camera: Camera, description: CameraDescription) -> Docking:
+    def _docked(self, card: Card, camera: Camera, description: CameraDescription) -> ClockOffset:
         """Once a docking."""
-        if not self._work.roster.join(self._bay.name, camera.serial):
+        if not self._work.docked_cameras.add(self._bay.name, camera.serial):
             self._say(
                 camera.serial,
                 "camera.alarm",
                 f"Two docked cameras say that they are {camera.serial}. Neither is erased.",
             )
-        if self._docking is None:
-            docking = self._measured(card, camera, description)
-            self._intake.docked(camera.serial, docking)
+        if self._clock_offset is None:
+            offset = self._measured(card, camera, description)
+            self._intake.docked(camera.serial, offset)
             self._bay.board.count(cameras_docked=1)
             self._bay.board.forget_early(camera.serial)
-            self._docking = docking
-        return self._docking
+            self._clock_offset = offset
+        return self._clock_offset
 
-    def _measured(self, card: Card, camera: Camera, description: CameraDescription) -> Docking:
+    def _measured(self, card: Card, camera: Camera, description: CameraDescription) -> ClockOffset:
         """Measure the camera's clock minus the dock's.
 
         A transport that shows a running clock is asked for it. A description shows the time at
@@ -197,16 +197,16 @@ class Pull:
         offset_ms = card.clock_offset_ms()
         now = self._work.clock.now()
         if offset_ms is not None:
-            return Docking(now, offset_ms, self._port.transport.name)
+            return ClockOffset(now, offset_ms, self._port.transport.name)
         if description.clock_utc is None:
-            return Docking(now, None, "the card shows no clock")
-        if not self._work.roster.clock_is_new(camera.serial, description.clock_utc):
-            return Docking(now, None, "the camera has not looked at its clock since")
+            return ClockOffset(now, None, "the card shows no clock")
+        if not self._work.docked_cameras.clock_is_new(camera.serial, description.clock_utc):
+            return ClockOffset(now, None, "the camera has not looked at its clock since")
         if self._port.arrived_s is None:
-            return Docking(now, None, "the dock did not see the camera come")
+            return ClockOffset(now, None, "the dock did not see the camera come")
         arrived = now - timedelta(seconds=self._work.clock.monotonic_s() - self._port.arrived_s)
         offset = description.clock_utc - arrived
-        return Docking(now, round(offset / timedelta(milliseconds=1)), "card")
+        return ClockOffset(now, round(offset / timedelta(milliseconds=1)), "card")
 
     # What has it
 
@@ -226,7 +226,7 @@ class Pull:
         for finding in reading.findings:
             self._say(camera.serial, "camera.finding", finding)
         reading = replace(
-            reading, refused=(*reading.refused, *_untold(card.trouble, reading.refused))
+            reading, refused=(*reading.refused, *_unmentioned(card.trouble, reading.refused))
         )
         for refused in reading.refused:
             self._say(camera.serial, "recording.refused", refused.sentence)
@@ -244,14 +244,14 @@ class Pull:
     # Take in
 
     def _take_in_all(
-        self, card: Card, reading: CardReading, docking: Docking
+        self, card: Card, reading: CardReading, offset: ClockOffset
     ) -> list[tuple[CardRecording, Outcome]]:
         taken: list[tuple[CardRecording, Outcome]] = []
-        wanted: list[CardRecording] = []
+        missing: list[CardRecording] = []
         for recording in reading.recordings:
             receipt = self._intake.standing(recording.claim)
             if receipt is None:
-                wanted.append(recording)
+                missing.append(recording)
             else:
                 taken.append(
                     (
@@ -259,21 +259,21 @@ class Pull:
                         Outcome(shown_name(recording.claim), recording.claim, receipt=receipt),
                     )
                 )
-        self._bay.plan(sum(recording.claim.size_bytes for recording in wanted))
-        lanes = Lanes(
+        self._bay.plan(sum(recording.claim.size_bytes for recording in missing))
+        transfer = Transfer(
             card,
-            min(self._port.transport.parallel_reads, self._work.lanes),
+            min(self._port.transport.parallel_reads, self._work.buffers),
             self._bay,
             self._recall,
         )
-        for number, recording in enumerate(wanted, start=1):
+        for number, recording in enumerate(missing, start=1):
             if self._bay.state.phase is not Phase.PULLING:
-                self._bay.enter(Phase.PULLING, count=len(wanted))
-            taken.append((recording, self._take_in_one(recording, number, docking, lanes)))
+                self._bay.enter(Phase.PULLING, count=len(missing))
+            taken.append((recording, self._take_in_one(recording, number, offset, transfer)))
         return taken
 
     def _take_in_one(
-        self, recording: CardRecording, number: int, docking: Docking, lanes: Lanes
+        self, recording: CardRecording, number: int, offset: ClockOffset, transfer: Transfer
     ) -> Outcome:
         """What fails for this recording alone becomes its outcome, and the next one is tried (A8).
         What the vault can't do, it can't do for the next one either: that passes through, and the
@@ -294,36 +294,36 @@ class Pull:
         outcome = Outcome(shown_name(claim), claim)
         try:
             self._recall.before_step()
-            with self._work.roster.in_hand(claim):
+            with self._work.docked_cameras.in_hand(claim):
                 # A twin in another bay may have brought it in since this card was read.
                 receipt = self._intake.standing(claim)
                 if receipt is not None:
                     return replace(outcome, receipt=receipt)
-                return self._receive(recording, docking, lanes, outcome)
-        except (CardGone, CardStuck):
+                return self._store(recording, offset, transfer, outcome)
+        except (CardGoneError, CardStuckError):
             raise
-        except (CardError, ContentDiffers, InHand) as failure:
+        except (CardError, ContentDiffers, InHandError) as failure:
             self._say(claim.camera_serial, "recording.failed", failure.sentence)
             return replace(outcome, problem=Problem.of_failure(failure))
 
-    def _receive(
-        self, recording: CardRecording, docking: Docking, lanes: Lanes, outcome: Outcome
+    def _store(
+        self, recording: CardRecording, offset: ClockOffset, transfer: Transfer, outcome: Outcome
     ) -> Outcome:
         claim = recording.claim
-        attempt = self._intake.begin(claim, docking)
-        facts = self._work.roster.facts_of(attempt.recording_id)
+        attempt = self._intake.begin(claim, offset)
+        facts = self._work.docked_cameras.facts_of(attempt.recording_id)
         self._bay.already(sum(claim.segments[index].size_bytes for index in facts))
         try:
-            lanes.take(recording, attempt, facts)
-            lanes.read_again(recording, attempt)
+            transfer.take(recording, attempt, facts)
+            transfer.read_again(recording, attempt)
             seen = [facts.get(index) for index in range(len(claim.segments))]
             verdict = judge(claim, seen, recording.findings)
             receipt = attempt.commit(verdict)
         except VaultError:
             # The vault threw the attempt away, key and all: its next one starts from nothing.
-            self._work.roster.forget_facts(attempt.recording_id)
+            self._work.docked_cameras.forget_facts(attempt.recording_id)
             raise
-        self._work.roster.forget_facts(attempt.recording_id)
+        self._work.docked_cameras.forget_facts(attempt.recording_id)
         self._bay.board.count(recordings_stored=1, bytes_stored=claim.size_bytes)
         log.info(
             "recording stored",
@@ -365,13 +365,13 @@ class Pull:
                 taken = self._erase_each(eraser, camera, taken)
                 self._finish_erases(eraser, camera, kind)
         outcomes += [outcome for _, outcome in taken]
-        doubled = self._work.roster.doubled(self._bay.name)
-        remarks = tuple(sentence for _, sentence in self._said)
+        doubled = self._work.docked_cameras.doubled(self._bay.name)
+        remarks = tuple(sentence for _, sentence in self._sentences)
         return PullReport(camera.serial, tuple(outcomes), self._work.erase, doubled, remarks)
 
     @contextmanager
     def _erasable(self, card: Card) -> Iterator[tuple[Card, Callable[[], Card]]]:
-        """The card as it may be erased, and how it is opened anew. Raises CardReadOnly."""
+        """The card as it may be erased, and how it is opened anew. Raises CardReadOnlyError."""
         if self._port.writable is None:
             yield card, self._port.open
             return
@@ -391,24 +391,24 @@ class Pull:
             receipt = outcome.receipt
             if receipt is not None and write_protected is not None:
                 outcome = replace(outcome, problem=write_protected)
-            elif receipt is not None and not self._work.roster.doubled(self._bay.name):
+            elif receipt is not None and not self._work.docked_cameras.doubled(self._bay.name):
                 self._recall.before_step()
                 number += 1
                 self._bay.recording(number)
                 try:
                     outcome = replace(outcome, receipt=self._erase_one(eraser, recording, receipt))
-                except (CardGone, CardStuck):
+                except (CardGoneError, CardStuckError):
                     raise
-                except (CardError, EraseRefused, ObjectDiffers, StillThere) as failure:
+                except (CardError, EraseRefused, ObjectDiffersError, StillThereError) as failure:
                     self._say(camera.serial, "erase.stopped", failure.sentence)
                     outcome = replace(outcome, problem=Problem.of_failure(failure))
-                    if isinstance(failure, CardReadOnly):
+                    if isinstance(failure, CardReadOnlyError):
                         write_protected = outcome.problem
             results.append((recording, outcome))
         return results
 
     def _finish_erases(self, eraser: Eraser, camera: Camera, kind: Kind) -> None:
-        if self._work.roster.doubled(self._bay.name):
+        if self._work.docked_cameras.doubled(self._bay.name):
             return
         for receipt in self._intake.erasing(camera.serial):
             if eraser.finish(receipt, kind).state is State.ERASED:
@@ -441,21 +441,23 @@ class Pull:
     def _say(self, serial: str, action: str, sentence: str) -> None:
         """Into the vault's log, and the journal; once a docking."""
         sentence = sentence[:SENTENCE_MAX]
-        if (action, sentence) in self._said or len(self._said) > SAID_MAX:
+        if (action, sentence) in self._sentences or len(self._sentences) > SENTENCES_MAX:
             return
-        if len(self._said) == SAID_MAX:
+        if len(self._sentences) == SENTENCES_MAX:
             action, sentence = (
                 "camera.alarm",
-                f"More is wrong with {serial} than the {SAID_MAX} things that are told.",
+                f"More is wrong with {serial} than the {SENTENCES_MAX} things that are told.",
             )
-        self._said[action, sentence] = None
+        self._sentences[action, sentence] = None
         self._intake.note(serial, action, sentence)
         if action == "camera.alarm":
             self._bay.board.count(alarms=1)
         log.warning(action, bay=self._bay.name, camera=serial, sentence=sentence)
 
 
-def _untold(trouble: Sequence[CardTrouble], refused: Sequence[Refused]) -> Iterator[Refused]:
+def _unmentioned(
+    trouble: Sequence[CardTrouble], refused: Sequence[RefusedRecording]
+) -> Iterator[RefusedRecording]:
     """What the listing left out, but for what a recording was refused for: its sentence begins with
     the other's.
     """
@@ -463,4 +465,4 @@ def _untold(trouble: Sequence[CardTrouble], refused: Sequence[Refused]) -> Itera
     for entry in trouble:
         at = bisect_left(told, entry.sentence)
         if at == len(told) or not told[at].startswith(entry.sentence):
-            yield Refused(shown(entry.path), entry.code, entry.sentence)
+            yield RefusedRecording(shown(entry.path), entry.code, entry.sentence)

@@ -17,19 +17,19 @@ from typing import Self
 
 from dockd.card.contract import (
     DEFAULT_LIMITS,
-    CardDeleteFailed,
+    CardDeleteFailedError,
     CardError,
     CardFile,
-    CardFileChanged,
-    CardGone,
+    CardFileChangedError,
+    CardGoneError,
     CardLimits,
-    CardReadFailed,
-    CardReadOnly,
+    CardReadFailedError,
+    CardReadOnlyError,
     CardTrouble,
     shown,
 )
 from dockd.mounted.mounted_listing import MountedListing
-from dockd.mounted.mounted_stream import MountedReader
+from dockd.mounted.mounted_stream import MountedStream
 from vault.clock import Clock
 
 BLOCKS = Path("/sys/dev/block")
@@ -56,7 +56,7 @@ class MountedCard:
                 root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
             )
         except OSError as error:
-            raise CardGone(
+            raise CardGoneError(
                 f"The card at {self.where} can't be opened: {error.strerror}."
             ) from error
         self._identity = os.fstat(self._descriptor)
@@ -100,7 +100,7 @@ class MountedCard:
         return False
 
     def files(self, below: tuple[str, ...] = ()) -> tuple[CardFile, ...]:
-        """Every regular file, sorted by path. CardRefused beyond the limits. Faults A13, B4, B7."""
+        """Every regular file, sorted by path. CardRefusedError beyond the limits. Faults A13, B4, B7."""
         self._must_stand()
         listing = MountedListing(
             self._clock, self._limits, _volume_bytes(self._descriptor), self.where
@@ -111,11 +111,11 @@ class MountedCard:
             try:
                 with self._folder(path) as descriptor:
                     folders.extend(listing.add_folder(path, descriptor, self._identity.st_dev))
-            except CardFileChanged as error:
+            except CardFileChangedError as error:
                 listing.leave_out(path, error.code, error.sentence)
             except OSError as error:
                 failure = self._failure(error, f"The folder /{shown(path)} can't be listed")
-                if isinstance(failure, CardGone):
+                if isinstance(failure, CardGoneError):
                     raise failure from error
                 if isinstance(error, FileNotFoundError) and path == below:
                     break
@@ -124,15 +124,15 @@ class MountedCard:
         self._trouble = tuple(listing.trouble)
         return listing.sorted_files()
 
-    def open(self, file: CardFile, offset: int = 0) -> "MountedReader":
-        """A reader from `offset` on. CardFileChanged, CardReadFailed, CardGone."""
+    def open(self, file: CardFile, offset: int = 0) -> "MountedStream":
+        """A reader from `offset` on. CardFileChangedError, CardReadFailedError, CardGoneError."""
         self._must_stand()
         try:
             with self._folder(file.path[:-1]) as folder:
                 descriptor = self._open_listed(file, folder)
         except OSError as error:
             raise self._failure(error, f"{file.shown} can't be opened") from error
-        return MountedReader(file, descriptor, offset, self._failure)
+        return MountedStream(file, descriptor, offset, self._failure)
 
     def delete(self, file: CardFile) -> None:
         """Identify by size, time and kind again, unlink, flush the folder.
@@ -188,7 +188,7 @@ class MountedCard:
     def _folder(self, path: tuple[str, ...]) -> Iterator[int]:
         """The descriptor of a folder, reached name by name.
 
-        Raises OSError, CardFileChanged where another mount begins.
+        Raises OSError, CardFileChangedError where another mount begins.
         """
         descriptor = os.open(
             ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor
@@ -213,13 +213,13 @@ class MountedCard:
             now = os.fstat(descriptor)
             self._must_be_of_this_card(descriptor, file.path)
             if not stat.S_ISREG(now.st_mode):
-                raise CardFileChanged(f"{file.shown} is no longer a regular file.")
+                raise CardFileChangedError(f"{file.shown} is no longer a regular file.")
             if (now.st_size, now.st_mtime_ns) != (file.size_bytes, file.modified_ns):
-                raise CardFileChanged(
+                raise CardFileChangedError(
                     f"{file.shown} has changed since it was listed: {file.size_bytes} bytes "
                     f"then, {now.st_size} now."
                 )
-        except CardFileChanged:
+        except CardFileChangedError:
             os.close(descriptor)
             raise
         return descriptor
@@ -232,7 +232,7 @@ class MountedCard:
             os.fstat(descriptor).st_dev != self._identity.st_dev
             or _mount_number(descriptor) != self._mount
         ):
-            raise CardFileChanged(f"/{shown(path)} leads into another mount than the card's.")
+            raise CardFileChangedError(f"/{shown(path)} leads into another mount than the card's.")
 
     def _stands(self) -> bool:
         """Whether the card is still there: its root is what the mount point shows, and its medium
@@ -252,27 +252,27 @@ class MountedCard:
 
     def _must_stand(self) -> None:
         if not self._stands():
-            raise CardGone(f"The card at {self.where} is no longer there.")
+            raise CardGoneError(f"The card at {self.where} is no longer there.")
 
     def _failure(self, error: OSError, what: str) -> CardError:
         """What an operating system's error means for a reading: the card is gone, the file is
         another, or it can't be read.
         """
         if not self._stands():
-            return CardGone(f"The card at {self.where} is no longer there.")
+            return CardGoneError(f"The card at {self.where} is no longer there.")
         if error.errno in _VANISHED:
-            return CardFileChanged(f"{what}: something else stands there now, or nothing.")
-        return CardReadFailed(f"{what}: {error.strerror}.")
+            return CardFileChangedError(f"{what}: something else stands there now, or nothing.")
+        return CardReadFailedError(f"{what}: {error.strerror}.")
 
     def _deletion_failure(self, error: OSError, what: str) -> CardError:
         if error.errno == errno.EROFS:
-            return CardReadOnly(
+            return CardReadOnlyError(
                 f"{what} can't be erased: the card at {self.where} is write-protected or "
                 f"mounted for reading."
             )
         if not self._stands() or error.errno in _VANISHED:
             return self._failure(error, f"{what} can't be erased")
-        return CardDeleteFailed(f"{what} was not erased for certain: {error.strerror}.")
+        return CardDeleteFailedError(f"{what} was not erased for certain: {error.strerror}.")
 
 
 def _plain(path: tuple[str, ...]) -> tuple[str, ...]:
@@ -281,7 +281,7 @@ def _plain(path: tuple[str, ...]) -> tuple[str, ...]:
     """
     for name in path:
         if name in ("", ".", "..") or "/" in name or "\0" in name:
-            raise CardReadFailed(f"{shown(path)} is no path on a card.")
+            raise CardReadFailedError(f"{shown(path)} is no path on a card.")
     return path
 
 

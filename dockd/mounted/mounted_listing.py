@@ -6,8 +6,8 @@ import stat
 from dockd.card.contract import (
     CardFile,
     CardLimits,
-    CardReadFailed,
-    CardRefused,
+    CardReadFailedError,
+    CardRefusedError,
     CardTrouble,
     shown,
 )
@@ -56,7 +56,7 @@ class MountedListing:
                 except OSError as error:
                     self.leave_out(
                         here,
-                        CardReadFailed.code,
+                        CardReadFailedError.code,
                         f"/{shown(here)} can't be looked at: {error.strerror}.",
                     )
                     continue
@@ -90,11 +90,11 @@ class MountedListing:
     def sorted_files(self) -> tuple[CardFile, ...]:
         """The files by path.
 
-        CardRefused if together they are larger than the volume: its directory is damaged or a lie.
+        CardRefusedError if together they are larger than the volume: its directory is damaged or a lie.
         """
         total_bytes = sum(file.size_bytes for file in self._files)
         if self._volume_bytes is not None and total_bytes > self._volume_bytes:
-            raise CardRefused(
+            raise CardRefusedError(
                 f"The card at {self._where} lists {total_bytes} bytes and has room for "
                 f"{self._volume_bytes}."
             )
@@ -113,12 +113,12 @@ class MountedListing:
     def _count(self) -> None:
         self._objects += 1
         if self._objects > self._limits.objects:
-            raise CardRefused(
+            raise CardRefusedError(
                 f"The card at {self._where} holds more than {self._limits.objects} files and "
                 f"folders."
             )
         if self._clock.monotonic_s() > self._until_s:
-            raise CardRefused(
+            raise CardRefusedError(
                 f"Listing the card at {self._where} took longer than "
                 f"{self._limits.listing_s:g} seconds."
             )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from dockd.card.contract import CardError, CardFile, CardFileChanged
+from dockd.card.contract import CardError, CardFile, CardFileChangedError
 
 _PAGE_BYTES = 4096
 """What direct reading asks of offsets and lengths.
@@ -16,8 +16,8 @@ Some media ask for less; none that a card reader shows asks for more.
 """
 
 
-class MountedReader:
-    """A `FileReader`: directly from the medium where it can, else through the page cache, which is
+class MountedStream:
+    """A `FileStream`: directly from the medium where it can, else through the page cache, which is
     dropped behind.
 
     Nothing of the recording then stays in memory that nobody accounts for, and a second reading is
@@ -95,10 +95,10 @@ class MountedReader:
         if now.st_size > self._file.size_bytes:
             raise self._changed("goes on beyond")
         if (now.st_size, now.st_mtime_ns) != (self._file.size_bytes, self._file.modified_ns):
-            raise CardFileChanged(f"{self._file.shown} was written to while it was read.")
+            raise CardFileChangedError(f"{self._file.shown} was written to while it was read.")
 
-    def _changed(self, how: str) -> CardFileChanged:
-        return CardFileChanged(
+    def _changed(self, how: str) -> CardFileChangedError:
+        return CardFileChangedError(
             f"{self._file.shown} {how} the {self._file.size_bytes} bytes that were listed."
         )
 

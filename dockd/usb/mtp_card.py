@@ -18,26 +18,26 @@ from typing import Self
 
 from dockd.card.contract import (
     DEFAULT_LIMITS,
-    CardDeleteFailed,
+    CardDeleteFailedError,
     CardFile,
-    CardFileChanged,
+    CardFileChangedError,
     CardLimits,
-    CardReadFailed,
-    CardReadOnly,
-    CardStuck,
+    CardReadFailedError,
+    CardReadOnlyError,
+    CardStuckError,
     CardTrouble,
     shown,
 )
-from dockd.usb.initiator import Broken, Initiator, Refused
+from dockd.usb.initiator import Initiator, RequestRefusedError, TransactionBrokenError
 from dockd.usb.mtp_listing import EPOCH, MtpListing, MtpPlace, object_now
-from dockd.usb.mtp_stream import MtpReader
+from dockd.usb.mtp_stream import MtpStream
 from dockd.usb.ptp import (
     ALL_FORMATS,
     FOLDER,
     WHOLE_LENGTH_UNKNOWN,
     DateTime,
     DeviceInfo,
-    Malformed,
+    MalformedError,
     ObjectInfo,
     Operation,
     Property,
@@ -46,7 +46,7 @@ from dockd.usb.ptp import (
     decode_text,
     encode_text,
 )
-from dockd.usb.session import NEVER, Session
+from dockd.usb.session import NEVER, PtpSession
 from vault.clock import Clock
 
 TICK_LOOK_S = 1.25
@@ -67,12 +67,14 @@ _READ_ONLY = frozenset(
 class MtpCard:
     """A `Card` on a docked USB camera. Any thread; the session takes them one by one."""
 
-    def __init__(self, session: Session, clock: Clock, limits: CardLimits = DEFAULT_LIMITS) -> None:
-        """Opens a session. Raises CardGone, CardStuck, CardBusy, CardForbidden, DeviceRefused."""
+    def __init__(
+        self, session: PtpSession, clock: Clock, limits: CardLimits = DEFAULT_LIMITS
+    ) -> None:
+        """Opens a session. Raises CardGoneError, CardStuckError, CardBusyError, CardForbiddenError, DeviceRefusedError."""
         self._session = session
         self._clock = clock
         self._limits = limits
-        self._device = session.enter()
+        self._device = session.begin_session()
         self._open = True
         self._epoch = NEVER
         self._below: tuple[str, ...] = ()
@@ -98,7 +100,7 @@ class MtpCard:
         return self._trouble
 
     def files(self, below: tuple[str, ...] = ()) -> tuple[CardFile, ...]:
-        """Every object that is a file, sorted by path. CardRefused beyond the limits. Fault A13."""
+        """Every object that is a file, sorted by path. CardRefusedError beyond the limits. Fault A13."""
         with self._asking("The card can't be listed") as initiator:
             for _ in range(LISTINGS_MAX):
                 epoch = self._session.epoch
@@ -108,7 +110,7 @@ class MtpCard:
                     break
             else:
                 # A session that broke in the middle: half of the handles are good for nothing.
-                raise CardStuck(f"The camera at {self.where} can't be listed in one session.")
+                raise CardStuckError(f"The camera at {self.where} can't be listed in one session.")
             self._epoch, self._below = epoch, below
             self._files, self._folders, self._trouble = (
                 listing.files,
@@ -117,11 +119,11 @@ class MtpCard:
             )
         return tuple(sorted((file for file, _ in self._files.values()), key=lambda file: file.path))
 
-    def open(self, file: CardFile, offset: int = 0) -> "MtpReader":
-        """A reader from `offset` on. CardFileChanged, CardReadFailed, CardGone, CardStuck."""
+    def open(self, file: CardFile, offset: int = 0) -> "MtpStream":
+        """A reader from `offset` on. CardFileChangedError, CardReadFailedError, CardGoneError, CardStuckError."""
         with self._asking(f"{file.shown} can't be opened"):
             self.identified(file)
-        return MtpReader(self, self._session, file, offset, self._ways(file))
+        return MtpStream(self, self._session, file, offset, self._ways(file))
 
     def delete(self, file: CardFile) -> None:
         """Identify by name, folder, size and time again, and delete.
@@ -133,16 +135,16 @@ class MtpCard:
             place = self.identified(file)
             try:
                 initiator.order(Operation.DELETE_OBJECT, place.handle, ALL_FORMATS)
-            except Refused as refused:
+            except RequestRefusedError as refused:
                 if refused.code in _READ_ONLY:
-                    raise CardReadOnly(
+                    raise CardReadOnlyError(
                         f"{file.shown} can't be erased: the camera at {self.where} protects it."
                     ) from refused
-                raise CardDeleteFailed(
+                raise CardDeleteFailedError(
                     f"{file.shown} was not erased: the camera answered {refused.code:#06x}."
                 ) from refused
-            except Broken as broken:
-                raise CardDeleteFailed(
+            except TransactionBrokenError as broken:
+                raise CardDeleteFailedError(
                     f"{file.shown} was not erased for certain: {broken}."
                 ) from broken
 
@@ -165,11 +167,13 @@ class MtpCard:
                 return False
             info = ObjectInfo.decode(initiator.ask(Operation.GET_OBJECT_INFO, place.handle))
             if (info.format, info.name, info.parent) != (FOLDER, path[-1], place.parent):
-                raise CardFileChanged(f"{shown(path)} is no longer the folder that was listed.")
+                raise CardFileChangedError(
+                    f"{shown(path)} is no longer the folder that was listed."
+                )
             try:
                 initiator.order(Operation.DELETE_OBJECT, place.handle, ALL_FORMATS)
-            except (Refused, Broken) as error:
-                raise CardDeleteFailed(
+            except (RequestRefusedError, TransactionBrokenError) as error:
+                raise CardDeleteFailedError(
                     f"The empty folder {shown(path)} was not erased: {error}."
                 ) from error
             del self._folders[path]
@@ -186,7 +190,7 @@ class MtpCard:
         try:
             with self._asking("The camera's clock can't be read") as initiator:
                 return self._offset_at_tick(initiator)
-        except CardReadFailed:
+        except CardReadFailedError:
             return None
 
     def set_clock(self, moment: datetime) -> bool:
@@ -213,7 +217,7 @@ class MtpCard:
                 initiator.order(
                     Operation.SET_DEVICE_PROP_VALUE, Property.DATE_TIME, data=encode_text(text)
                 )
-        except (CardReadFailed, OverflowError):
+        except (CardReadFailedError, OverflowError):
             return False
         return True
 
@@ -221,7 +225,7 @@ class MtpCard:
         """Let go of the camera. A second call does nothing."""
         if self._open:
             self._open = False
-            self._session.leave()
+            self._session.end_session()
 
     def __enter__(self) -> Self:
         return self
@@ -236,18 +240,18 @@ class MtpCard:
 
     def identified(self, file: CardFile) -> MtpPlace:
         """Where the file stands in this session, once it is proven to be as listed. The session is
-        held. CardFileChanged.
+        held. CardFileChangedError.
         """
         if not self._knows(file.path):
             self.files(file.path[:-1])
         known = self._files.get(file.path)
         if known is None:
-            raise CardFileChanged(f"{file.shown} is no longer on the card.")
+            raise CardFileChangedError(f"{file.shown} is no longer on the card.")
         now, place = known
         with self._session.held() as initiator:
             now = object_now(initiator, self._device, file.path, place)
         if (now.size_bytes, now.modified_ns) != (file.size_bytes, file.modified_ns):
-            raise CardFileChanged(
+            raise CardFileChangedError(
                 f"{file.shown} has changed since it was listed: {file.size_bytes} bytes then, "
                 f"{now.size_bytes} now."
             )
@@ -255,7 +259,7 @@ class MtpCard:
 
     def handle_of(self, file: CardFile) -> int:
         """The handle of a file that was identified in this session, or is now. The session is held.
-        CardFileChanged.
+        CardFileChangedError.
         """
         known = self._files.get(file.path)
         if known is None or not self._knows(file.path):
@@ -267,7 +271,7 @@ class MtpCard:
         return self._epoch == self._session.epoch and path[: len(self._below)] == self._below
 
     def must_be(self, file: CardFile) -> None:
-        """CardFileChanged unless the file still is as it was listed."""
+        """CardFileChangedError unless the file still is as it was listed."""
         with self._asking(f"{file.shown} can't be looked at again"):
             self.identified(file)
 
@@ -276,12 +280,12 @@ class MtpCard:
         with self._session.held() as initiator:
             try:
                 yield initiator
-            except Refused as refused:
+            except RequestRefusedError as refused:
                 if refused.code == Response.INVALID_OBJECT_HANDLE:
-                    raise CardFileChanged(f"{what}: it is no longer on the card.") from refused
-                raise CardReadFailed(f"{what}: {refused}.") from refused
-            except (Broken, Malformed) as error:
-                raise CardReadFailed(f"{what}: {error}.") from error
+                    raise CardFileChangedError(f"{what}: it is no longer on the card.") from refused
+                raise CardReadFailedError(f"{what}: {refused}.") from refused
+            except (TransactionBrokenError, MalformedError) as error:
+                raise CardReadFailedError(f"{what}: {error}.") from error
 
     def _ways(self, file: CardFile) -> tuple[Operation, ...]:
         """How the file's bytes can be asked for, the next reading's first way first."""

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 from dockd.card.contract import (
     CardFile,
-    CardFileChanged,
+    CardFileChangedError,
     CardLimits,
-    CardRefused,
+    CardRefusedError,
     CardTrouble,
     shown,
 )
-from dockd.usb.initiator import Broken, Initiator, Refused
+from dockd.usb.initiator import Initiator, RequestRefusedError, TransactionBrokenError
 from dockd.usb.ptp import (
     ALL_FORMATS,
     FOLDER,
@@ -21,7 +21,7 @@ from dockd.usb.ptp import (
     WHOLE_LENGTH_UNKNOWN,
     DateTime,
     DeviceInfo,
-    Malformed,
+    MalformedError,
     ObjectInfo,
     Operation,
     Property,
@@ -63,7 +63,7 @@ class MtpListing:
         self._twins: set[tuple[str, ...]] = set()
 
     def walk(self, below: tuple[str, ...]) -> None:
-        """List all that lies below a folder. Raises CardRefused, and what the initiator raises."""
+        """List all that lies below a folder. Raises CardRefusedError, and what the initiator raises."""
         capacity_bytes = 0
         for storage in decode_handles(self._initiator.ask(Operation.GET_STORAGE_IDS), "StorageIDs"):
             self._count()
@@ -73,7 +73,7 @@ class MtpListing:
                 folders.extend(self._add_folder(storage, *folders.pop()))
         total_bytes = sum(file.size_bytes for file, _ in self.files.values())
         if total_bytes > capacity_bytes > 0:
-            raise CardRefused(
+            raise CardRefusedError(
                 f"The camera at {self._where} lists {total_bytes} bytes and has room for "
                 f"{capacity_bytes}."
             )
@@ -103,7 +103,7 @@ class MtpListing:
             return StorageInfo.decode(
                 self._initiator.ask(Operation.GET_STORAGE_INFO, storage)
             ).capacity_bytes
-        except Refused:
+        except RequestRefusedError:
             return 0
 
     def _add_folder(
@@ -112,7 +112,7 @@ class MtpListing:
         inner: list[tuple[tuple[str, ...], int]] = []
         try:
             handles = self._children(storage, folder)
-        except (Refused, Broken, Malformed) as error:
+        except (RequestRefusedError, TransactionBrokenError, MalformedError) as error:
             self._leave_out(
                 path, "card.read_failed", f"The folder /{shown(path)} can't be listed: {error}."
             )
@@ -141,7 +141,7 @@ class MtpListing:
                         inner.append((here, handle))
                 elif self._is_new(here):
                     self._add_file(here, place, info)
-            except (Refused, Broken, Malformed) as error:
+            except (RequestRefusedError, TransactionBrokenError, MalformedError) as error:
                 self._leave_out(
                     path,
                     "card.read_failed",
@@ -188,12 +188,12 @@ class MtpListing:
     def _count(self) -> None:
         self._objects += 1
         if self._objects > self._limits.objects:
-            raise CardRefused(
+            raise CardRefusedError(
                 f"The camera at {self._where} holds more than {self._limits.objects} files "
                 f"and folders."
             )
         if self._clock.monotonic_s() > self._until_s:
-            raise CardRefused(
+            raise CardRefusedError(
                 f"Listing the camera at {self._where} took longer than "
                 f"{self._limits.listing_s:g} seconds."
             )
@@ -202,7 +202,7 @@ class MtpListing:
 def object_now(
     initiator: Initiator, device: DeviceInfo, path: tuple[str, ...], place: MtpPlace
 ) -> CardFile:
-    """The object behind a handle, as it is shown now. CardFileChanged where name, folder or kind
+    """The object behind a handle, as it is shown now. CardFileChangedError where name, folder or kind
     are others.
     """
     info = ObjectInfo.decode(initiator.ask(Operation.GET_OBJECT_INFO, place.handle))
@@ -212,7 +212,7 @@ def object_now(
         or (info.name, info.parent) != (path[-1], place.parent)
         or size_bytes is None
     ):
-        raise CardFileChanged(
+        raise CardFileChangedError(
             f"{shown(path)} is no longer what was listed: the camera shows another object in "
             f"its place."
         )
@@ -232,7 +232,7 @@ def _size(initiator: Initiator, device: DeviceInfo, handle: int, info: ObjectInf
             initiator.ask(Operation.GET_OBJECT_PROP_VALUE, handle, Property.OBJECT_SIZE),
             "ObjectSize",
         )
-    except Refused:
+    except RequestRefusedError:
         return None
 
 
@@ -242,6 +242,6 @@ def _modified_ns(text: str) -> int:
     """
     try:
         shown_time = DateTime.decode(text)
-    except Malformed:
+    except MalformedError:
         return 0
     return (shown_time.moment.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1) * 1000

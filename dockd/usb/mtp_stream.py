@@ -3,31 +3,36 @@
 from types import TracebackType
 from typing import Protocol, Self
 
-from dockd.card.contract import CardFile, CardReadFailed
-from dockd.usb.initiator import CHUNK_BYTES, Broken, ObjectStream, Refused
-from dockd.usb.ptp import Malformed, Operation
-from dockd.usb.session import Session
+from dockd.card.contract import CardFile, CardReadFailedError
+from dockd.usb.initiator import (
+    CHUNK_BYTES,
+    ObjectStream,
+    RequestRefusedError,
+    TransactionBrokenError,
+)
+from dockd.usb.ptp import MalformedError, Operation
+from dockd.usb.session import PtpSession
 
 
 class ListedObjects(Protocol):
     """The card that the object was listed on."""
 
     def handle_of(self, file: CardFile) -> int:
-        """The handle of a file in this session. The session is held. CardFileChanged."""
+        """The handle of a file in this session. The session is held. CardFileChangedError."""
 
     def must_be(self, file: CardFile) -> None:
-        """CardFileChanged unless the file still is as it was listed."""
+        """CardFileChangedError unless the file still is as it was listed."""
 
 
-class MtpReader:
-    """A `FileReader` over PTP. One thread; between two blocks other readers of the same camera have
+class MtpStream:
+    """A `FileStream` over PTP. One thread; between two blocks other readers of the same camera have
     their turn.
     """
 
     def __init__(
         self,
         card: ListedObjects,
-        session: Session,
+        session: PtpSession,
         file: CardFile,
         offset: int,
         ways: tuple[Operation, ...],
@@ -56,8 +61,8 @@ class MtpReader:
                 if count:
                     self._position += count
                     return count
-                failure = Malformed(f"the camera ends {left} bytes too early")
-            except (Refused, Broken, Malformed) as error:
+                failure = MalformedError(f"the camera ends {left} bytes too early")
+            except (RequestRefusedError, TransactionBrokenError, MalformedError) as error:
                 failure = error
             if self._stream is not None:
                 # What this stream brought before was never confirmed: it can't be gone on from.
@@ -101,13 +106,13 @@ class MtpReader:
         """The camera is held until the stream is left; what lies before the position is read and
         thrown away.
         """
-        initiator = self._session.hold()
+        initiator = self._session.hold_wire()
         try:
             stream = initiator.stream(
                 self._file.size_bytes, Operation.GET_OBJECT, self._card.handle_of(self._file)
             )
         except BaseException:
-            self._session.release()
+            self._session.release_wire()
             raise
         self._stream = stream
         skipped = memoryview(bytearray(min(CHUNK_BYTES, self._position)))
@@ -121,14 +126,14 @@ class MtpReader:
             try:
                 stream.close()
             finally:
-                self._session.release()
+                self._session.release_wire()
 
     def _end(self) -> None:
         """A stream's last word, and that the camera still shows what it showed before."""
         try:
             if self._stream is not None:
                 self._stream.readinto(memoryview(bytearray(1)))
-        except (Refused, Broken) as error:
+        except (RequestRefusedError, TransactionBrokenError) as error:
             self._note()
             raise self._failed(error) from error
         finally:
@@ -136,8 +141,8 @@ class MtpReader:
         self._note()
         self._card.must_be(self._file)
 
-    def _failed(self, failure: Exception | None) -> CardReadFailed:
-        return CardReadFailed(
+    def _failed(self, failure: Exception | None) -> CardReadFailedError:
+        return CardReadFailedError(
             f"{self._file.shown} can't be read at byte {self._position}: {failure}."
         )
 

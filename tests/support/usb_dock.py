@@ -17,7 +17,7 @@ from device_sim.clock import ManualClock
 from device_sim.usb.faults import Fault
 from device_sim.usb.hub import Hub
 from device_sim.usb.usb import UsbCamera
-from dockd.card.contract import Card, CardFile, CardTrouble, FileReader, shown
+from dockd.card.contract import Card, CardFile, CardTrouble, FileStream, shown
 from dockd.card.transport import USB
 from dockd.docking.bay import Bay, Phase
 from dockd.docking.outcome import PullReport
@@ -212,7 +212,7 @@ class UsbQuay:
         try:
             return Pull(port, self.quay.workplace(), bay, threading.Event()).run()
         finally:
-            self.quay.roster.leave(device.bay)
+            self.quay.docked_cameras.remove(device.bay)
 
 
 class NudgedCard:
@@ -259,9 +259,9 @@ class NudgedCard:
 
 
 class NudgedReader:
-    """A `FileReader` of a `NudgedCard`."""
+    """A `FileStream` of a `NudgedCard`."""
 
-    def __init__(self, reader: FileReader, nudge: Callable[[], None]) -> None:
+    def __init__(self, reader: FileStream, nudge: Callable[[], None]) -> None:
         self._reader = reader
         self._nudge = nudge
 

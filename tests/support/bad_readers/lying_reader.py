@@ -48,9 +48,9 @@ def trickle(connection: socket.socket, content: bytes) -> None:
 
 lie = sys.argv[1]
 line = Line(socket.socket(fileno=os.dup(0)))
-line.receive()
+line.receive_message()
 while True:
-    question, descriptors = line.receive()
+    question, descriptors = line.receive_message()
     match question["do"]:
         case "card":
             line.send({"ok": {"card": 0, "where": 1 if lie == "where" else "here"}})

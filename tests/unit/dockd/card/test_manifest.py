@@ -13,9 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dockd.card.chain import chain_findings
-from dockd.card.contract import CardGone, CardReading, CardStuck, CardTrouble, Refused
+from dockd.card.contract import (
+    CardGoneError,
+    CardReading,
+    CardStuckError,
+    CardTrouble,
+    RefusedRecording,
+)
 from dockd.card.device import read_device
-from dockd.card.document import ManifestRefused
+from dockd.card.document import ManifestRefusedError
 from dockd.card.left_out import LeftOut
 from dockd.card.manifest import read_recordings
 from dockd.mounted.mounted_card import MountedCard
@@ -198,7 +204,10 @@ def test_the_device_is_read(camera: CardMaker) -> None:
 def test_a_bad_device_is_refused(camera: CardMaker, content: bytes, code: str) -> None:
     """Fault A15. The bound holds before a byte is read."""
     camera.put("DEVICE/device.json", content)
-    with MountedCard(camera.root, HandClock()) as card, pytest.raises(ManifestRefused) as caught:
+    with (
+        MountedCard(camera.root, HandClock()) as card,
+        pytest.raises(ManifestRefusedError) as caught,
+    ):
         read_device(card, card.files())
     assert caught.value.code == code
 
@@ -208,7 +217,7 @@ def test_two_devices_are_refused(camera: CardMaker) -> None:
     camera.put("device/DEVICE.JSON", b"{}")
     with (
         MountedCard(camera.root, HandClock()) as card,
-        pytest.raises(ManifestRefused, match="case"),
+        pytest.raises(ManifestRefusedError, match="case"),
     ):
         read_device(card, card.files())
 
@@ -305,7 +314,7 @@ def test_signed_by_another_key_is_refused(camera: CardMaker) -> None:
 
 
 def test_a_key_of_another_length_is_no_key(camera: CardMaker) -> None:
-    with pytest.raises(ManifestRefused, match="registered without a key"):
+    with pytest.raises(ManifestRefusedError, match="registered without a key"):
         read(camera, b"")
 
 
@@ -490,7 +499,7 @@ def test_a_card_taken_out_while_it_is_read_is_gone(tmp_path: Path) -> None:
             device = read_device(card, files)
             assert device is not None
             unmount(root, lazily=True)
-            with pytest.raises(CardGone):
+            with pytest.raises(CardGoneError):
                 read_recordings(card, files, camera.serial, camera.public_key)
 
 
@@ -659,8 +668,8 @@ def _link(counter: int) -> RecordingClaim:
     )
 
 
-def _refused(counter: int) -> Refused:
-    return Refused(f"BWC0042-{counter:06d}", "manifest.unsigned", "No.")
+def _refused(counter: int) -> RefusedRecording:
+    return RefusedRecording(f"BWC0042-{counter:06d}", "manifest.unsigned", "No.")
 
 
 def test_a_camera_that_does_not_answer_refuses_no_recording(camera: CardMaker) -> None:
@@ -675,10 +684,10 @@ def test_a_camera_that_does_not_answer_refuses_no_recording(camera: CardMaker) -
 
     def stick(path: Path_, position: int) -> None:
         if path[1] == "BWC0042-000002":
-            raise CardStuck("The camera's reader has not answered for 110 s.")
+            raise CardStuckError("The camera's reader has not answered for 110 s.")
 
     medium.before_read = stick
-    with pytest.raises(CardStuck):
+    with pytest.raises(CardStuckError):
         read_recordings(card, card.files(), camera.serial, camera.public_key)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dockd.card.contract import CardGone, CardTrouble
+from dockd.card.contract import CardGoneError, CardTrouble
 from dockd.docking.bay import Phase
-from dockd.docking.halt import Stopping
-from dockd.docking.pull import SAID_MAX
+from dockd.docking.halt import StoppingError
+from dockd.docking.pull import SENTENCES_MAX
 from tests.support.card_maker import BOOT, CardMaker
 from tests.support.dock import GRACE_S, Quay, card_with, segments_of
 from tests.support.memory_card import Medium, path_of
@@ -166,13 +166,13 @@ def test_a_hostile_card_can_not_fill_the_log(quay: Quay, tmp_path: Path) -> None
     """Fault A13."""
     maker, medium = card_with(tmp_path / "card", count=0)
     quay.register(maker)
-    for number in range(1, 2 * SAID_MAX):
+    for number in range(1, 2 * SENTENCES_MAX):
         medium.contents[path_of(f"RECORDINGS/BWC0042-{number:06d}/recording.json")] = b"{}"
     before = len(quay.entries())
-    assert len(quay.run(medium).problems) == 2 * SAID_MAX - 1
-    assert len(quay.entries()) - before == SAID_MAX + 2
+    assert len(quay.run(medium).problems) == 2 * SENTENCES_MAX - 1
+    assert len(quay.entries()) - before == SENTENCES_MAX + 2
     assert quay.said("camera.alarm") == [
-        f"More is wrong with BWC0042 than the {SAID_MAX} things that are told."
+        f"More is wrong with BWC0042 than the {SENTENCES_MAX} things that are told."
     ]
 
 
@@ -229,7 +229,7 @@ def test_taken_out_half_way_it_goes_on_with_the_first_missing_segment(
             medium.gone = True
 
     medium.before_read = pull_out
-    with pytest.raises(CardGone):
+    with pytest.raises(CardGoneError):
         quay.run(medium, reads=reads)
     assert quay.rows() == []
     assert medium.deleted == []
@@ -285,7 +285,7 @@ def test_content_that_differs_from_the_manifest_is_thrown_away_and_stays(
     assert quay.states() == {TWO: "erased"}
     assert segment(ONE, 1) in medium.contents
     assert quay.findings() == ()
-    assert quay.roster.facts_of("any") == {}
+    assert quay.docked_cameras.facts_of("any") == {}
 
 
 def test_a_full_vault_stops_the_pull_with_the_camera_untouched(tmp_path: Path) -> None:
@@ -391,7 +391,7 @@ def test_a_dcim_camera_taken_out_during_the_second_reading_is_not_read_a_third_t
         medium.gone = quay.bay.state.phase is Phase.CHECKING
 
     medium.before_read = pull_out
-    with pytest.raises(CardGone):
+    with pytest.raises(CardGoneError):
         quay.run(medium)
     medium.gone, medium.before_read = False, lambda path, position: None
     medium.forget_readings()
@@ -412,7 +412,7 @@ def test_a_stop_finishes_what_is_in_hand_and_begins_nothing(quay: Quay, tmp_path
             quay.halt.request()
 
     medium.before_read = stop
-    with pytest.raises(Stopping):
+    with pytest.raises(StoppingError):
         quay.run(medium)
     assert quay.states() == {ONE: "stored"}
     assert medium.deleted == []
@@ -432,7 +432,7 @@ def test_a_stop_lets_go_of_a_segment_that_outlasts_the_grace(quay: Quay, tmp_pat
             quay.hand.pass_time(GRACE_S)
 
     medium.before_read = stop
-    with pytest.raises(Stopping):
+    with pytest.raises(StoppingError):
         quay.run(medium)
     assert quay.rows() == []
     quay.restart()

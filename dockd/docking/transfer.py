@@ -5,7 +5,7 @@ vault have.
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
-from dockd.card.contract import Card, CardFile, CardFileChanged, CardRecording, FileReader
+from dockd.card.contract import Card, CardFile, CardFileChangedError, CardRecording, FileStream
 from dockd.card.timeline import SegmentFacts, SegmentTimeline, Witness
 from dockd.docking.bay import Bay, Phase
 from dockd.docking.halt import Recall
@@ -21,7 +21,7 @@ that a standstill.
 class WatchedSource:
     """A card's reader that counts what passes, and lets go at the next block when it is told to."""
 
-    def __init__(self, reader: FileReader, bay: Bay, recall: Recall) -> None:
+    def __init__(self, reader: FileStream, bay: Bay, recall: Recall) -> None:
         self.bytes_read = 0
         self.reading = False
         self._reader = reader
@@ -31,7 +31,7 @@ class WatchedSource:
     def readinto(self, buffer: memoryview) -> int:
         if not self.reading:
             self.reading = True
-            self._bay.lane_reading(+1)
+            self._bay.buffer_reading(+1)
         self._recall.before_block()
         size_bytes = self._reader.readinto(buffer)
         self.bytes_read += size_bytes
@@ -39,7 +39,7 @@ class WatchedSource:
         return size_bytes
 
 
-class Lanes:
+class Transfer:
     """Takes what is missing of one recording's attempt. One recording at a time; `width` segments
     at once.
     """
@@ -96,7 +96,7 @@ class Lanes:
 
     def _settle(self, source: WatchedSource, *, keep_bytes: bool) -> None:
         if source.reading:
-            self._bay.lane_reading(-1)
+            self._bay.buffer_reading(-1)
         if not keep_bytes:
             self._bay.advance(-source.bytes_read)
 
@@ -104,7 +104,7 @@ class Lanes:
         failures: list[Failure] = []
 
         def one(index: int) -> None:
-            self._bay.lane_asked(+1)
+            self._bay.buffer_asked(+1)
             try:
                 self._recall.before_step()
                 work(index)
@@ -112,7 +112,7 @@ class Lanes:
                 failures.append(failure)
                 raise
             finally:
-                self._bay.lane_asked(-1)
+                self._bay.buffer_asked(-1)
 
         if self._width == 1:
             for index in indexes:
@@ -134,5 +134,5 @@ class Lanes:
 def _present(recording: CardRecording, index: int) -> CardFile:
     file = recording.files[index]
     if file is None:
-        raise CardFileChanged(f"Segment {index} of {recording.claim.name} is not on the card.")
+        raise CardFileChangedError(f"Segment {index} of {recording.claim.name} is not on the card.")
     return file
