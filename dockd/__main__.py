@@ -186,13 +186,13 @@ def watch(config_path: Path) -> int:
     return 0
 
 
-def serve(settings: DockSettings, clock: Clock, readers: Workers, *, stop_s: float = STOP_S) -> int:
+def serve(settings: DockSettings, clock: Clock, workers: Workers, *, stop_s: float = STOP_S) -> int:
     """The daemon from its settings to its exit code."""
     log_to_journal(settings.log_level)
     manager = ServiceManager.from_environment(os.environ, os.getpid())
     manager.extend(RECOVERY_S)
     with _workplace(settings, clock, Quarantine.from_environment(clock, os.environ)) as workplace:
-        if not Daemon(settings, workplace, manager, readers, stop_s=stop_s).run():
+        if not Daemon(settings, workplace, manager, workers, stop_s=stop_s).run():
             # A thread is stuck in a device, and the interpreter would wait for it for ever. What it
             # had in hand has no row and no key: the next start drops it.
             sys.stderr.flush()
@@ -240,8 +240,8 @@ def _docked_at(place: str, settings: DockSettings) -> Docked:
         for device in devices:
             if device.bay == bay:
                 return plugged(device)
-        standing = ", ".join(device.bay for device in devices) or "no camera at all"
-        raise NothingThereError(f"No camera stands at {bay}. On the USB there is {standing}.")
+        present = ", ".join(device.bay for device in devices) or "no camera at all"
+        raise NothingThereError(f"No camera stands at {bay}. On the USB there is {present}.")
     path = Path(place).resolve()
     if not path.is_dir():
         raise NothingThereError(f"{place} is no folder in which a card is mounted.")
@@ -250,7 +250,7 @@ def _docked_at(place: str, settings: DockSettings) -> Docked:
     volumes = _watcher(settings, path.parent).volumes()
     folder = Volume(path, path.name, path.name, "folder", read_only=False)
     volume = next((volume for volume in volumes if volume.mountpoint == path), folder)
-    return Approach(settings, _readers(settings), SystemClock()).volume(volume)
+    return Approach(settings, _workers(settings), SystemClock()).volume(volume)
 
 
 def _watcher(settings: DockSettings, *roots: Path) -> MountWatcher:
@@ -261,7 +261,7 @@ def _watcher(settings: DockSettings, *roots: Path) -> MountWatcher:
     )
 
 
-def _readers(settings: DockSettings) -> Workers:
+def _workers(settings: DockSettings) -> Workers:
     """For a command in a terminal, which tells of failures itself."""
     return Workers(settings.reader_socket, log_level="error")
 
@@ -270,7 +270,7 @@ def _usb(settings: DockSettings) -> RemoteBus | None:
     """One look at the bus, if the settings name one. Raises CardStuckError."""
     if settings.usb_backend == "off":
         return None
-    bus = RemoteBus(_readers(settings), settings.usb_backend, SystemClock())
+    bus = RemoteBus(_workers(settings), settings.usb_backend, SystemClock())
     bus.look()
     return bus
 

@@ -49,7 +49,7 @@ class Daemon:
         settings: DockSettings,
         workplace: Workplace,
         manager: ServiceManager,
-        readers: Workers,
+        workers: Workers,
         *,
         stop_s: float = STOP_S,
     ) -> None:
@@ -66,11 +66,11 @@ class Daemon:
         )
         clock = workplace.clock
         self._usb = (
-            RemoteBus(readers, settings.usb_backend, clock)
+            RemoteBus(workers, settings.usb_backend, clock)
             if settings.usb_backend != "off"
             else None
         )
-        self._approach = Approach(settings, readers, clock)
+        self._approach = Approach(settings, workers, clock)
         self._usb_message = ""
         self._dock = Dock(self._docked_now, workplace, self._board, pause, self._note_change)
         self._status = StatusServer(settings.status_socket, self._board, clock)

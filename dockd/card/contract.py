@@ -259,7 +259,7 @@ class Card(Protocol):
         """
 
     def open(self, file: CardFile, offset: int = 0) -> FileStream:
-        """A reader from `offset` on.
+        """A stream from `offset` on.
 
         CardFileChangedError if the file is no longer as listed, CardReadFailedError if it can't be read.
         """

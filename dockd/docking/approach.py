@@ -19,8 +19,8 @@ from vault.clock import Clock
 class Approach:
     """Built once from the settings."""
 
-    def __init__(self, settings: DockSettings, readers: Workers, clock: Clock) -> None:
-        self._readers = readers
+    def __init__(self, settings: DockSettings, workers: Workers, clock: Clock) -> None:
+        self._workers = workers
         self._clock = clock
         self._door = (
             EraseDoor(settings.erase_socket, settings.erase_root)
@@ -35,12 +35,12 @@ class Approach:
         door = self._door if volume.filesystem != "folder" else None
         name = volume.mountpoint.name
         roots = [volume.mountpoint] + ([door.place(name)] if door is not None else [])
-        reader = CameraWorker(
-            self._readers, {"place": "volume", "roots": [str(root) for root in roots]}, self._clock
+        worker = CameraWorker(
+            self._workers, {"place": "volume", "roots": [str(root) for root in roots]}, self._clock
         )
 
         def opened(root: Path) -> Card:
-            return reader.open(root=str(root))
+            return worker.open(root=str(root))
 
         @contextmanager
         def writable() -> Iterator[Callable[[], Card]]:
@@ -48,7 +48,7 @@ class Approach:
             with door.opened(name) as place:
                 yield lambda: opened(place)
 
-        return mounted(volume, opened, writable if door is not None else None, reader)
+        return mounted(volume, opened, writable if door is not None else None, worker)
 
 
 def _unreadable(root: Path) -> Card:

@@ -179,7 +179,7 @@ class Heartbeat:
     """What the watchdog needs of a bay: `progress` moves with every step and every block of bytes.
 
     `allowance_s` is how much longer than usual the step in hand may be silent (the flush and the
-    read-back of a big file). `queued` is true while the bay has asked for the vault's lanes and
+    read-back of a big file). `queued` is true while the bay has asked for the vault's buffers and
     holds none: then others must move, not it.
     """
 
@@ -191,7 +191,7 @@ class Heartbeat:
 
 
 class Bay:
-    """The working side of one bay. Its own thread and that thread's lanes write; the board and the
+    """The working side of one bay. Its own thread and that thread's reads write; the board and the
     watchdog read.
     """
 
@@ -322,7 +322,7 @@ class Vigil:
     def all_is_well(self, heartbeats: Sequence[Heartbeat]) -> bool:
         """False when a busy bay has not moved for the period and its step's allowance.
 
-        A bay in the queue for the vault's lanes is excused as long as a bay that holds one moves:
+        A bay in the queue for the vault's buffers is excused as long as a bay that holds one moves:
         who stands in a queue can't be the one that is stuck. Where all are silent nobody is
         excused.
         """

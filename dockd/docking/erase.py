@@ -113,32 +113,38 @@ class Eraser:
         each identified.
         """
         listed = {file.path: file for file in self._card.files(below)}
-        standing = [(wanted, listed[wanted.path]) for wanted in expected if wanted.path in listed]
-        for wanted, file in standing:
-            self._identify(wanted, file)
-        return standing
+        remaining = [
+            (expected_object, listed[expected_object.path])
+            for expected_object in expected
+            if expected_object.path in listed
+        ]
+        for expected_object, file in remaining:
+            self._identify(expected_object, file)
+        return remaining
 
-    def _delete(self, recording: CardRecording, standing: list[tuple[_Expected, CardFile]]) -> None:
+    def _delete(
+        self, recording: CardRecording, remaining: list[tuple[_Expected, CardFile]]
+    ) -> None:
         deleted: set[tuple[str, ...]] = set()
-        for wanted, file in standing:
+        for expected_object, file in remaining:
             if file.path[-1].upper() in PAPERS and deleted:
                 self._demand_gone(deleted, below=recording.folder or ())
             # The objects before this one took their time to go; what was true at the start may not
             # be true now (E4).
-            self._identify(wanted, file)
+            self._identify(expected_object, file)
             self._card.delete(file)
             deleted.add(file.path)
         if recording.folder is not None:
             self._card.delete_folder(recording.folder)
 
-    def _identify(self, wanted: _Expected, file: CardFile) -> None:
+    def _identify(self, expected_object: _Expected, file: CardFile) -> None:
         self._bay.step()
-        if file.size_bytes != wanted.size_bytes:
+        if file.size_bytes != expected_object.size_bytes:
             raise ObjectDiffersError(
                 f"{file.shown} has {file.size_bytes} bytes on the camera; the vault holds "
-                f"{wanted.size_bytes}."
+                f"{expected_object.size_bytes}."
             )
-        if wanted.edges is not None and edges(self._card, file) != wanted.edges:
+        if expected_object.edges is not None and edges(self._card, file) != expected_object.edges:
             raise ObjectDiffersError(
                 f"{file.shown} on the camera has other content than the vault holds."
             )
@@ -185,7 +191,7 @@ class Eraser:
 
 def _all_paths(recording: CardRecording, expected: tuple[_Expected, ...]) -> set[tuple[str, ...]]:
     """What was there, and what its manifest says should have been."""
-    paths = {wanted.path for wanted in expected}
+    paths = {expected_object.path for expected_object in expected}
     if recording.folder is not None:
         paths.update((*recording.folder, segment.name) for segment in recording.claim.segments)
     return paths

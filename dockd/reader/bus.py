@@ -11,7 +11,7 @@ import structlog
 from dockd.card.contract import CardStuckError
 from dockd.reader.processes import WorkerAbsentError, WorkerProcess, Workers
 from dockd.reader.remote_card import CameraWorker
-from dockd.reader.wire import Deadline, Line, LineBrokenError, frozen, told
+from dockd.reader.wire import Deadline, Line, LineBrokenError, frozen, printable_text
 from dockd.usb.bus import UsbDevice
 from dockd.usb.pipes import DeviceRefusedError
 from vault.clock import Clock
@@ -39,9 +39,9 @@ class RemoteBus:
     """
 
     def __init__(
-        self, readers: Workers, setting: str, clock: Clock, *, silence_s: float = SILENCE_S
+        self, workers: Workers, setting: str, clock: Clock, *, silence_s: float = SILENCE_S
     ) -> None:
-        self._readers = readers
+        self._workers = workers
         self._setting = setting
         self._clock = clock
         self._silence_s = silence_s
@@ -96,7 +96,7 @@ class RemoteBus:
         """One look. Its reader stays for whoever opens what it saw, until
         `stop`. Raises CardStuckError.
         """
-        self._process = self._readers.start(self._greeting)
+        self._process = self._workers.start(self._greeting)
         try:
             self._heard(self._process)
         except (LineBrokenError, TimeoutError) as error:
@@ -107,7 +107,7 @@ class RemoteBus:
         wait_s = FIRST_WAIT_S
         while not self._stopping.is_set():
             try:
-                process = self._readers.start(self._greeting)
+                process = self._workers.start(self._greeting)
             except CardStuckError as failure:
                 log.error("no reader for the USB", sentence=failure.sentence)
                 self._say_died(failure.sentence)
@@ -173,7 +173,7 @@ class RemoteBus:
                 raise LineBrokenError("devices that are none")
         with self._lock:
             before = (set(self._known), self._absent)
-            self._absent = told(absent)
+            self._absent = printable_text(absent)
             # Who stands there still keeps the reader that it has.
             self._known = {device.key: self._known.get(device.key, device) for device in devices}
             return before != (set(self._known), self._absent)
@@ -186,17 +186,17 @@ class RemoteBus:
                 str(volume_id),
                 None | str() as refusal,
             ] if all(isinstance(port, int) for port in ports or ()):
-                bay, volume_id = told(bay), told(volume_id)
+                bay, volume_id = printable_text(bay), printable_text(volume_id)
             case _:
                 raise LineBrokenError("a device that is none")
         if refusal is not None:
-            refusal = told(refusal)
+            refusal = printable_text(refusal)
             return UsbDevice(frozen(key), bay, volume_id, refusal, partial(_refuse, refusal))
-        readers = _Lodgings(self) if self._setting.startswith("usbip:") else self._readers
-        reader = CameraWorker(
-            readers, {"place": "usb", "bus": self._setting, "key": key}, self._clock
+        workers = _Lodgings(self) if self._setting.startswith("usbip:") else self._workers
+        worker = CameraWorker(
+            workers, {"place": "usb", "bus": self._setting, "key": key}, self._clock
         )
-        return UsbDevice(frozen(key), bay, volume_id, None, reader.open, reader)
+        return UsbDevice(frozen(key), bay, volume_id, None, worker.open, worker)
 
 
 class _Lodgings:

@@ -1,6 +1,6 @@
-"""A card that another process holds: the dock's end of the line to a reader (`worker.py`).
+"""A card that another process holds: the dock's end of the line to a worker (`worker.py`).
 
-What a reader says is believed no more than the camera behind it: lengths and shapes are checked
+What a worker says is believed no more than the camera behind it: lengths and shapes are checked
 here, and every byte is held against what the camera signed, as ever. The bytes come through shared
 memory whose size is fixed, and are copied out of it before anybody looks at them: nothing changes
 between the look and the use.
@@ -40,34 +40,34 @@ from dockd.reader.wire import (
     file_words,
     parsed,
     path_of,
-    told,
+    printable_text,
 )
 from vault.clock import Clock
 
 log = structlog.get_logger()
 
 ANSWER_S = 110.0
-"""How long a reader may take for one answer. Less than systemd's watchdog gives the dock, and more
+"""How long a worker may take for one answer. Less than systemd's watchdog gives the dock, and more
 than a listing is given.
 """
 
 
 class Starts(Protocol):
-    """Whoever starts readers."""
+    """Whoever starts workers."""
 
     def start(self, greeting: dict[str, Any]) -> WorkerProcess:
-        """A reader of what the greeting names. Raises WorkerAbsentError, WorkerDiedError."""
+        """A worker of what the greeting names. Raises WorkerAbsentError, WorkerDiedError."""
 
 
 class CameraWorker:
-    """The reader of one camera during one docking. It is started at the first opening, and anew
+    """The worker of one camera during one docking. It is started at the first opening, and anew
     after it died. Any thread.
     """
 
     def __init__(
-        self, readers: Starts, greeting: dict[str, Any], clock: Clock, *, answer_s: float = ANSWER_S
+        self, workers: Starts, greeting: dict[str, Any], clock: Clock, *, answer_s: float = ANSWER_S
     ) -> None:
-        self._readers = readers
+        self._workers = workers
         self._greeting = greeting
         self._clock = clock
         self.answer_s = answer_s
@@ -76,22 +76,22 @@ class CameraWorker:
         self._process: WorkerProcess | None = None
 
     def open(self, **question: Any) -> "RemoteCard":
-        """A card on the reader. Raises what opening the card raises, WorkerDiedError, WorkerAbsentError."""
+        """A card on the worker. Raises what opening the card raises, WorkerDiedError, WorkerAbsentError."""
         process = self._started()
         answer = self.ask(process, {"do": "card", **question})
         match answer:
             case {"card": int(number), "where": str(where)}:
-                return RemoteCard(self, process, number, told(where))
+                return RemoteCard(self, process, number, printable_text(where))
         raise self.died(process, "it opened a card that is none")
 
     def greet(self) -> None:
-        """Have a reader answer, and open nothing. Raises WorkerAbsentError, WorkerDiedError, CardStuckError."""
+        """Have a worker answer, and open nothing. Raises WorkerAbsentError, WorkerDiedError, CardStuckError."""
         self.ask(self._started(), {"do": "greet"})
 
     def _started(self) -> WorkerProcess:
         with self._lock:
             if self._process is None:
-                self._process = self._readers.start(self._greeting)
+                self._process = self._workers.start(self._greeting)
             return self._process
 
     def end(self) -> None:
@@ -147,12 +147,12 @@ class CameraWorker:
 
 
 class RemoteCard:
-    """A `Card` in a reader. Any thread; the reader takes questions one by one."""
+    """A `Card` in a worker. Any thread; the worker takes questions one by one."""
 
     def __init__(
-        self, reader: CameraWorker, process: WorkerProcess, number: int, where: str
+        self, worker: CameraWorker, process: WorkerProcess, number: int, where: str
     ) -> None:
-        self._reader = reader
+        self._worker = worker
         self._process = process
         self._number = number
         self._where = where
@@ -173,7 +173,7 @@ class RemoteCard:
         with self._in_form():
             files = tuple(file_of(words) for words in answer["files"])
             trouble = tuple(
-                CardTrouble(path_of(path), told(code), told(sentence))
+                CardTrouble(path_of(path), printable_text(code), printable_text(sentence))
                 for path, code, sentence in answer["trouble"]
             )
         self._trouble = trouble
@@ -186,7 +186,7 @@ class RemoteCard:
         try:
             with far:
                 os.ftruncate(memory, STREAM_BYTES)
-                # A reader that made it smaller would kill the dock at its next look.
+                # A worker that made it smaller would kill the dock at its next look.
                 fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
                 self._ask("open", far.fileno(), memory, file=file_words(file), offset=offset)
             shared = mmap.mmap(memory, STREAM_BYTES, prot=mmap.PROT_READ)
@@ -199,15 +199,15 @@ class RemoteCard:
 
     def deadline(self) -> Deadline:
         """For an answer that is asked for now."""
-        return self._reader.deadline()
+        return self._worker.deadline()
 
     def answered(self) -> None:
-        """The reader gave bytes."""
-        self._reader.answers += 1
+        """The worker gave bytes."""
+        self._worker.answers += 1
 
     def died(self, why: str) -> WorkerDiedError:
-        """The reader died or speaks nonsense: what to raise."""
-        return self._reader.died(self._process, why)
+        """The worker died or speaks nonsense: what to raise."""
+        return self._worker.died(self._process, why)
 
     def delete(self, file: CardFile) -> None:
         """As `Card.delete`."""
@@ -227,7 +227,7 @@ class RemoteCard:
         return self._ask("set_clock", moment=moment.isoformat()) is True
 
     def close(self) -> None:
-        """As `Card.close`. A reader that is gone holds nothing any more."""
+        """As `Card.close`. A worker that is gone holds nothing any more."""
         if self._open:
             self._open = False
             try:
@@ -247,7 +247,7 @@ class RemoteCard:
         self.close()
 
     def _ask(self, verb: str, *descriptors: int, **question: Any) -> Any:
-        return self._reader.ask(
+        return self._worker.ask(
             self._process, {"do": verb, "card": self._number, **question}, *descriptors
         )
 
@@ -260,7 +260,7 @@ class RemoteCard:
 
 
 class RemoteStream:
-    """A `FileStream` in a reader; and a witness of the footage, as the reader looked at its boxes
+    """A `FileStream` in a worker; and a witness of the footage, as the worker looked at its boxes
     while it read. One thread.
     """
 
@@ -296,7 +296,7 @@ class RemoteStream:
             raise self._card.died(f"{self._file.shown}: {error}") from error
 
     def facts(self) -> SegmentFacts:
-        """What the reader saw of the footage, once it came to the end. Raises CardFileChangedError
+        """What the worker saw of the footage, once it came to the end. Raises CardFileChangedError
         before.
         """
         if self._facts is None:

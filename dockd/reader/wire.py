@@ -43,7 +43,7 @@ card that goes beyond is refused by its reader.
 """
 FACTS_MAX = 1 << 20
 """What is told at a file's end."""
-TOLD_MAX = 1000
+TEXT_MAX = 1000
 """Characters of a sentence or a hint. They come into the vault's log, which is never shortened."""
 _NAME_MAX, _DEPTH_MAX = 1024, 64
 """No file system and no camera has longer names, or lists deeper folders."""
@@ -240,7 +240,7 @@ def path_of(words: Any) -> tuple[str, ...]:
     return tuple(words)
 
 
-def told(word: Any) -> str:
+def printable_text(word: Any) -> str:
     """What a reader says for people, cut where it says too much, and printable whatever it says.
     Raises LineBrokenError for no text.
 
@@ -248,7 +248,7 @@ def told(word: Any) -> str:
     """
     if not isinstance(word, str):
         raise LineBrokenError("a word that is none")
-    return printable(word[:TOLD_MAX])
+    return printable(word[:TEXT_MAX])
 
 
 def facts_of(text: bytes) -> SegmentFacts | None:
@@ -265,7 +265,7 @@ def facts_of(text: bytes) -> SegmentFacts | None:
         len(word) > _WORD_MAX for word in _words(facts)
     ):
         raise LineBrokenError("facts of no footage")
-    return replace(facts, odd=tuple(told(sentence) for sentence in facts.odd[:_ODD_MAX]))
+    return replace(facts, odd=tuple(printable_text(sentence) for sentence in facts.odd[:_ODD_MAX]))
 
 
 def _numbers(facts: SegmentFacts) -> Iterator[int]:
@@ -297,5 +297,5 @@ def failure_of(words: Any) -> CardError:
         case {"code": str(code), "sentence": str(sentence), "hint": str(hint)} if (
             code in _CARD_ERRORS
         ):
-            return _CARD_ERRORS[code](told(sentence), hint=told(hint))
+            return _CARD_ERRORS[code](printable_text(sentence), hint=printable_text(hint))
     raise LineBrokenError("an error that no card has")

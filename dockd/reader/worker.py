@@ -127,12 +127,12 @@ class Worker:
             question, descriptors = self._line.receive_message()
             try:
                 verb = question["do"]
-                said = (
+                content = (
                     self._open(question, descriptors)
                     if verb == "open"
                     else self._answers[verb](question)
                 )
-                answer = {"ok": said}
+                answer = {"ok": content}
             except CardError as failure:
                 answer = {"failure": failure_words(failure)}
             finally:
@@ -165,10 +165,10 @@ class Worker:
 
     def _open(self, question: dict[str, Any], descriptors: list[int]) -> Any:
         file, offset = file_of(question["file"]), int(question["offset"])
-        reader = self._cards[question["card"]].open(file, offset)
+        opened = self._cards[question["card"]].open(file, offset)
         channel, memory = descriptors
         descriptors.clear()
-        stream = StreamServer(socket.socket(fileno=channel), memory, reader, watched=offset == 0)
+        stream = StreamServer(socket.socket(fileno=channel), memory, opened, watched=offset == 0)
         threading.Thread(target=stream.serve, name="stream", daemon=True).start()
         return True
 
@@ -196,18 +196,18 @@ class StreamServer:
     """
 
     def __init__(
-        self, channel: socket.socket, memory: int, reader: FileStream, *, watched: bool
+        self, channel: socket.socket, memory: int, stream: FileStream, *, watched: bool
     ) -> None:
         self._channel = channel
         self._memory = memory
-        self._reader = reader
+        self._stream = stream
         self._timeline = SegmentTimeline() if watched else None
 
     def serve(self) -> None:
         """Until the dock closes the file."""
         with (
             self._channel,
-            closing(self._reader),
+            closing(self._stream),
             mmap.mmap(self._memory, STREAM_BYTES) as shared,
             memoryview(shared) as view,
         ):
@@ -223,7 +223,7 @@ class StreamServer:
     def _read(self, block: memoryview) -> bytes:
         """The next bytes into the block; the answer that says so."""
         try:
-            count = self._reader.readinto(block)
+            count = self._stream.readinto(block)
         except CardError as failure:
             text = json.dumps(failure_words(failure)).encode("ascii")
             return GIVEN.pack(FAILED, len(text)) + text
@@ -352,8 +352,8 @@ def main(open_volume: OpenVolume | None = None) -> None:
         find_libraries()
     confine(greeting)
     threading.excepthook = _died
-    reader = Worker(line, clock, open_volume or (lambda root: MountedCard(root, clock)))
-    threading.Thread(target=reader.serve, args=(greeting,), name="reader", daemon=True).start()
+    worker = Worker(line, clock, open_volume or (lambda root: MountedCard(root, clock)))
+    threading.Thread(target=worker.serve, args=(greeting,), name="reader", daemon=True).start()
     hung_up = select.poll()
     hung_up.register(line.socket, select.POLLRDHUP)
     hung_up.poll()

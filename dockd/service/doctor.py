@@ -39,10 +39,10 @@ class Line:
 
 def examine(settings: DockSettings) -> Iterator[Line]:
     """Every line, as it is found."""
-    readers = Workers(settings.reader_socket, log_level="error")
+    workers = Workers(settings.reader_socket, log_level="error")
     clock = SystemClock()
-    yield _reader(CameraWorker(readers, {"place": "volume", "roots": []}, clock, answer_s=ANSWER_S))
-    yield from _usb(settings, RemoteBus(readers, settings.usb_backend, clock))
+    yield _worker(CameraWorker(workers, {"place": "volume", "roots": []}, clock, answer_s=ANSWER_S))
+    yield from _usb(settings, RemoteBus(workers, settings.usb_backend, clock))
     if settings.usb_backend == "libusb":
         yield _libusb(libusb_version())
         yield _udev(RULE_FOLDERS, UDEV)
@@ -52,14 +52,14 @@ def examine(settings: DockSettings) -> Iterator[Line]:
     yield _daemon(settings)
 
 
-def _reader(reader: CameraWorker) -> Line:
+def _worker(worker: CameraWorker) -> Line:
     """A connection says nothing: the service manager accepts it, and then starts what it can."""
     try:
-        reader.greet()
+        worker.greet()
     except CardError as failure:
         return Line("reader", f"None answers. {failure.sentence}", WorkerAbsentError.hint)
     finally:
-        reader.end()
+        worker.end()
     return Line("reader", "One can be started.")
 
 

@@ -29,7 +29,7 @@ from vault.clock import Clock
 DATASET_MAX = 1 << 20
 """A dataset larger than this is none: 100,000 handles are 400 kB."""
 CHUNK_BYTES = 2 << 20
-"""How much of an object one transfer brings: what the vault's lanes take at a time."""
+"""How much of an object one transfer brings: what the vault's buffers take at a time."""
 EMPTY_PACKETS_MAX = 2
 """So many empty packets in a row may stand where one or none belongs (fault A3)."""
 BUSY_TURNS, BUSY_PAUSE_S = 40, 0.05
@@ -195,7 +195,7 @@ class Initiator:
         content, self._ahead = self._ahead, b""
         empty = 0
         while not content:
-            content = bytes(self.receive(self._pipes.packet_bytes))
+            content = bytes(self.receive_piece(self._pipes.packet_bytes))
             empty += 1
             if empty > EMPTY_PACKETS_MAX and not content:
                 raise MalformedError("empty packets where the response belongs")
@@ -209,7 +209,7 @@ class Initiator:
             raise RequestRefusedError(operation, response.code)
         return response.parameters
 
-    def receive(self, wanted_bytes: int) -> memoryview:
+    def receive_piece(self, wanted_bytes: int) -> memoryview:
         """One read from the camera, rounded up to whole packets. The view is good until the next
         read of that size.
         """
@@ -222,7 +222,7 @@ class Initiator:
             # as long as it is.
             if size == packet or wanted_bytes == HEADER_BYTES + CHUNK_BYTES:
                 self._buffers[size] = buffer
-        count = self._pipes.receive(buffer)
+        count = self._pipes.receive_packets(buffer)
         return memoryview(buffer)[:count]
 
     @property
@@ -323,10 +323,10 @@ class _DataPhase:
     def __init__(self, wire: Initiator, operation: int, transaction: int, first_bytes: int) -> None:
         """Raises RequestRefusedError where the camera answers without data."""
         self._wire = wire
-        first = wire.receive(first_bytes)
+        first = wire.receive_piece(first_bytes)
         for _ in range(EMPTY_PACKETS_MAX):
             # An empty packet too many, from the transaction before.
-            first = first or wire.receive(first_bytes)
+            first = first or wire.receive_piece(first_bytes)
         header = Header.decode(first)
         if header.kind is Kind.RESPONSE and header.transaction == transaction:
             response = Container.decode(bytes(first))
@@ -364,7 +364,7 @@ class _DataPhase:
         while not self._piece and self._left:
             if self._ended or empty > EMPTY_PACKETS_MAX:
                 raise MalformedError(f"the data end {self._left} bytes too early")
-            self._piece = self._wire.receive(min(CHUNK_BYTES + HEADER_BYTES, self._left))
+            self._piece = self._wire.receive_piece(min(CHUNK_BYTES + HEADER_BYTES, self._left))
             self._ended = len(self._piece) % self._wire.packet_bytes != 0
             empty += 1
         taken, rest = self._piece[: self._left], self._piece[self._left :]

@@ -127,7 +127,7 @@ class Pipes:
         except usb.core.USBError as error:
             raise self._broken(error, "taking a command") from error
 
-    def receive(self, buffer: "array.array[int]") -> int:
+    def receive_packets(self, buffer: "array.array[int]") -> int:
         """What comes next from the device, at most the buffer, which is a multiple of the packet
         size; 0 is an empty packet.
         """

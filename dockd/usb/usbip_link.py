@@ -76,8 +76,8 @@ class Link:
         self._gone = False
         # For sending: the reader waits on when it passes.
         connection.settimeout(patience_s)
-        self._reader = threading.Thread(target=self._read, name=f"usbip-{busid}", daemon=True)
-        self._reader.start()
+        self._receiver = threading.Thread(target=self._read, name=f"usbip-{busid}", daemon=True)
+        self._receiver.start()
 
     @property
     def gone(self) -> bool:
@@ -123,8 +123,8 @@ class Link:
     def close(self) -> None:
         """Let go of the device; its thread has ended after this."""
         self._fall()
-        if threading.current_thread() is not self._reader:
-            self._reader.join()
+        if threading.current_thread() is not self._receiver:
+            self._receiver.join()
         with self._sending:
             self._socket.close()
 

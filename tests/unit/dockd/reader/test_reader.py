@@ -39,7 +39,7 @@ from dockd.reader.remote_card import CameraWorker, RemoteCard
 from dockd.reader.wire import (
     MARKS_MAX,
     MESSAGE_MAX,
-    TOLD_MAX,
+    TEXT_MAX,
     Line,
     LineBrokenError,
     failure_of,
@@ -171,7 +171,7 @@ def test_what_a_card_refuses_comes_over_as_it_is(root: Path) -> None:
     another = reader_of(root)
     with pytest.raises(CardGoneError):
         another.open(root=str(root))
-    another.leave()
+    another.end()
 
 
 def test_a_reader_that_is_killed_kills_only_its_card(root: Path) -> None:
@@ -240,16 +240,16 @@ def test_what_a_reader_tells_for_people_is_cut(root: Path) -> None:
     card = reader.open(root=str(root))
     files = card.files()
     assert [(len(entry.code), len(entry.sentence)) for entry in card.trouble] == [
-        (TOLD_MAX, TOLD_MAX)
+        (TEXT_MAX, TEXT_MAX)
     ]
     with card.open(files[0]) as stream:
         stream.readinto(memoryview(mmap.mmap(-1, 4096)))
-        assert [len(sentence) for sentence in stream.facts().odd] == [TOLD_MAX] * 8
+        assert [len(sentence) for sentence in stream.facts().odd] == [TEXT_MAX] * 8
     reader.end()
     failure = failure_of(
         {"code": CardReadFailedError.code, "sentence": "s" * 100_000, "hint": "h" * 100_000}
     )
-    assert (len(failure.sentence), len(failure.hint)) == (TOLD_MAX, TOLD_MAX)
+    assert (len(failure.sentence), len(failure.hint)) == (TEXT_MAX, TEXT_MAX)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_no_message_takes_more_memory_than_there_is(pattern: bytes) -> None:
         sender.start()
         tracemalloc.start()
         with contextlib.suppress(LineBrokenError):
-            Line(near).receive()
+            Line(near).receive_message()
         peak_bytes = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         sender.join()
@@ -290,7 +290,7 @@ def test_a_message_is_ascii(encoding: str) -> None:
         with near, far:
             content = '{"ok": "\u00e9"}'.encode(encoding)
             far.sendall(len(content).to_bytes(4, "big") + content)
-            Line(near).receive()
+            Line(near).receive_message()
 
 
 def test_the_most_that_a_camera_has_can_be_told() -> None:
@@ -307,7 +307,7 @@ def test_the_most_that_a_camera_has_can_be_told() -> None:
             target=Line(far).send, args=({"ok": {"files": files, "trouble": []}},)
         )
         sender.start()
-        told, _ = Line(near).receive()
+        told, _ = Line(near).receive_message()
         sender.join()
     assert [file_of(words) for words in told["ok"]["files"][:: len(files) - 1]] == [
         file_of(files[0]),

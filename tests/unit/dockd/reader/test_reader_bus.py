@@ -13,7 +13,7 @@ import pytest
 from dockd.card.contract import CardStuckError
 from dockd.reader.bus import DEVICES_MAX, RemoteBus
 from dockd.reader.processes import Workers
-from dockd.reader.wire import TOLD_MAX, Deadline
+from dockd.reader.wire import TEXT_MAX, Deadline
 from vault.clock import SystemClock
 
 ENOUGH_S = 60.0
@@ -127,9 +127,9 @@ def test_words_of_a_device_are_cut(tmp_path: Path) -> None:
     told.bus.look()
     (seen,) = told.bus.devices()
     assert (len(seen.bay), len(seen.volume_id), len(seen.refusal or "")) == (
-        TOLD_MAX,
-        TOLD_MAX,
-        TOLD_MAX,
+        TEXT_MAX,
+        TEXT_MAX,
+        TEXT_MAX,
     )
     told.bus.stop()
 
