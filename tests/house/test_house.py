@@ -280,7 +280,7 @@ def test_broad_excepts_stand_only_at_the_edges() -> None:
     part and raise again.
     """
     allowed = {
-        "dockd.docking.visit",
+        "dockd.docking.docking",
         "dockd.__main__",
         "device_sim.__main__",
         "vault.__main__",

@@ -230,7 +230,7 @@ def _check_recording(
     except (StorageFailed, CannotOpen) as error:
         yield Finding("record.unreadable", row.id, f"record.json of {row.id}: {error.sentence}")
         return
-    yield from _check_record(vault, row, files, record, content, records_in_log.get(row.id))
+    yield from _check_record(row, files, record, content, records_in_log.get(row.id))
     yield from _check_files(vault, row.id, folder, record, progress)
     keys = later_keys.get(row.id, {})
     yield from _check_later_keys(vault, row.id, folder, keys)
@@ -241,7 +241,6 @@ def _check_recording(
 
 
 def _check_record(
-    vault: Vault,
     row: recording_rows.RecordingRow,
     files: tuple[StoredSegment, ...],
     record: Record,
