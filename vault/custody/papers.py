@@ -11,7 +11,7 @@ from pathlib import Path
 from vault.crypto.canonical_json import Json, parse_object, readable
 from vault.errors import StorageFailed
 from vault.storage.durable import make_folder, overwrite_and_remove, write_new
-from vault.storage.store import read_small
+from vault.storage.small_files import read_small
 from vault.vault import Vault
 
 FORMAT = "dock-vault/paper/1"

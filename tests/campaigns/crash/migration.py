@@ -22,8 +22,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from vault.catalogue.database import SCHEMA_VERSION, catalogue_of
+from tests.support.places import catalogue_of
+from vault.catalogue.database import SCHEMA_VERSION
 from vault.catalogue.migration import migrate
+from vault.config import sqlite_url
 
 OLD = "0001"
 ROWS = 4000
@@ -50,7 +52,8 @@ CALLS = (
 )
 PROGRAM = (
     "import sys; from pathlib import Path; from vault.catalogue.migration import upgrade; "
-    "upgrade(Path(sys.argv[1]))"
+    "from vault.config import sqlite_url; "
+    "upgrade(sqlite_url(Path(sys.argv[1], 'catalogue/catalogue.db')))"
 )
 KILLED = (-9, 137)
 
@@ -72,7 +75,7 @@ def make_old(root: Path) -> None:
     root.mkdir()
     path = catalogue_of(root)
     path.parent.mkdir()
-    migrate(path, OLD)
+    migrate(sqlite_url(path), OLD)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(
             "INSERT INTO docking VALUES (?, ?, ?, ?, ?)",
