@@ -26,7 +26,7 @@ from vault.errors import CatalogueFailed, Reaction, VaultFull
 from vault.storage.durable import flush_folder
 
 NAME = "catalogue.db"
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 _BUSY_TIMEOUT_MS = 10_000
 _SYNCHRONOUS_EXTRA = 3
 

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 
 from vault.catalogue import deletion_rows, person_rows
 from vault.clock import utc_moment, utc_text
-from vault.crypto.canonical_json import parse_object
+from vault.crypto.canonical_json import Json, parse_object
 from vault.custody.handover.custody_report import ZONE, latin
+from vault.custody.papers import Paper, read_reason, reason_paper
 from vault.custody.people import entry
 from vault.log.log import read_tree
 from vault.rules.actions import Action, Actor, demand
@@ -155,6 +156,7 @@ def accountability(vault: Vault, by: Actor, start: datetime, end: datetime) -> A
         called = {row.id: row.name for row in person_rows.persons(tx)}
         held = person_rows.holdings(tx)
         replaced = person_rows.absences(tx)
+        reasons = {row.id: reason_paper(tx, row.id, "absence.recorded") for row in replaced}
         confirmed = {row.recording_id: row.confirmed_utc for row in deletion_rows.destructions(tx)}
     first, last = utc_text(start), utc_text(end)
     lines = [
@@ -173,8 +175,8 @@ def accountability(vault: Vault, by: Actor, start: datetime, end: datetime) -> A
             "vervanging",
             row.from_utc,
             called.get(row.substitute, row.substitute),
-            f"vervangt {called.get(row.absent, row.absent)} als {_function(row.role, False)} "
-            f"({row.reason})",
+            f"vervangt {called.get(row.absent, row.absent)} als {_function(row.role, False)}"
+            f"{_in_brackets(read_reason(vault, reasons[row.id]))}",
             row.ended_utc or row.until_utc,
         )
         for row in replaced
@@ -186,7 +188,7 @@ def accountability(vault: Vault, by: Actor, start: datetime, end: datetime) -> A
         told = parse_object(leaf)
         if not first <= told["time_utc"] < last:
             continue
-        line = _line(told, called, confirmed)
+        line = _line(told, called, confirmed, _reason_of_deletion(vault, told["details"]))
         if line is not None:
             lines.append(line)
     vault.record(
@@ -208,8 +210,26 @@ def _function(role: str, standing: bool) -> str:
     return ROLE_NAMES_NL[Role(role)] + (" (bewaart alleen de sleutel)" if standing else "")
 
 
+def _in_brackets(text: str | None) -> str:
+    return f" ({text})" if text else ""
+
+
+def _reason_of_deletion(vault: Vault, details: Json) -> str | None:
+    """Why two officials deleted a recording: from its paper; from an entry of a vault of schema
+    0002, which holds it itself.
+    """
+    if details.get("because") != "by_hand":
+        return None
+    if "paper" in details:
+        return read_reason(vault, Paper(details["paper"], details["paper_sha256"]))
+    return str(details["reason"]) if "reason" in details else None
+
+
 def _line(
-    told: dict[str, object], called: dict[str, str], confirmed: dict[str, str | None]
+    told: dict[str, object],
+    called: dict[str, str],
+    confirmed: dict[str, str | None],
+    reason: str | None,
 ) -> Line | None:
     action, subject, details = str(told["action"]), str(told["subject"] or ""), told["details"]
     assert isinstance(details, dict)
@@ -234,12 +254,12 @@ def _line(
         seen = confirmed.get(subject)
         both = " en ".join(filter(None, (who, called.get(str(details.get("second"))))))
         gone = f"nagezien dat zij weg is: {seen}" if seen else "NOG NIET NAGEZIEN"
-        reason = f": {details['reason']}" if "reason" in details else ""
+        because = f": {reason}" if reason else ""
         return Line(
             "vernietigd",
             when,
             both,
-            f"{_BECAUSE_NL[str(details['because'])]}{reason}; {gone}",
+            f"{_BECAUSE_NL[str(details['because'])]}{because}; {gone}",
             subject,
         )
     if action in EXCEPTIONS_NL:

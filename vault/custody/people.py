@@ -12,6 +12,7 @@ from datetime import datetime
 from vault.catalogue import person_rows
 from vault.clock import utc_moment, utc_text
 from vault.crypto.canonical_json import Json
+from vault.custody.papers import file_paper
 from vault.errors import NotAllowed, Reaction, VaultError
 from vault.keyring.keyring import Identity
 from vault.log.log import Entry
@@ -128,14 +129,14 @@ def record_absence(
             hint="Another official records it.",
         )
     absence_id = str(uuid.uuid4())
-    details = {
+    details: Json = {
         "role": role.value,
         "absent": away.person,
         "substitute": stands_in.person,
         "granted_by": acting.person,
-        "reason": reason,
         "from_utc": utc_text(start),
         "until_utc": utc_text(end),
+        **file_paper(vault, {"reason": reason}).details(),
     }
     vault.record(Entry("absence.recorded", acting.person, absence_id, details, acting.acting_for))
     return absence_id
