@@ -100,7 +100,9 @@ def show_report(visit: Visit) -> Response:
     )
 
 
-@routes.deed("/reports/{report}/receive", Action.RECEIVE_REPORT, Action.LIST_RECORDINGS, again=show_report)
+@routes.deed(
+    "/reports/{report}/receive", Action.RECEIVE_REPORT, Action.LIST_RECORDINGS, again=show_report
+)
 def receive_report(visit: Visit) -> Response:
     try:
         receive(visit.vault, visit.by, visit.path("report"))
