@@ -13,15 +13,16 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from vault.catalogue import case_rows, recording_rows
-from vault.catalogue.case_rows import CaseRow
+from vault.catalogue import case_rows, recording_rows, viewing_rows
+from vault.catalogue.case_rows import CaseRow, HoldRow
 from vault.catalogue.recording_rows import RecordingRow
+from vault.catalogue.viewing_rows import HandOverRow, ViewingRow
 from vault.clock import utc_moment, utc_text
 from vault.crypto.canonical_json import Json
-from vault.custody.papers import file_paper
+from vault.custody.papers import file_paper, papers_of, read_paper
 from vault.custody.people import entry
 from vault.errors import Reaction, UnknownRecording, VaultError
-from vault.rules.actions import Action, Actor, demand
+from vault.rules.actions import Action, Actor, demand, may
 from vault.rules.case_kinds import CASES, CaseKind
 from vault.rules.protocol import ASSESSED, OBJECTION
 from vault.rules.states import CaseState, case_state, is_destroyed
@@ -298,6 +299,87 @@ def name_present(vault: Vault, by: Actor, recording_id: str, person: str, how: s
         vault.record(
             entry(acting, "person.present", recording_id, {"person": form.person, "how": how}), tx
         )
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCase:
+    """A case on a list: how many recordings it ever held, and what it still lacks (None: it can be
+    closed).
+    """
+
+    row: CaseRow
+    recordings: int
+    lacks: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCase:
+    """A case with all that belongs to it. `reads_papers`: whether its papers are the reader's to
+    read; `others`: recordings of the same time that it does not hold.
+    """
+
+    row: CaseRow
+    holds: tuple[HoldRow, ...]
+    reads_papers: bool
+    papers: tuple[tuple[str, Json | None], ...]
+    viewings: tuple[ViewingRow, ...]
+    hand_overs: tuple[HandOverRow, ...]
+    others: tuple[RecordingRow, ...]
+    lacks: str | None
+
+
+def listed(
+    vault: Vault, by: Actor, *, kind: CaseKind | None = None, closed_too: bool = False
+) -> list[ListedCase]:
+    """The open cases, of one kind where it is given, by their receipt; the closed ones too where
+    wanted. Raises NotAllowed.
+    """
+    demand(Action.LIST_RECORDINGS, by)
+    now = vault.clock.now()
+    with vault.reading() as tx:
+        rows = case_rows.cases(tx, open_only=not closed_too)
+        return [
+            ListedCase(
+                row, len(case_rows.holds_of_case(tx, row.id)), still_open_because(row, "", now)
+            )
+            for row in rows
+            if kind is None or row.kind == kind.value
+        ]
+
+
+def read(vault: Vault, by: Actor, called: str) -> ReadCase:
+    """A case with its papers; that it was read is an entry of the log.
+
+    The register of access requests is the privacy officer's: who else lists recordings sees that
+    the case is there, and not its papers (P60). Raises NotAllowed, UnknownCase, StorageFailed.
+    """
+    demand(Action.LIST_RECORDINGS, by)
+    row = find_case(vault, called)
+    apart = row.kind == CaseKind.ACCESS_REQUEST.value
+    reads = not apart or may(Action.READ_ACCESS_REGISTER, by)
+    action = Action.READ_ACCESS_REGISTER if apart and reads else Action.LIST_RECORDINGS
+    acting = demand(action, by)
+    with vault.reading() as tx:
+        holds = case_rows.holds_of_case(tx, row.id)
+        papers = papers_of(tx, row.id) if reads else []
+        viewings = [one for one in viewing_rows.viewings(tx) if one.case_id == row.id]
+        hand_overs = [one for one in viewing_rows.hand_overs(tx) if one.case_id == row.id]
+        ids = [hold.recording_id for hold in holds]
+        others = case_rows.overlapping(tx, ids) if row.closed_utc is None and ids else []
+    vault.record(entry(acting, "case.read", row.id, {}))
+    return ReadCase(
+        row,
+        tuple(holds),
+        reads,
+        tuple((named, read_paper(vault, paper)) for named, paper in papers),
+        tuple(viewings),
+        tuple(hand_overs),
+        tuple(others),
+        still_open_because(row, "", vault.clock.now()),
+    )
 
 
 def find_case(vault: Vault, called: str) -> CaseRow:

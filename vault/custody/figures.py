@@ -15,6 +15,7 @@ from vault.catalogue.person_rows import AbsenceRow, HoldingRow
 from vault.clock import utc_moment, utc_text
 from vault.crypto.canonical_json import Json, parse_object
 from vault.custody.handover.custody_report import ZONE, latin
+from vault.custody.papers import Paper, read_reason, reason_paper
 from vault.custody.people import entry
 from vault.log.log import read_tree
 from vault.rules.actions import Action, Actor, demand
@@ -150,15 +151,18 @@ def accountability(vault: Vault, by: Actor, start: datetime, end: datetime) -> A
         called = {row.id: row.name for row in person_rows.persons(tx)}
         held = person_rows.holdings(tx)
         replaced = person_rows.absences(tx)
+        reasons = {row.id: reason_paper(tx, row.id, "absence.recorded") for row in replaced}
         confirmed = {row.recording_id: row.confirmed_utc for row in deletion_rows.destructions(tx)}
     period = (utc_text(start), utc_text(end))
-    lines = [*_held_lines(held, called, period), *_replaced_lines(replaced, called, period)]
+    texts = {key: read_reason(vault, paper) for key, paper in reasons.items()}
+    lines = [*_held_lines(held, called, period), *_replaced_lines(replaced, texts, called, period)]
     entries = 0
     for leaf in vault.leaves():
         entries += 1
         parsed = parse_object(leaf)
         if period[0] <= parsed["time_utc"] < period[1]:
-            lines += _lines_of(parsed, called, confirmed)
+            reason = _reason_of_deletion(vault, parsed["details"])
+            lines += _lines_of(parsed, called, confirmed, reason)
     what = {"what": "accountability", "from_utc": period[0], "until_utc": period[1]}
     vault.record(entry(acting, "log.read", None, what))
     with vault.reading() as tx:
@@ -185,7 +189,10 @@ def _held_lines(
 
 
 def _replaced_lines(
-    replaced: Iterable[AbsenceRow], called: Mapping[str, str], period: tuple[str, str]
+    replaced: Iterable[AbsenceRow],
+    reasons: Mapping[str, str | None],
+    called: Mapping[str, str],
+    period: tuple[str, str],
 ) -> Iterator[Line]:
     """Who stood in for whom at any time of a period."""
     first, last = period
@@ -195,8 +202,8 @@ def _replaced_lines(
                 "vervanging",
                 row.from_utc,
                 called.get(row.substitute, row.substitute),
-                f"vervangt {called.get(row.absent, row.absent)} als {_function(row.role, False)} "
-                f"({row.reason})",
+                f"vervangt {called.get(row.absent, row.absent)} als {_function(row.role, False)}"
+                f"{_in_brackets(reasons[row.id])}",
                 row.ended_utc or row.until_utc,
             )
 
@@ -206,7 +213,10 @@ def _function(role: str, key_only: bool) -> str:
 
 
 def _lines_of(
-    parsed: Json, called: Mapping[str, str], confirmed: Mapping[str, str | None]
+    parsed: Json,
+    called: Mapping[str, str],
+    confirmed: Mapping[str, str | None],
+    reason_of_deletion: str | None,
 ) -> Iterator[Line]:
     """The line that an entry of the log is worth, if any."""
     action, subject, details = (
@@ -230,19 +240,34 @@ def _lines_of(
             yield Line("verstrekt", when, who, to, str(details["sha256"]))
         case "recording.destroyed":
             both = " en ".join(filter(None, (who, called.get(str(details.get("second"))))))
-            what = _destroyed_because(details, confirmed.get(subject))
+            what = _destroyed_because(details, reason_of_deletion, confirmed.get(subject))
             yield Line("vernietigd", when, both, what, subject)
         case _ if action in EXCEPTIONS_NL:
             what = f"{EXCEPTIONS_NL[action]}: {details.get('sentence', '')}".rstrip(": ")
             yield Line("bijzonder", when, who, what, subject)
 
 
-def _destroyed_because(details: Json, confirmed_utc: str | None) -> str:
+def _destroyed_because(details: Json, reason: str | None, confirmed_utc: str | None) -> str:
     confirmed = (
         f"nagezien dat zij weg is: {confirmed_utc}" if confirmed_utc else "NOG NIET NAGEZIEN"
     )
-    reason = f": {details['reason']}" if "reason" in details else ""
-    return f"{_BECAUSE_NL[str(details['because'])]}{reason}; {confirmed}"
+    why = f": {reason}" if reason else ""
+    return f"{_BECAUSE_NL[str(details['because'])]}{why}; {confirmed}"
+
+
+def _in_brackets(text: str | None) -> str:
+    return f" ({text})" if text else ""
+
+
+def _reason_of_deletion(vault: Vault, details: Json) -> str | None:
+    """Why two officials deleted a recording: from its paper; from an entry of a vault of schema
+    0002, which holds it itself.
+    """
+    if details.get("because") != "by_hand":
+        return None
+    if "paper" in details:
+        return read_reason(vault, Paper(details["paper"], details["paper_sha256"]))
+    return str(details["reason"]) if "reason" in details else None
 
 
 def report_csv(report: Accountability) -> str:

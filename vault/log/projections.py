@@ -30,6 +30,7 @@ from vault.catalogue.tables import (
 )
 from vault.crypto.canonical_json import Json, canonical
 from vault.log.log import Entry, Log
+from vault.storage.paper_files import reason_of_absence
 
 Projection = Callable[[sa.Connection, str, Json], None]
 
@@ -104,7 +105,16 @@ def _project_seats(tx: sa.Connection, seats: Sequence[Json], at: str) -> None:
 
 
 def _absence_recorded(tx: sa.Connection, subject: str, details: Json) -> None:
-    tx.execute(sa.insert(absence).values(id=subject, **details))
+    """An entry of a vault of schema 0002 holds its reason itself: its paper follows from it."""
+    columns = ("role", "absent", "substitute", "granted_by", "from_utc", "until_utc")
+    tx.execute(sa.insert(absence).values(id=subject, **{name: details[name] for name in columns}))
+    if "reason" in details:
+        moved = reason_of_absence(subject, details["reason"])
+        tx.execute(
+            sa.insert(paper).values(
+                id=moved.id, subject=subject, action="absence.recorded", sha256=moved.sha256
+            )
+        )
 
 
 def _absence_ended(tx: sa.Connection, subject: str, details: Json) -> None:

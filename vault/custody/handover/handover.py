@@ -30,6 +30,7 @@ from vault.catalogue import (
     viewing_rows,
 )
 from vault.catalogue.case_rows import CaseRow
+from vault.catalogue.viewing_rows import HandOverRow
 from vault.clock import utc_moment, utc_text
 from vault.crypto.canonical_json import Json, canonical, parse_object, readable, to_base64
 from vault.custody.handover.custody_report import CustodyFacts, RecordingFacts, Step, custody_report
@@ -184,20 +185,38 @@ def discard_packages(folder: Path) -> None:
         remove_file(path)
 
 
-def receive(
-    vault: Vault, by: Actor, hand_over_id: str, received_by: str, received: datetime
-) -> None:
-    """The receiver's receipt: from here on police or prosecutor are responsible (P45). Raises
-    NotAllowed, HandOverRefused.
+@dataclass(frozen=True, slots=True)
+class ListedHandOver:
+    """A hand-over, and the reference of the case that it was made for."""
+
+    row: HandOverRow
+    case_reference: str | None
+
+
+def listed(vault: Vault, by: Actor) -> list[ListedHandOver]:
+    """Every hand-over, by when it was made. Raises NotAllowed."""
+    demand(Action.LIST_RECORDINGS, by)
+    with vault.reading() as tx:
+        references = {row.id: row.reference for row in case_rows.cases(tx)}
+        rows = viewing_rows.hand_overs(tx)
+    return [ListedHandOver(row, references.get(row.case_id)) for row in rows]
+
+
+def receive(vault: Vault, by: Actor, called: str, received_by: str, received: datetime) -> None:
+    """The receiver's receipt: from here on police or prosecutor are responsible (P45).
+
+    `called`: the start of the hand-over's id. Raises NotAllowed, HandOverRefused.
     """
     acting = demand(Action.HAND_OVER, by)
     with vault.writing() as tx:
-        row = viewing_rows.hand_over_of(tx, hand_over_id)
-        if row is None or receipt_state(row) is ReceiptState.RECEIVED:
+        rows = viewing_rows.hand_overs(tx)
+        found = [row for row in rows if called and row.id.startswith(called)]
+        if len(found) != 1 or receipt_state(found[0]) is ReceiptState.RECEIVED:
             raise HandOverRefused(
-                f"No hand-over {hand_over_id} waits for its receipt.",
+                f"No hand-over {called} waits for its receipt.",
                 hint="`vault handover list` shows them.",
             )
+        row = found[0]
         if not utc_moment(row.made_utc) <= received <= vault.clock.now():
             raise HandOverRefused(
                 "It can't have been received before it was made, or later than now."
@@ -207,7 +226,7 @@ def receive(
             "received_by": received_by,
             "responsibility": "passed_on",
         }
-        vault.record(entry(acting, "handover.received", hand_over_id, details), tx)
+        vault.record(entry(acting, "handover.received", row.id, details), tx)
 
 
 def _provider(vault: Vault, session: Session, involved: frozenset[str]) -> tuple[Acting, str]:

@@ -2,18 +2,20 @@
 
 import uuid
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from vault.catalogue import case_rows, person_rows, recording_rows, viewing_rows
 from vault.catalogue.case_rows import CaseRow
+from vault.catalogue.recording_rows import RecordingRow
 from vault.catalogue.viewing_rows import ViewingRow
 from vault.crypto.canonical_json import Json
-from vault.custody.papers import file_paper
+from vault.custody.papers import file_paper, papers_of, read_paper
 from vault.custody.people import entry
 from vault.errors import NotAllowed, Reaction, UnknownRecording, VaultError
-from vault.rules.actions import Acting, Action, Actor, demand
-from vault.rules.case_kinds import CASES
+from vault.rules.actions import Acting, Action, Actor, acting_as, demand, may
+from vault.rules.case_kinds import CASES, CaseKind
 from vault.rules.learning import PARTNERS, approver
 from vault.rules.protocol import LEARNING_OWN, REASON
 from vault.rules.purposes import PURPOSES, Footage, Purpose
@@ -229,6 +231,160 @@ def find_viewing(vault: Vault, called: str) -> ViewingRow:
     if row is None:
         raise UnknownViewing(f"{len(found)} viewings have an id that starts with {called!r}.")
     return row
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+Viewing = ViewingRow
+"""A viewing as the catalogue has it, for who shows it."""
+VIEWERS = tuple(role for role in Role if role is not Role.ADMINISTRATOR)
+"""Everybody who can have a seat in a viewing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedViewing:
+    """A viewing on a list, and its recordings."""
+
+    row: ViewingRow
+    recordings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadViewing:
+    """A viewing with all that its page shows. `present`: for each recording person to how.
+
+    `reasons`: why it was asked for and why refused, for who asked, who decides, and who answers for
+    all of it; else empty.
+    """
+
+    row: ViewingRow
+    recordings: tuple[RecordingRow, ...]
+    present: Mapping[str, Mapping[str, str]]
+    case: CaseRow | None
+    reasons: tuple[str, ...]
+    awaits_approval: bool
+    may_decide: bool
+    may_unlock: bool
+
+
+def listed(vault: Vault, by: Actor) -> list[ListedViewing]:
+    """Every viewing for who may read the log, and that it was read is an entry there; for others
+    those that concern them. In the order of their requests. Raises NotAllowed.
+    """
+    _demand_viewer(by)
+    found = all_viewings(vault)
+    if not may(Action.READ_LOG, by):
+        return [one for one in found if concerns(one.row, by)]
+    acting = demand(Action.READ_LOG, by)
+    vault.record(entry(acting, "log.read", None, {"what": "viewings"}))
+    return found
+
+
+def read(vault: Vault, by: Actor, viewing_id: str) -> ReadViewing:
+    """Where a viewing that concerns this person stands, and what they can do in it. Raises
+    NotAllowed, UnknownViewing, StorageFailed.
+    """
+    row = demand_part(vault, by, viewing_id)
+    with vault.reading() as tx:
+        ids = viewing_rows.recordings_of_viewing(tx, row.id)
+        recordings = [recording_rows.find_recording(tx, one) for one in ids]
+        case = case_rows.case_of(tx, row.case_id) if row.case_id else None
+        present = {one: person_rows.persons_present(tx, one) for one in ids}
+        papers = papers_of(tx, row.id)
+    asked = row.requested_by == by.person
+    knows = asked or may(Action.APPROVE_LEARNING, by) or may(Action.READ_LOG, by)
+    texts = [read_paper(vault, paper) for _, paper in papers] if knows else []
+    awaits = awaits_approval(row)
+    return ReadViewing(
+        row,
+        tuple(found for found in recordings if found is not None),
+        present,
+        case,
+        tuple(text["reason"] for text in texts if text and text.get("reason")),
+        awaits,
+        awaits and not asked and decides(by),
+        may_take_seat(row, by) and not row.refused_utc and not awaits,
+    )
+
+
+def demand_part(vault: Vault, by: Actor, viewing_id: str) -> ViewingRow:
+    """A viewing in which this person has a part, or which they may read about in the log. Raises
+    NotAllowed, UnknownViewing.
+    """
+    _demand_viewer(by)
+    with vault.reading() as tx:
+        row = viewing_rows.viewing_of(tx, viewing_id)
+    if row is None:
+        raise UnknownViewing("There is no such viewing.")
+    if not (concerns(row, by) or may(Action.READ_LOG, by) or may_take_seat(row, by)):
+        raise NotAllowed(f"{by.name} has no part in this viewing.")
+    return row
+
+
+def concerns(row: ViewingRow, by: Actor) -> bool:
+    """Whether a viewing is this person's, waits for their decision, or has a seat for them that is
+    not over.
+    """
+    if by.person in (row.requested_by, row.first, row.second):
+        return True
+    waits = row.opened_utc is None and row.refused_utc is None
+    if waits and awaits_approval(row):
+        return decides(by)
+    return may_take_seat(row, by) and (waits or row.ended_utc is None)
+
+
+def decides(by: Actor) -> bool:
+    """Whether this person is one who agrees to an officer's wish to learn, or refuses it."""
+    return may(Action.APPROVE_LEARNING, by) or Role.CLUSTER_MANAGER in by.roles
+
+
+def purposes_for(by: Actor, case: CaseRow | None) -> list[Purpose]:
+    """The purposes for which this person can ask for a viewing; with a case those that rest on its
+    kind.
+    """
+    learns = may(Action.REQUEST_LEARNING, by)
+    mine = by.roles | {one.role for one in by.replacements}
+    found = []
+    for purpose, rule in PURPOSES.items():
+        fits = rule.case is None or case is None or rule.case.value == case.kind
+        seated = learns if rule.case is None else bool(mine & {*rule.first, *rule.second})
+        if fits and seated:
+            found.append(purpose)
+    return found
+
+
+def case_to_view(vault: Vault, by: Actor, case_id: str) -> CaseRow | None:
+    """The case that a request would rest on; None where there is none of this id. Raises
+    NotAllowed.
+    """
+    _demand_viewer(by)
+    with vault.reading() as tx:
+        return case_rows.case_of(tx, case_id)
+
+
+def _demand_viewer(by: Actor) -> None:
+    if acting_as(by, VIEWERS, {}) is None:
+        raise NotAllowed(f"{by.name} has no part in this.")
+
+
+def awaits_approval(row: ViewingRow) -> bool:
+    """Whether it is an officer's wish to learn, and nobody agreed to it or refused it yet."""
+    asked = row.approved_by is None and row.refused_utc is None
+    return asked and row.purpose == Purpose.LEARNING.value
+
+
+def all_viewings(vault: Vault) -> list[ListedViewing]:
+    """Every viewing, for the queries that choose those that are a person's to see."""
+    with vault.reading() as tx:
+        return [
+            ListedViewing(row, tuple(viewing_rows.recordings_of_viewing(tx, row.id)))
+            for row in viewing_rows.viewings(tx)
+        ]
+
+
+def purpose_for(kind: CaseKind) -> Purpose:
+    """The purpose of viewing that rests on a case of this kind."""
+    return next(purpose for purpose, rule in PURPOSES.items() if rule.case is kind)
 
 
 # --- who watched ----------------------------------------------------------------------------------
