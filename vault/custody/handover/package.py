@@ -275,6 +275,24 @@ def joined(path: str, files: Sequence[PackageFile]) -> PackageFile:
     return PackageFile(path, sum(file.size_bytes for file in files), None, blocks)
 
 
+def written_bytes(folder: Path) -> int:
+    """How much of the package in this folder is written so far."""
+    return max((path.stat().st_size for path in folder.glob("*") if path.is_file()), default=0)
+
+
+def read_package(path: Path) -> Iterator[bytes]:
+    """A package, block by block: it is encrypted to its receiver. Raises StorageFailed."""
+    with storage_errors(f"reading {path.name}"), path.open("rb") as file:
+        while block := file.read(1 << 20):
+            yield block
+
+
+def discard_packages(folder: Path) -> None:
+    """Remove what waited in this folder to be fetched."""
+    for path in folder.glob("overdracht-*"):
+        remove_file(path)
+
+
 def check_text(bag_name: str, package_name: str, signed: Mapping[str, bool]) -> str:
     """CONTROLE.txt: how the receiver checks all of it with public tools, in Dutch.
 
