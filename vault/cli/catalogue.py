@@ -53,7 +53,7 @@ def migrate_catalogue(config: Path) -> None:
     """Bring the catalogue to this program's schema."""
     settings = load_vault_settings(config)
     with IntakeLock(settings.root):
-        kept = upgrade(settings.root)
+        kept = upgrade(settings.catalogue_url, settings.root / "register")
     out.print(
         "The catalogue has this program's schema."
         + (f" As it was before, it stands in {kept}." if kept else "")

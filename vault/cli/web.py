@@ -11,7 +11,7 @@ from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.errors import Reaction, VaultError
 from vault.operations.founding import discard_unfinished
-from vault.storage.store import read_small
+from vault.storage.small_files import read_small
 from vault.web.server import hold_ceremony, serve
 
 

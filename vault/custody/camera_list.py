@@ -18,8 +18,8 @@ from vault.errors import VaultError
 from vault.log.log import newest_leaves
 from vault.recording import Camera
 from vault.rules.actions import Action, Actor, demand
-from vault.storage.record import LIMIT_BYTES, parse_record
-from vault.storage.store import RECORD_NAME, read_small
+from vault.storage.record import parse_record
+from vault.storage.store import FolderName
 from vault.vault import Vault
 
 OVERDUE = timedelta(hours=36)
@@ -170,7 +170,7 @@ def _firmware(vault: Vault, folder: str) -> str | None:
     read.
     """
     try:
-        content = read_small(vault.store.folder_at(folder) / RECORD_NAME, LIMIT_BYTES)
+        content = vault.store.read_record(FolderName(folder))
         return parse_record(content).claim.firmware
     except VaultError:
         return None

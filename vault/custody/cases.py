@@ -25,6 +25,7 @@ from vault.errors import Reaction, UnknownRecording, VaultError
 from vault.rules.actions import Action, Actor, demand, may
 from vault.rules.case_kinds import CASES, CaseKind
 from vault.rules.protocol import ASSESSED, OBJECTION
+from vault.rules.states import CaseState, case_state, is_destroyed
 from vault.vault import Vault
 
 OBJECTION_TERM = timedelta(weeks=6)
@@ -94,7 +95,7 @@ def register(vault: Vault, by: Actor, new: NewCase) -> str:
         **paper.details(),
     }
     with vault.writing() as tx:
-        _demand_standing(tx, new.recordings)
+        _demand_kept(tx, new.recordings)
         vault.record(entry(acting, "case.registered", case_id, details), tx)
     return case_id
 
@@ -108,7 +109,7 @@ def extend(vault: Vault, by: Actor, case_id: str, recordings: Collection[str]) -
         case = _open_case(tx, case_id)
         held = {hold.recording_id for hold in case_rows.holds_of_case(tx, case.id)}
         further = [recording for recording in dict.fromkeys(recordings) if recording not in held]
-        _demand_standing(tx, further)
+        _demand_kept(tx, further)
         details = {"recordings": further, "since_utc": case.received_utc}
         vault.record(entry(acting, "case.extended", case.id, details), tx)
 
@@ -145,7 +146,7 @@ def decide(
     }
     with vault.writing() as tx:
         case = _open_case(tx, case_id)
-        if case.decided_utc is not None and not case.objection_upheld:
+        if case_state(case) is not CaseState.OPEN and not case.objection_upheld:
             raise CaseRefused(f"The request {case.reference} was decided on {case.decided_utc}.")
         vault.record(entry(acting, "case.decided", case.id, details), tx)
 
@@ -158,7 +159,7 @@ def carry_out(vault: Vault, by: Actor, case_id: str) -> None:
         case = _open_case(tx, case_id)
         acting = demand(Action.DECIDE_ACCESS, by, concerned=case.concerned_persons)
         _demand_kind(case, CaseKind.ACCESS_REQUEST)
-        if case.decided_utc is None:
+        if case_state(case) is CaseState.OPEN:
             raise CaseRefused(f"The request {case.reference} is not decided yet.")
         vault.record(
             entry(
@@ -236,22 +237,30 @@ def close(vault: Vault, by: Actor, case_id: str, *, reference: str = "") -> None
 
 def still_open_because(case: CaseRow, reference: str, now: datetime) -> str | None:
     """What a case still lacks before it can be closed; None when nothing. Pure."""
-    if CaseKind(case.kind) is not CaseKind.ACCESS_REQUEST:
-        return (
-            None
-            if reference.strip()
-            else f"it ends when {CASES[CaseKind(case.kind)].ends_with}, and no reference says so"
-        )
-    if case.decided_utc is None:
+    if CaseKind(case.kind) is CaseKind.ACCESS_REQUEST:
+        return _undecided_because(case, now)
+    if reference.strip():
+        return None
+    return f"it ends when {CASES[CaseKind(case.kind)].ends_with}, and no reference says so"
+
+
+def _undecided_because(case: CaseRow, now: datetime) -> str | None:
+    """What an access request still lacks before its decision is final and carried out."""
+    state = case_state(case)
+    if state is CaseState.OPEN:
         return "the privacy officer has not decided"
-    if case.objection_upheld and (case.objection_decided_utc or "") >= case.decided_utc:
-        return "the objection was upheld, and the request is not decided anew"
+    if state is CaseState.UPHELD:
+        return "the objection was upheld, and the request has not been decided again"
     if case.carried_out_utc is None:
         return "the decision was not carried out"
-    if case.granted or (case.objection_decided_utc is not None and not case.objection_upheld):
-        return None
-    if case.objected_utc is not None and case.objection_decided_utc is None:
+    if state is CaseState.OBJECTED:
         return "an objection is pending"
+    if state is CaseState.REFUSED:
+        return _objection_possible(case, now)
+    return None
+
+
+def _objection_possible(case: CaseRow, now: datetime) -> str | None:
     if case.objection_until_utc is not None and now < utc_moment(case.objection_until_utc):
         return f"an objection can be made until {case.objection_until_utc}"
     return None
@@ -263,7 +272,7 @@ def archive(vault: Vault, by: Actor, recording_id: str) -> None:
     """
     acting = demand(Action.ARCHIVE, by)
     with vault.writing() as tx:
-        _demand_standing(tx, [recording_id])
+        _demand_kept(tx, [recording_id])
         vault.record(
             entry(
                 acting,
@@ -286,7 +295,7 @@ def name_present(vault: Vault, by: Actor, recording_id: str, person: str, how: s
         )
     form = vault.keyring.person(person)
     with vault.writing() as tx:
-        _demand_standing(tx, [recording_id])
+        _demand_kept(tx, [recording_id])
         vault.record(
             entry(acting, "person.present", recording_id, {"person": form.person, "how": how}), tx
         )
@@ -387,7 +396,7 @@ def _open_case(tx: sa.Connection, case_id: str) -> CaseRow:
     case = case_rows.case_of(tx, case_id)
     if case is None:
         raise UnknownCase(f"There is no case {case_id}.")
-    if case.closed_utc is not None:
+    if case_state(case) is CaseState.CLOSED:
         raise CaseRefused(f"The case {case.reference} was closed on {case.closed_utc}.")
     return case
 
@@ -400,10 +409,10 @@ def _demand_kind(case: CaseRow, kind: CaseKind) -> None:
         )
 
 
-def _demand_standing(tx: sa.Connection, recordings: Collection[str]) -> None:
+def _demand_kept(tx: sa.Connection, recordings: Collection[str]) -> None:
     for recording_id in recordings:
         row = recording_rows.get_recording(tx, recording_id)
-        if row.destroyed_utc is not None:
+        if is_destroyed(row):
             raise UnknownRecording(
                 f"The recording {recording_id} was destroyed on {row.destroyed_utc}."
             )

@@ -15,7 +15,7 @@ from vault.crypto.canonical_json import Json, parse_object
 from vault.errors import StorageFailed
 from vault.storage.durable import overwrite_and_remove
 from vault.storage.paper_files import paper_file, papers_in, write_paper
-from vault.storage.store import read_small
+from vault.storage.small_files import read_small
 from vault.vault import Vault
 
 LIMIT_BYTES = 1 << 20

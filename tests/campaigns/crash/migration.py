@@ -23,8 +23,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from vault.catalogue.database import SCHEMA_VERSION, catalogue_of
+from tests.support.places import catalogue_of
+from vault.catalogue.database import SCHEMA_VERSION
 from vault.catalogue.migration import migrate
+from vault.config import sqlite_url
 
 OLD = "0002"
 ROWS = 4000
@@ -53,7 +55,9 @@ CALLS = (
 )
 PROGRAM = (
     "import sys; from pathlib import Path; from vault.catalogue.migration import upgrade; "
-    "upgrade(Path(sys.argv[1]))"
+    "from vault.config import sqlite_url; "
+    "root = Path(sys.argv[1]); "
+    "upgrade(sqlite_url(root / 'catalogue/catalogue.db'), root / 'register')"
 )
 KILLED = (-9, 137)
 
@@ -75,7 +79,7 @@ def make_old(root: Path) -> None:
     root.mkdir()
     path = catalogue_of(root)
     path.parent.mkdir()
-    migrate(path, OLD)
+    migrate(sqlite_url(path), root / "register", OLD)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(
             "INSERT INTO docking VALUES (?, ?, ?, ?, ?)",

@@ -16,9 +16,18 @@ from vault.custody.people import entry
 from vault.errors import NotAllowed, Reaction, UnknownRecording, VaultError
 from vault.rules.actions import Acting, Action, Actor, acting_as, demand, may
 from vault.rules.case_kinds import CASES, CaseKind
+from vault.rules.learning import PARTNERS, approver
 from vault.rules.protocol import LEARNING_OWN, REASON
 from vault.rules.purposes import PURPOSES, Footage, Purpose
 from vault.rules.roles import Role
+from vault.rules.states import (
+    VIEWING_WATCHED,
+    CaseState,
+    ViewingState,
+    case_state,
+    is_destroyed,
+    viewing_state,
+)
 from vault.vault import Vault
 
 
@@ -61,23 +70,10 @@ def request(
         raise ViewingRefused("A viewing names at least one recording.")
     acting = demand(Action.REQUEST_LEARNING, by) if rule.case is None else _demand_seat(by, purpose)
     with vault.reading() as tx:
-        footages = [footage_of(vault, tx, recording_id) for recording_id in ids]
-        grounds = case_rows.case_of(tx, case) if case is not None else None
-        held = (
-            {hold.recording_id for hold in case_rows.holds_of_case(tx, case)}
-            if case is not None
-            else set()
-        )
+        footages = {recording_id: footage_of(vault, tx, recording_id) for recording_id in ids}
+        grounds, held = case_and_holds(tx, case)
     if rule.case is None:
-        strangers = [
-            at
-            for at, footage in zip(ids, footages, strict=True)
-            if by.person not in {footage.officer, *footage.present}
-        ]
-        if strangers:
-            raise NotAllowed(
-                f"{by.name} neither made {strangers[0]} nor is on it. {LEARNING_OWN.quoted()}"
-            )
+        _demand_own(by, footages)
     else:
         demand_case(purpose, grounds, set(ids) - held)
     paper = file_paper(vault, {"purpose": purpose.value, "reason": reason})
@@ -92,6 +88,23 @@ def request(
     }
     vault.record(entry(acting, "viewing.requested", viewing_id, details))
     return viewing_id
+
+
+def case_and_holds(tx: sa.Connection, case_id: str | None) -> tuple[CaseRow | None, set[str]]:
+    """The case that a viewing rests on, and the ids of the recordings that it ever held."""
+    if not case_id:
+        return None, set()
+    holds = case_rows.holds_of_case(tx, case_id)
+    return case_rows.case_of(tx, case_id), {hold.recording_id for hold in holds}
+
+
+def _demand_own(by: Actor, footages: Mapping[str, Footage]) -> None:
+    """An officer learns from what they made or are on (P52)."""
+    for recording_id, footage in footages.items():
+        if by.person not in {footage.officer, *footage.present}:
+            raise NotAllowed(
+                f"{by.name} neither made {recording_id} nor is on it. {LEARNING_OWN.quoted()}"
+            )
 
 
 def _demand_seat(by: Actor, purpose: Purpose) -> Acting:
@@ -113,11 +126,11 @@ def _demand_seat(by: Actor, purpose: Purpose) -> Acting:
 def demand_case(purpose: Purpose, case: CaseRow | None, not_held: set[str]) -> None:
     kind = PURPOSES[purpose].case
     if case is None or kind is None or case.kind != kind.value:
-        wanted = CASES[kind].name_nl if kind else "case"
+        ground = CASES[kind].name_nl if kind else "case"
         raise ViewingRefused(
-            f"A viewing for this purpose rests on a registered {wanted}. {REASON.quoted()}"
+            f"A viewing for this purpose rests on a registered {ground}. {REASON.quoted()}"
         )
-    if case.closed_utc is not None:
+    if case_state(case) is CaseState.CLOSED:
         raise ViewingRefused(
             f"The case {case.reference} was closed on {case.closed_utc}. {REASON.quoted()}"
         )
@@ -136,7 +149,7 @@ def approve(vault: Vault, by: Actor, viewing_id: str) -> None:
     with vault.reading() as tx:
         row = _waiting(tx, viewing_id)
         involved = _involved(vault, tx, viewing_id) | {row.requested_by}
-    acting = _approver(vault, by, involved)
+    acting = approver(by, vault.keyring.holders()[Role.COORDINATOR.value], involved)
     with vault.writing() as tx:
         _waiting(tx, viewing_id)
         vault.record(
@@ -149,7 +162,7 @@ def refuse(vault: Vault, by: Actor, viewing_id: str, reason: str) -> None:
     with vault.reading() as tx:
         row = _waiting(tx, viewing_id)
         involved = _involved(vault, tx, viewing_id) | {row.requested_by}
-    acting = _approver(vault, by, involved)
+    acting = approver(by, vault.keyring.holders()[Role.COORDINATOR.value], involved)
     paper = file_paper(vault, {"reason": reason})
     details = {"refused_utc": vault.now_utc(), **paper.details()}
     with vault.writing() as tx:
@@ -157,27 +170,20 @@ def refuse(vault: Vault, by: Actor, viewing_id: str, reason: str) -> None:
         vault.record(entry(acting, "viewing.refused", viewing_id, details), tx)
 
 
-def _approver(vault: Vault, by: Actor, involved: set[str]) -> Acting:
-    coordinators = vault.keyring.holders()[Role.COORDINATOR.value]
-    if Role.CLUSTER_MANAGER in by.roles and by.person not in involved and coordinators <= involved:
-        return Acting(by.person, Role.CLUSTER_MANAGER)
-    return demand(Action.APPROVE_LEARNING, by, concerned=frozenset(involved))
-
-
 def _waiting(tx: sa.Connection, viewing_id: str) -> ViewingRow:
     row = viewing_rows.viewing_of(tx, viewing_id)
     if row is None:
         raise UnknownViewing(f"There is no viewing {viewing_id}.")
-    if row.purpose != Purpose.LEARNING.value or row.approved_by or row.refused_utc:
-        raise ViewingRefused(f"The viewing {viewing_id} waits for nobody's approval.")
+    if viewing_state(row) is not ViewingState.AWAITING_APPROVAL:
+        raise ViewingRefused(f"Viewing {viewing_id} is not awaiting approval.")
     return row
 
 
-def _involved(vault: Vault, tx: sa.Connection, viewing_id: str) -> set[str]:
-    found: set[str] = set()
-    for recording_id in viewing_rows.recordings_of_viewing(tx, viewing_id):
-        found |= footage_of(vault, tx, recording_id).involved
-    return found
+def _involved(vault: Vault, tx: sa.Connection, viewing_id: str) -> frozenset[str]:
+    recordings = viewing_rows.recordings_of_viewing(tx, viewing_id)
+    return frozenset().union(
+        *(footage_of(vault, tx, recording_id).involved for recording_id in recordings)
+    )
 
 
 def footage_of(vault: Vault, tx: sa.Connection, recording_id: str) -> Footage:
@@ -185,7 +191,7 @@ def footage_of(vault: Vault, tx: sa.Connection, recording_id: str) -> Footage:
     Raises UnknownRecording.
     """
     row = recording_rows.get_recording(tx, recording_id)
-    if row.destroyed_utc is not None:
+    if is_destroyed(row):
         raise UnknownRecording(
             f"The recording {recording_id} was destroyed on {row.destroyed_utc}."
         )
@@ -212,12 +218,9 @@ def may_take_seat(row: ViewingRow, by: Actor) -> bool:
     mine = by.roles | {one.role for one in by.replacements}
     if purpose is Purpose.LEARNING:
         return row.requested_by == by.person or (
-            row.approved_by is not None and bool(mine & _LEARNING_PARTNERS)
+            row.approved_by is not None and bool(mine & set(PARTNERS))
         )
     return bool(mine & {*PURPOSES[purpose].first, *PURPOSES[purpose].second})
-
-
-_LEARNING_PARTNERS = {Role.COORDINATOR, Role.CLUSTER_MANAGER}
 
 
 def find_viewing(vault: Vault, called: str) -> ViewingRow:
@@ -399,4 +402,4 @@ def viewings_of(vault: Vault, by: Actor, recording_id: str) -> list[ViewingRow]:
         Action.READ_OWN_VIEWINGS if own and Role.OFFICER in by.roles else Action.READ_LOG, by
     )
     vault.record(entry(acting, "log.read", recording_id, {"what": "viewings"}))
-    return [viewing for viewing in found if viewing.opened_utc is not None]
+    return [viewing for viewing in found if viewing_state(viewing) in VIEWING_WATCHED]

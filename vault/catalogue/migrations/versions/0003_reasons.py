@@ -16,15 +16,15 @@ KEPT = "id, role, absent, substitute, granted_by, from_utc, until_utc, ended_utc
 
 
 def upgrade() -> None:
-    catalogue = op.get_context().config.attributes["catalogue"]
+    config = op.get_context().config
+    assert config is not None
+    register = config.attributes["register"]
     connection = op.get_bind()
     connection.exec_driver_sql("PRAGMA secure_delete = ON").fetchall()
-    paper = sa.table(
-        "paper", *(sa.column(name) for name in ("id", "subject", "action", "sha256"))
-    )
+    paper = sa.table("paper", *(sa.column(name) for name in ("id", "subject", "action", "sha256")))
     for absence_id, reason in connection.exec_driver_sql("SELECT id, reason FROM absence").all():
         moved = reason_of_absence(absence_id, reason)
-        write_paper(catalogue.parent.parent / "register", moved)
+        write_paper(register, moved)
         connection.execute(
             sa.insert(paper).values(
                 id=moved.id, subject=absence_id, action="absence.recorded", sha256=moved.sha256
