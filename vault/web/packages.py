@@ -10,7 +10,8 @@ from pathlib import Path
 
 import structlog
 
-from vault.custody.handover.handover import HandedOver, discard_packages, written_bytes
+from vault.custody.handover.handover import HandedOver
+from vault.custody.handover.package import discard_packages, written_bytes
 from vault.errors import Failure
 
 log = structlog.get_logger()

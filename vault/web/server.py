@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from vault.clock import MachineClock
 from vault.config import VaultSettings
 from vault.crypto.passphrase import PassphraseCost
-from vault.custody.handover.handover import discard_packages
+from vault.custody.handover.package import discard_packages
 from vault.storage.durable import remove_file
 from vault.storage.process_memory import forbid_dumps, give_back_memory
 from vault.vault import Vault

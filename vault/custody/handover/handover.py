@@ -11,7 +11,7 @@ with it.
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -59,7 +59,7 @@ from vault.rules.case_kinds import CASES, HAND_OVER_KINDS, CaseKind
 from vault.rules.protocol import PROSECUTION, PROVIDE
 from vault.rules.purposes import PURPOSES
 from vault.rules.states import CaseState, ReceiptState, case_state, receipt_state
-from vault.storage.durable import make_folder, remove_file, storage_errors
+from vault.storage.durable import make_folder, remove_file
 from vault.storage.record import FilePart
 from vault.storage.store import MANIFEST_NAME
 from vault.vault import Vault
@@ -165,24 +165,6 @@ def _demand_grounds(tx: sa.Connection, case_id: str | None) -> CaseRow:
             f"There is no open police report or demand to hand over for. {PROSECUTION.quoted()}"
         )
     return case
-
-
-def written_bytes(folder: Path) -> int:
-    """How much of the package in this folder is written so far."""
-    return max((path.stat().st_size for path in folder.glob("*") if path.is_file()), default=0)
-
-
-def read_package(path: Path) -> Iterator[bytes]:
-    """A package, block by block: it is encrypted to its receiver. Raises StorageFailed."""
-    with storage_errors(f"reading {path.name}"), path.open("rb") as file:
-        while block := file.read(1 << 20):
-            yield block
-
-
-def discard_packages(folder: Path) -> None:
-    """Remove what waited in this folder to be fetched."""
-    for path in folder.glob("overdracht-*"):
-        remove_file(path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from vault.custody.handover import handover
-from vault.custody.handover.handover import HandedOver, Order, hand_over, read_package, receive
+from vault.custody.handover.handover import HandedOver, Order, hand_over, receive
+from vault.custody.handover.package import read_package
 from vault.custody.viewing.viewing_requests import VIEWERS, demand_part
 from vault.rules.actions import Action
 from vault.rules.purposes import PURPOSES, Purpose
