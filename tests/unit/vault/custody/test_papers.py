@@ -11,8 +11,10 @@ import sqlalchemy as sa
 
 from tests.support.hand_clock import HandClock
 from tests.support.office import Office, office
-from vault.catalogue.database import SCHEMA_VERSION, Catalogue, catalogue_of
+from tests.support.places import catalogue_of
+from vault.catalogue.database import SCHEMA_VERSION, Catalogue
 from vault.catalogue.migration import migrate, upgrade
+from vault.config import sqlite_url
 from vault.custody import people
 from vault.custody.log_reading import read_log
 from vault.custody.retention import deletion
@@ -79,7 +81,7 @@ def as_of_schema_0002(here: Office, absence: str, reason: str) -> Path:
     """
     path = catalogue_of(here.settings.root)
     old = path.with_name("old.db")
-    migrate(old, "0002")
+    migrate(sqlite_url(old), here.settings.root / "register", "0002")
     now = here.vault.now_utc()
     details = {
         "role": "PO",
@@ -119,7 +121,7 @@ def as_of_schema_0002(here: Office, absence: str, reason: str) -> Path:
 
 
 def rows_of(path: Path, table: str) -> list[tuple[object, ...]]:
-    with Catalogue.opened(path).reading() as tx:
+    with Catalogue.opened(sqlite_url(path)).reading() as tx:
         return sorted(tuple(row) for row in tx.execute(sa.text(f"SELECT * FROM {table}")))
 
 
@@ -132,9 +134,9 @@ def test_a_vault_of_schema_0002_is_brought_up_and_a_rebuild_comes_to_the_same(
     """
     with office(tmp_path / "office", clock=HandClock()) as here:
         path = as_of_schema_0002(here, "00000000-0000-4000-8000-000000000001", reason)
-        kept = upgrade(here.settings.root)
+        kept = upgrade(sqlite_url(path), here.settings.root / "register")
         assert kept is not None
-        assert Catalogue(path).schema() == SCHEMA_VERSION
+        assert Catalogue(sqlite_url(path)).schema() == SCHEMA_VERSION
         # Once, in the leaf of the log that the catalogue's table has as the register has it.
         assert path.read_bytes().count(ILL.encode()) == bool(reason)
         absences, papers = rows_of(path, "absence"), rows_of(path, "paper")
