@@ -23,8 +23,8 @@ from vault.keyring.seats import Founder
 from vault.recording import SegmentClaim
 from vault.rules.case_kinds import CaseKind
 from vault.rules.purposes import PURPOSES, Purpose
-from vault.web.app import build_app, build_office
-from vault.web.request import Office as WebOffice
+from vault.web.app import build_app, build_application
+from vault.web.request import Application
 
 ORIGIN = "http://localhost:8480"
 HTML = {"accept": "text/html"}
@@ -35,7 +35,7 @@ class BackOffice:
     """The office, its pages, and one client a person."""
 
     office: Office
-    web: WebOffice
+    web: Application
     app: Any
     clients: dict[str, "Screen"] = field(default_factory=dict)
     told_only: int = 0
@@ -189,9 +189,9 @@ def backoffice(
     web = {"packages": folder / "packages"} | dict(changes.pop("web", {}))  # type: ignore[call-overload]
     with office(folder, people, web=web, **changes) as here:
         here.clock.pass_time(3600)
-        made = build_office(here.vault, here.clock)
+        made = build_application(here.vault, here.clock)
         back = BackOffice(here, made, build_app(made))
         yield back
-        made.rooms.end_all("the test is over")
+        made.live_viewings.end_all("the test is over")
         # For the whole suite: what was served is what the log says (P39).
-        assert made.rooms.served_bytes == back.told_bytes() - back.told_only
+        assert made.live_viewings.served_bytes == back.told_bytes() - back.told_only

@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 
 from vault.cli.acting import config_option, json_option, opened, reader_option, signed
-from vault.cli.output import out, show_json, show_table
-from vault.cli.times import moment
+from vault.cli.terminal import moment, out, show_json, show_table
 from vault.custody import figures
 from vault.storage.durable import write_new
 

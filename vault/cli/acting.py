@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from vault.cli.output import err, out
+from vault.cli.terminal import err, out
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.crypto.escrow_code import as_typed

@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 
 from vault.cli.acting import as_option, config_option, json_option, opened, reader_option, signed
-from vault.cli.output import out, show_json, show_table
-from vault.cli.times import local, moment
+from vault.cli.terminal import local, moment, out, show_json, show_table
 from vault.custody import assignments, people, reports
 
 

@@ -14,14 +14,16 @@ from vault.cli.acting import (
     demand_key_folder,
     opened,
 )
-from vault.cli.output import err, out
+from vault.cli.terminal import err, out
 from vault.clock import SystemClock
-from vault.config import load_vault_settings
+from vault.config import VaultSettings, load_vault_settings
 from vault.custody.witness import read_witnessed
 from vault.errors import Reaction
+from vault.keyring.keyring import Keyring, Pins
 from vault.log.keys_outside import keyring_in
 from vault.operations import backup
 from vault.operations.drill import drill
+from vault.operations.restore import Restored
 from vault.operations.restore import restore as restore_vault
 from vault.storage.durable import make_folder
 from vault.storage.locks import IntakeLock
@@ -118,19 +120,43 @@ def restore(
     for path in witnessed:
         gone |= read_witnessed(read_small(path, NOTE_LIMIT_BYTES))[1]
     keyring = keyring_in(source)
-    for outside in (settings.pins, settings.log_key_path):
-        if not outside.exists():
-            demand_key_folder(outside.parent)
-    pins = None
-    if not settings.pins.exists():
-        demand_compared(keyring, yes=yes)
-        pins = keyring.next_pins()
+    pins = _lost_pins(settings, keyring, yes=yes)
     codes = {} if without_escrow else ask_codes()
     for holder, code in codes.items():
         keyring.unlock(holder, code)
     make_folder(settings.root)
     with IntakeLock(settings.root):
         done = restore_vault(settings, source, SystemClock(), gone, lambda _: None, pins)
+    _tell_restored(done)
+    if codes and done.rebuilt.recordings:
+        with opened(config) as vault:
+            _drill(vault, codes)
+    out.print(
+        "Nothing is erased or expires until two persons have run `vault confirm`, and then "
+        "`vault clock confirm`."
+    )
+    if done.lost:
+        err.print(
+            f"{len(done.lost)} recordings are not restored: this medium has lost them. Fetch "
+            f"them from another one."
+        )
+        sys.exit(Reaction.ALARM.value)
+
+
+def _lost_pins(settings: VaultSettings, keyring: Keyring, *, yes: bool) -> Pins | None:
+    """The pins that this machine lacks, once persons have compared the signers with the paper; None
+    where it has them. Raises ConfigurationError where a lost key could not be written.
+    """
+    for outside in (settings.pins, settings.log_key_path):
+        if not outside.exists():
+            demand_key_folder(outside.parent)
+    if settings.pins.exists():
+        return None
+    demand_compared(keyring, yes=yes)
+    return keyring.next_pins()
+
+
+def _tell_restored(done: Restored) -> None:
     out.print(
         f"{done.rebuilt.recordings} recordings stand again, {done.rebuilt.log_entries} log entries."
     )
@@ -149,16 +175,3 @@ def restore(
             "witness and the paper:"
         )
         out.print(done.log_key, soft_wrap=True)
-    if codes and done.rebuilt.recordings:
-        with opened(config) as vault:
-            _drill(vault, codes)
-    out.print(
-        "Nothing is erased or expires until two persons have run `vault confirm`, and then "
-        "`vault clock confirm`."
-    )
-    if done.lost:
-        err.print(
-            f"{len(done.lost)} recordings are not restored: this medium has lost them. Fetch "
-            f"them from another one."
-        )
-        sys.exit(Reaction.ALARM.value)

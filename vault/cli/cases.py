@@ -14,8 +14,7 @@ from vault.cli.acting import (
     recordings_called,
     signed,
 )
-from vault.cli.output import SHORT_ID, out, show_json, show_table
-from vault.cli.times import local, moment
+from vault.cli.terminal import SHORT_ID, local, moment, out, show_json, show_table
 from vault.custody import cases
 from vault.custody.cases import NewCase, find_case
 from vault.rules.case_kinds import CASES, CaseKind

@@ -6,7 +6,7 @@ import click
 
 from vault.catalogue.migration import upgrade
 from vault.cli.acting import config_option, opened, signed_two, two_option
-from vault.cli.output import err, out
+from vault.cli.terminal import err, out
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.custody.retention.confirmation import confirm

@@ -16,8 +16,8 @@ from vault.cli.acting import (
     signed_two,
     two_option,
 )
-from vault.cli.output import out
 from vault.cli.persons import FUNCTIONS
+from vault.cli.terminal import out
 from vault.config import load_vault_settings
 from vault.crypto.passphrase import PassphraseCost
 from vault.custody import keyholders

@@ -6,7 +6,7 @@ import click
 from rich.text import Text
 
 from vault.cli.acting import config_option, opened
-from vault.cli.output import out
+from vault.cli.terminal import out
 from vault.clock import SystemClock
 from vault.errors import Reaction
 from vault.operations import doctor

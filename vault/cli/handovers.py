@@ -15,8 +15,7 @@ from vault.cli.acting import (
     signed_two,
     two_option,
 )
-from vault.cli.output import out, show_json, show_table
-from vault.cli.times import local, moment
+from vault.cli.terminal import local, moment, out, show_json, show_table
 from vault.custody import people
 from vault.custody.handover import handover
 from vault.custody.handover.handover import Order, hand_over

@@ -12,8 +12,7 @@ from vault.cli.acting import (
     reader_option,
     signed,
 )
-from vault.cli.output import SHORT_ID, show_json, show_table
-from vault.cli.times import local
+from vault.cli.terminal import SHORT_ID, local, show_json, show_table
 from vault.crypto.canonical_json import Json
 from vault.custody import people
 from vault.custody.log_reading import read_log

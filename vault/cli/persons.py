@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 
 from vault.cli.acting import as_option, config_option, json_option, opened, reader_option, signed
-from vault.cli.output import out, plain, show_json, show_table
-from vault.cli.times import local, moment
+from vault.cli.terminal import local, moment, out, plain, show_json, show_table
 from vault.custody import people
 from vault.keyring.changes import roles_text
 from vault.rules.roles import Function, Role

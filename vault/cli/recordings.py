@@ -7,7 +7,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from vault.cli.acting import ask_codes, config_option, json_option, opened, reader_option, signed
-from vault.cli.output import SHORT_ID, out, show_json
+from vault.cli.terminal import SHORT_ID, out, show_json
 from vault.custody import search
 from vault.custody.viewing.release import extract, open_recording
 from vault.errors import VaultExists

@@ -15,8 +15,7 @@ from vault.cli.acting import (
     signed,
 )
 from vault.cli.cases import case
-from vault.cli.output import out, show_json, show_table
-from vault.cli.times import local, moment
+from vault.cli.terminal import local, moment, out, show_json, show_table
 from vault.custody import cases, people, reports
 from vault.custody.reports import LOCATION_NAMES_NL, Location, UseReport
 from vault.custody.search import recording_called

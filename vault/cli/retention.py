@@ -18,7 +18,7 @@ from vault.cli.acting import (
     signed_two,
     two_option,
 )
-from vault.cli.output import err, out, show_json, show_table
+from vault.cli.terminal import err, out, show_json, show_table
 from vault.clock import SystemClock
 from vault.custody.cases import archive
 from vault.custody.retention import clock_confirmation, deletion, disposition, sweep

@@ -15,13 +15,14 @@ from rich.progress import (
 )
 
 from vault.cli.acting import NOTE_LIMIT_BYTES, config_option, opened
-from vault.cli.output import err, out
+from vault.cli.terminal import err, out
 from vault.custody.retention.confirmation import unconfirmed_since
 from vault.custody.witness import log_key, read_witnessed
 from vault.log.checkpoints import Checkpoint, parse_checkpoint, verify_since
 from vault.log.signed_note import LogVerifier
-from vault.operations.verify import daily_part, total_bytes, verify, verify_daily
+from vault.operations.verify import Verdict, daily_part, total_bytes, verify, verify_daily
 from vault.storage.small_files import read_small
+from vault.vault import Vault
 
 
 @click.command("verify")
@@ -49,37 +50,39 @@ def verify_vault(config: Path, notes: tuple[Path, ...], key: str | None, daily: 
     Changes nothing; the daily check alone enters into the log how it went.
     """
     with opened(config) as vault:
-        verifier = LogVerifier.read(key) if key else log_key(vault).verifier if notes else None
-        known = [_witnessed(path, verifier) for path in notes] if verifier else []
+        known = _witnessed(vault, notes, key)
         altered = verify_since(known, vault.leaves()) if known else []
-        wanted = daily_part(vault) if daily else (lambda _: True)
-        with _Bar(total_bytes(vault, wanted)) as (progress, task):
-
-            def advance(count: int) -> None:
-                progress.advance(task, count)
-
-            verdict = (
-                verify_daily(vault, advance, [one.code for one in altered])
-                if daily
-                else verify(vault, advance)
-            )
+        verdict = _verified(vault, [one.code for one in altered], daily=daily)
         waiting = unconfirmed_since(vault)
-    for finding in verdict.findings:
-        err.print(f"{finding.sentence} [{finding.code}]", style="red")
-    for discrepancy in altered:
-        err.print(f"{discrepancy.sentence} [{discrepancy.code}]", style="red")
+    told = [(one.sentence, one.code) for one in verdict.findings]
+    for sentence, code in [*told, *((one.sentence, one.code) for one in altered)]:
+        err.print(f"{sentence} [{code}]", style="red")
     if waiting:
         err.print(
             f"The catalogue was rebuilt on {waiting}; two persons must confirm it: `vault "
             f"confirm`.",
             style="yellow",
         )
+    _conclude(verdict, len(verdict.findings) + len(altered), known)
+
+
+def _verified(vault: Vault, altered: list[str], *, daily: bool) -> Verdict:
+    """All of the vault, or the part of the day, with a bar of how far it is."""
+    wanted = daily_part(vault) if daily else (lambda _: True)
+    with _Bar(total_bytes(vault, wanted)) as (progress, task):
+
+        def advance(count: int) -> None:
+            progress.advance(task, count)
+
+        return verify_daily(vault, advance, altered) if daily else verify(vault, advance)
+
+
+def _conclude(verdict: Verdict, count: int, known: list[Checkpoint]) -> None:
     summary = (
         f"{verdict.recordings} recordings, {verdict.files} sealed files, "
         f"{verdict.sealed_bytes / 1e6:.1f} MB, "
         f"{verdict.log_entries} log entries"
     )
-    count = len(verdict.findings) + len(altered)
     if count:
         err.print(f"{count} findings in {summary}.", style="bold red")
         sys.exit(1)
@@ -89,8 +92,13 @@ def verify_vault(config: Path, notes: tuple[Path, ...], key: str | None, daily: 
     out.print(f"All is well: {summary}.")
 
 
-def _witnessed(path: Path, verifier: LogVerifier) -> Checkpoint:
-    return parse_checkpoint(read_witnessed(read_small(path, NOTE_LIMIT_BYTES))[0], verifier)
+def _witnessed(vault: Vault, notes: tuple[Path, ...], key: str | None) -> list[Checkpoint]:
+    """The checkpoints as the witness has them, under the key that was given, or the log's own."""
+    if not notes:
+        return []
+    verifier = LogVerifier.read(key) if key else log_key(vault).verifier
+    contents = (read_small(path, NOTE_LIMIT_BYTES) for path in notes)
+    return [parse_checkpoint(read_witnessed(content)[0], verifier) for content in contents]
 
 
 class _Bar:

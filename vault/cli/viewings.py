@@ -18,8 +18,7 @@ from vault.cli.acting import (
     signed_two,
     two_option,
 )
-from vault.cli.output import SHORT_ID, out, show_json, show_table
-from vault.cli.times import local
+from vault.cli.terminal import SHORT_ID, local, out, show_json, show_table
 from vault.custody import people
 from vault.custody.cases import find_case
 from vault.custody.viewing import viewing_requests

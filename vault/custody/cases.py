@@ -22,7 +22,7 @@ from vault.crypto.canonical_json import Json
 from vault.custody.papers import file_paper, papers_of, read_paper
 from vault.custody.people import entry
 from vault.errors import Reaction, UnknownRecording, VaultError
-from vault.rules.actions import Action, Actor, demand, may
+from vault.rules.actions import Acting, Action, Actor, demand, may
 from vault.rules.case_kinds import CASES, CaseKind
 from vault.rules.protocol import ASSESSED, OBJECTION
 from vault.rules.states import CaseState, case_state, is_destroyed
@@ -358,10 +358,7 @@ def read(vault: Vault, by: Actor, called: str) -> ReadCase:
     """
     demand(Action.LIST_RECORDINGS, by)
     row = find_case(vault, called)
-    apart = row.kind == CaseKind.ACCESS_REQUEST.value
-    reads = not apart or may(Action.READ_ACCESS_REGISTER, by)
-    action = Action.READ_ACCESS_REGISTER if apart and reads else Action.LIST_RECORDINGS
-    acting = demand(action, by)
+    acting, reads = _reader_of(row, by)
     with vault.reading() as tx:
         holds = case_rows.holds_of_case(tx, row.id)
         papers = papers_of(tx, row.id) if reads else []
@@ -380,6 +377,15 @@ def read(vault: Vault, by: Actor, called: str) -> ReadCase:
         tuple(others),
         still_open_because(row, "", vault.clock.now()),
     )
+
+
+def _reader_of(row: CaseRow, by: Actor) -> tuple[Acting, bool]:
+    """In which role this person reads a case, and whether its papers are theirs to read."""
+    if row.kind != CaseKind.ACCESS_REQUEST.value:
+        return demand(Action.LIST_RECORDINGS, by), True
+    if may(Action.READ_ACCESS_REGISTER, by):
+        return demand(Action.READ_ACCESS_REGISTER, by), True
+    return demand(Action.LIST_RECORDINGS, by), False
 
 
 def find_case(vault: Vault, called: str) -> CaseRow:

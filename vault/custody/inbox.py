@@ -1,4 +1,4 @@
-"""What waits for whom: one question a function; a person's inbox holds the answers that are theirs."""
+"""What waits for whom: one question a function. An inbox holds the answers that are a person's."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Reading the log (P39): that it was read is an entry of its own, in it before anything is shown."""
+"""Reading the log (P39): that it was read is an entry of its own, in it before anything shows."""
 
 from dataclasses import dataclass
 from itertools import islice

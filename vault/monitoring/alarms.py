@@ -63,8 +63,8 @@ RULES = (
             "The vault does not open. Cameras keep their recordings.",
         ),
         Sentence(
-            "Draai vault list op de dock-pc: het zegt waarom, en wat te doen.",
-            "On the docking PC run vault list: it says why, and what to do.",
+            "Draai vault verify op de dock-pc: het zegt waarom, en wat te doen.",
+            "On the docking PC run vault verify: it says why, and what to do.",
         ),
     ),
     Rule(

@@ -30,7 +30,7 @@ from vault.errors import Failure, Reaction, UnknownPerson, VaultError
 from vault.vault import Vault
 from vault.web.challenges import Challenges
 from vault.web.headers import SecurityHeaders
-from vault.web.live_viewings import Rooms
+from vault.web.live_viewings import LiveViewings
 from vault.web.menu import menu
 from vault.web.packages import Packages
 from vault.web.pages import (
@@ -48,7 +48,7 @@ from vault.web.pages import (
     sign_in,
     viewings,
 )
-from vault.web.request import NotFound, Office, Visit, permitted
+from vault.web.request import Application, NotFound, PageRequest, permitted
 from vault.web.routing import Route
 from vault.web.sessions import Sessions
 from vault.web.text.done import deeds
@@ -107,18 +107,18 @@ def templates() -> Environment:
     return made
 
 
-def build_office(
+def build_application(
     vault: Vault, clock: MachineClock, demo: Mapping[str, str] | None = None
-) -> Office:
+) -> Application:
     """What the requests share."""
     packages = Packages(vault.settings.web.packages)
-    rooms = Rooms(vault, clock, packages.discard)
-    sessions = Sessions(clock, vault.settings.web.idle_minutes * 60.0, rooms.screen_ended)
-    return Office(
+    live_viewings = LiveViewings(vault, clock, packages.discard)
+    sessions = Sessions(clock, vault.settings.web.idle_minutes * 60.0, live_viewings.screen_ended)
+    return Application(
         vault,
         clock,
         sessions,
-        rooms,
+        live_viewings,
         Slowdown(clock),
         Challenges(clock),
         packages,
@@ -127,21 +127,22 @@ def build_office(
     )
 
 
-def build_app(office: Office) -> Starlette:
+def build_app(application: Application) -> Starlette:
     """The application. It ends every open viewing when it stops."""
 
     @contextlib.asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
         yield
-        await run_in_threadpool(office.rooms.end_all, "the back office stopped")
+        await run_in_threadpool(application.live_viewings.end_all, "the back office stopped")
 
     here = files("vault.web")
     routes: list[Any] = [
-        WebRoute(route.path, _serving(office, route), methods=[route.method]) for route in ROUTES
+        WebRoute(route.path, _serving(application, route), methods=[route.method])
+        for route in ROUTES
     ]
     routes.append(Mount("/static", StaticFiles(directory=str(here / "static"))))
     routes.append(Mount("/vendor", StaticFiles(directory=str(here / "vendor"))))
-    missing = _serving(office, _MISSING)
+    missing = _serving(application, _MISSING)
     missing_handlers: dict[Any, Any] = {404: missing, 405: missing}
     return Starlette(
         routes=routes,
@@ -151,22 +152,24 @@ def build_app(office: Office) -> Starlette:
     )
 
 
-def _not_found(_: Visit) -> Response:
+def _not_found(_: PageRequest) -> Response:
     raise NotFound("There is nothing at this address.")
 
 
 _MISSING = Route("GET", "/{rest:path}", _not_found, public=True)
 
 
-def _serving(office: Office, route: Route) -> Any:
+def _serving(application: Application, route: Route) -> Any:
     async def serve(request: Request, _: object = None) -> Response:
-        visit = Visit(office, request, Words(request.cookies.get(LANGUAGE, "nl")), _place(request))
+        page = PageRequest(
+            application, request, Words(request.cookies.get(LANGUAGE, "nl")), _place(request)
+        )
         try:
             if request.method == "POST":
-                visit.form = await _form(request)
-            return await run_in_threadpool(_serve, visit, route)
+                page.form = await _form(request)
+            return await run_in_threadpool(_serve, page, route)
         except Failure as failure:
-            return await run_in_threadpool(_refused, visit, route, failure)
+            return await run_in_threadpool(_refused, page, route, failure)
         except Exception:
             # The outermost layer: a defect of ours is a page with a code, and a trace in the
             # journal.
@@ -174,7 +177,7 @@ def _serving(office: Office, route: Route) -> Any:
             defect = Failure(
                 "A defect of this program. It was written into the journal; nothing was shown."
             )
-            return await run_in_threadpool(_refused, visit, _MISSING, defect)
+            return await run_in_threadpool(_refused, page, _MISSING, defect)
 
     return serve
 
@@ -202,9 +205,9 @@ async def _form(request: Request) -> dict[str, list[str]]:
         raise FormStale("What came is no form of this page.") from error
 
 
-def _serve(visit: Visit, route: Route) -> Response:
-    office, request = visit.office, visit.request
-    if request.headers.get("host", "") not in _hosts(office):
+def _serve(page: PageRequest, route: Route) -> Response:
+    application, request = page.application, page.request
+    if request.headers.get("host", "") not in _hosts(application):
         raise NotFound("This is not the address of the back office.")
     if request.method != route.method:
         # HEAD would open and log what it does not give out.
@@ -212,36 +215,36 @@ def _serve(visit: Visit, route: Route) -> Response:
     token = request.cookies.get(COOKIE)
     # Asking where a viewing stands is not using the back office: an idle screen locks, unless a
     # viewing is on it.
-    visit.session = office.sessions.find(token, touch=not request.url.path.endswith("/here"))
-    if visit.session is not None:
+    page.session = application.sessions.find(token, touch=not request.url.path.endswith("/here"))
+    if page.session is not None:
         try:
-            visit.actor = actor(office.vault, visit.session.person)
+            page.actor = actor(application.vault, page.session.person)
         except UnknownPerson:
             # Who left the keyring is signed out everywhere.
-            office.sessions.end_others(visit.session.person, but="")
-            visit.session = None
+            application.sessions.end_others(page.session.person, but="")
+            page.session = None
     if request.method == "POST":
-        _demand_ours(visit, route)
+        _demand_ours(page, route)
     if not route.public:
-        if visit.session is None or visit.actor is None:
+        if page.session is None or page.actor is None:
             if (
                 request.headers.get("accept", "").startswith("text/html")
                 and request.method == "GET"
             ):
                 return RedirectResponse("/sign-in", 303)
             return _bare(HTTPStatus.UNAUTHORIZED)
-        refusal = permitted(visit.actor, route.asks)
+        refusal = permitted(page.actor, route.asks)
         if refusal is not None:
             raise refusal
-    visit.admitted = True
-    return route.handler(visit)
+    page.admitted = True
+    return route.handler(page)
 
 
-def _hosts(office: Office) -> set[str]:
+def _hosts(application: Application) -> set[str]:
     """The names under which we are asked for; another one is a page elsewhere that had its name
     point here.
     """
-    web = office.vault.settings.web
+    web = application.vault.settings.web
     return {web.origin.split("//", 1)[1], web.listen}
 
 
@@ -252,17 +255,17 @@ def is_from(request: Request, *origins: str) -> bool:
     return near and (origin is None or origin in origins)
 
 
-def _demand_ours(visit: Visit, route: Route) -> None:
+def _demand_ours(page: PageRequest, route: Route) -> None:
     """The form came from our own page: the browser's own word for it, and the session's token.
     Raises FormStale.
     """
-    web = visit.vault.settings.web
-    if not is_from(visit.request, web.origin, f"http://{web.listen}"):
+    web = page.vault.settings.web
+    if not is_from(page.request, web.origin, f"http://{web.listen}"):
         raise FormStale("The form came from another site.")
-    session = visit.session
-    if session is None or (route.public and "csrf" not in visit.form):
+    session = page.session
+    if session is None or (route.public and "csrf" not in page.form):
         return
-    if not hmac.compare_digest(visit.raw("csrf").encode(), session.csrf.encode()):
+    if not hmac.compare_digest(page.raw("csrf").encode(), session.csrf.encode()):
         raise FormStale("The form does not belong to this session.")
 
 
@@ -270,40 +273,40 @@ def _bare(status: HTTPStatus) -> Response:
     return Response(status.phrase, status.value, media_type="text/plain")
 
 
-def _shows_again(visit: Visit, route: Route) -> bool:
+def _shows_again(page: PageRequest, route: Route) -> bool:
     """Whether the form's page may be shown once more: to who was let in to the deed, and may open
     that page too.
     """
-    if route.again is None or not visit.admitted:
+    if route.again is None or not page.admitted:
         return False
-    page = next((one for one in ROUTES if one.method == "GET" and one.handler is route.again), None)
-    if page is None or page.public:
-        return page is not None
-    return visit.actor is not None and permitted(visit.actor, page.asks) is None
+    form = next((one for one in ROUTES if one.method == "GET" and one.handler is route.again), None)
+    if form is None or form.public:
+        return form is not None
+    return page.actor is not None and permitted(page.actor, form.asks) is None
 
 
-def _refused(visit: Visit, route: Route, failure: Failure) -> Response:
+def _refused(page: PageRequest, route: Route, failure: Failure) -> Response:
     """The form once more with the refusal, or the page of the refusal; for a program its code."""
-    visit.failure = failure
-    told = visit.said
+    page.failure = failure
+    told = page.said
     assert told is not None
     if failure.reaction is Reaction.ALARM:
         log.error(
-            "refused", path=visit.request.url.path, code=failure.code, sentence=failure.sentence
+            "refused", path=page.request.url.path, code=failure.code, sentence=failure.sentence
         )
-    if "text/html" not in visit.request.headers.get("accept", "text/html"):
+    if "text/html" not in page.request.headers.get("accept", "text/html"):
         return JSONResponse(
             {"code": told.code, "sentence": told.sentence, "hint": told.hint}, told.status
         )
     if (
-        _shows_again(visit, route)
+        _shows_again(page, route)
         and told.code not in ("web.form_stale", "web.too_much")
         and told.status != 404
     ):
         try:
             assert route.again is not None
-            return route.again(visit)
+            return route.again(page)
         except Failure:
             # The form's own page can't be shown either: the refusal stands on a page of its own.
-            visit.failure = failure
-    return visit.page("refused.html", told.status)
+            page.failure = failure
+    return page.render("refused.html", told.status)

@@ -1,4 +1,4 @@
-"""Rooms: the viewings that are open in this process, and who waits for whom.
+"""The viewings that are open in this process, and who waits for whom.
 
 Order of steps. One person unlocks: their keys wait in memory, for `WAIT_S` at most. The other
 unlocks: `open_viewing` joins the two, and the waiting keys are forgotten. From then on a screen of
@@ -15,7 +15,7 @@ import structlog
 
 from vault.clock import Clock
 from vault.custody.people import Signed
-from vault.custody.viewing.timeline import Reel
+from vault.custody.viewing.timeline import Timeline
 from vault.custody.viewing.viewing_session import Session, Span, ViewingOver, open_viewing
 from vault.errors import Reaction, VaultError
 from vault.vault import Vault
@@ -56,13 +56,13 @@ class _Waiting:
 
 
 @dataclass(slots=True)
-class Room:
+class LiveViewing:
     """One open viewing. `screens`: id of a web session to when it was last there."""
 
     session: Session
     screens: dict[str, float]
     lock: threading.RLock = field(default_factory=threading.RLock)
-    reels: dict[str, Reel] = field(default_factory=dict)
+    timelines: dict[str, Timeline] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ class Standing:
     persons: tuple[str, ...] = ()
 
 
-class Rooms:
-    """All rooms of this process. Any thread; each room does one thing at a time."""
+class LiveViewings:
+    """All live viewings of this process. Any thread; each does one thing at a time."""
 
     def __init__(
         self, vault: Vault, clock: Clock, ended: Callable[[str], None] = lambda _: None
@@ -88,7 +88,7 @@ class Rooms:
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: dict[str, _Waiting] = {}
-        self._rooms: dict[str, Room] = {}
+        self._live: dict[str, LiveViewing] = {}
         self._over: dict[str, str] = {}
         self._opening = threading.Lock()
         """One span is opened at a time: what stands around it is opened with it, up to 64 MiB
@@ -150,8 +150,8 @@ class Rooms:
         screens: set[str],
     ) -> None:
         with self._lock:
-            old = self._rooms.get(viewing_id)
-            full = len(self._rooms) >= MOST_OPEN
+            old = self._live.get(viewing_id)
+            full = len(self._live) >= MOST_OPEN
         if old is not None:
             self.end(viewing_id, "it was opened anew")
         elif full:
@@ -159,7 +159,7 @@ class Rooms:
         session = open_viewing(self._vault, viewing_id, first, second, confirmed)
         now = self._clock.monotonic_s()
         with self._lock:
-            self._rooms[viewing_id] = Room(session, dict.fromkeys(screens, now))
+            self._live[viewing_id] = LiveViewing(session, dict.fromkeys(screens, now))
             self._over.pop(viewing_id, None)
 
     # --- being there ------------------------------------------------------------------------------
@@ -171,11 +171,11 @@ class Rooms:
         self.tend()
         with self._lock:
             waiting = self._waiting.get(viewing_id)
-            room = self._rooms.get(viewing_id)
-            if room is not None and screen in room.screens:
-                room.screens[screen] = self._clock.monotonic_s()
-                persons = tuple(seat.person for seat in room.session.seats)
-                return Standing(None, True, None, room.session.seconds_left, persons)
+            live = self._live.get(viewing_id)
+            if live is not None and screen in live.screens:
+                live.screens[screen] = self._clock.monotonic_s()
+                persons = tuple(seat.person for seat in live.session.seats)
+                return Standing(None, True, None, live.session.seconds_left, persons)
             who = waiting.signed.actor.person if waiting is not None else None
             return Standing(who, False, self._over.get(viewing_id))
 
@@ -183,47 +183,47 @@ class Rooms:
         """Raises NotInRoom, ViewingOver where this screen takes no part. Waits for nothing."""
         self._joined(viewing_id, screen)
 
-    def _joined(self, viewing_id: str, screen: str) -> Room:
+    def _joined(self, viewing_id: str, screen: str) -> LiveViewing:
         self.tend()
         with self._lock:
-            room = self._rooms.get(viewing_id)
+            live = self._live.get(viewing_id)
             over = self._over.get(viewing_id)
-        if room is None or screen not in room.screens:
+        if live is None or screen not in live.screens:
             if over is not None:
                 raise ViewingOver(f"The viewing {viewing_id[:8]} is over: {over}.")
             raise NotInRoom("This screen takes no part in an open viewing of this name.")
-        return room
+        return live
 
     @contextmanager
-    def room(self, viewing_id: str, screen: str) -> Iterator[Room]:
-        """The room, for this screen alone as long as the block lasts. Raises NotInRoom,
+    def live_viewing(self, viewing_id: str, screen: str) -> Iterator[LiveViewing]:
+        """The live viewing, for this screen alone as long as the block lasts. Raises NotInRoom,
         ViewingOver.
         """
-        room = self._joined(viewing_id, screen)
-        with room.lock:
-            yield room
+        live = self._joined(viewing_id, screen)
+        with live.lock:
+            yield live
 
-    def reel(self, viewing_id: str, recording_id: str, screen: str) -> Reel:
+    def timeline(self, viewing_id: str, recording_id: str, screen: str) -> Timeline:
         """The time line of a recording of an open viewing. Raises NotInRoom, ViewingOver,
         UnknownRecording, CannotOpen.
         """
-        with self.room(viewing_id, screen) as room:
-            if recording_id not in room.reels:
-                room.reels[recording_id] = room.session.reel(recording_id)
+        with self.live_viewing(viewing_id, screen) as live:
+            if recording_id not in live.timelines:
+                live.timelines[recording_id] = live.session.timeline(recording_id)
             else:
-                room.session.files(recording_id)
-            return room.reels[recording_id]
+                live.session.files(recording_id)
+            return live.timelines[recording_id]
 
     def show(self, viewing_id: str, span: Span, screen: str) -> bytes:
         """A span of content; its entry stands in the log first. Raises as `Session.show`, and
         NotInRoom.
         """
-        with self.room(viewing_id, screen) as room:
+        with self.live_viewing(viewing_id, screen) as live:
             try:
                 with self._opening:
-                    shown = room.session.show(span)
+                    shown = live.session.show(span)
             finally:
-                self._forget_ended(viewing_id, room)
+                self._forget_ended(viewing_id, live)
             with self._lock:
                 self.served_bytes += len(shown)
             return shown
@@ -232,7 +232,7 @@ class Rooms:
         """The viewings that are open now."""
         self.tend()
         with self._lock:
-            return tuple(self._rooms)
+            return tuple(self._live)
 
     # --- the end ----------------------------------------------------------------------------------
 
@@ -242,8 +242,8 @@ class Rooms:
             waiting = self._waiting.get(viewing_id)
             if waiting is not None and waiting.signed.actor.person == person:
                 del self._waiting[viewing_id]
-            room = self._rooms.get(viewing_id)
-        if room is not None and person in {seat.person for seat in room.session.seats}:
+            live = self._live.get(viewing_id)
+        if live is not None and person in {seat.person for seat in live.session.seats}:
             self.end(viewing_id, f"{self._vault.keyring.person(person).name} left")
 
     def screen_ended(self, screen: str) -> None:
@@ -251,25 +251,25 @@ class Rooms:
         with self._lock:
             for viewing_id in [name for name, one in self._waiting.items() if one.screen == screen]:
                 del self._waiting[viewing_id]
-            ending = [name for name, room in self._rooms.items() if screen in room.screens]
+            ending = [name for name, live in self._live.items() if screen in live.screens]
         for viewing_id in ending:
             self.end(viewing_id, "a screen signed out")
 
     def end(self, viewing_id: str, because: str) -> None:
         """End a viewing for both."""
         with self._lock:
-            room = self._rooms.pop(viewing_id, None)
-            if room is not None:
+            live = self._live.pop(viewing_id, None)
+            if live is not None:
                 self._over[viewing_id] = because
-        if room is not None:
-            with room.lock:
-                self._end_session(viewing_id, room, because)
+        if live is not None:
+            with live.lock:
+                self._end_session(viewing_id, live, because)
             self._ended(viewing_id)
 
-    def _end_session(self, viewing_id: str, room: Room, because: str) -> None:
+    def _end_session(self, viewing_id: str, live: LiveViewing, because: str) -> None:
         """The keys are forgotten before the log is told; where it can't be, the journal is."""
         try:
-            room.session.end(because)
+            live.session.end(because)
         except VaultError as failure:
             log.error(
                 "the end of a viewing could not be logged",
@@ -281,7 +281,7 @@ class Rooms:
         """The process stops."""
         with self._lock:
             self._waiting.clear()
-            ending = tuple(self._rooms)
+            ending = tuple(self._live)
         for viewing_id in ending:
             self.end(viewing_id, because)
 
@@ -297,21 +297,21 @@ class Rooms:
                 del self._waiting[viewing_id]
             left = [
                 name
-                for name, room in self._rooms.items()
-                if now - min(room.screens.values()) > ABSENT_S
+                for name, live in self._live.items()
+                if now - min(live.screens.values()) > ABSENT_S
             ]
-            rooms = list(self._rooms.items())
+            live_viewings = list(self._live.items())
         for viewing_id in left:
             self.end(viewing_id, "a screen was left")
-        for viewing_id, room in rooms:
-            self._forget_ended(viewing_id, room)
+        for viewing_id, live in live_viewings:
+            self._forget_ended(viewing_id, live)
 
-    def _forget_ended(self, viewing_id: str, room: Room) -> None:
-        # A room that is busy is not over, and is looked at again soon.
-        if not room.lock.acquire(blocking=False):
+    def _forget_ended(self, viewing_id: str, live: LiveViewing) -> None:
+        # A live viewing that is busy is not over, and is looked at again soon.
+        if not live.lock.acquire(blocking=False):
             return
         try:
-            because = room.session.over
+            because = live.session.over
         except VaultError as failure:
             because = "its time was over"
             log.error(
@@ -320,12 +320,12 @@ class Rooms:
                 error=failure.sentence,
             )
         finally:
-            room.lock.release()
+            live.lock.release()
         if because is not None:
             with self._lock:
-                mine = self._rooms.get(viewing_id) is room
+                mine = self._live.get(viewing_id) is live
                 if mine:
-                    del self._rooms[viewing_id]
+                    del self._live[viewing_id]
                     self._over[viewing_id] = because
             if mine:
                 self._ended(viewing_id)

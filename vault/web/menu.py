@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from vault.custody.viewing.viewing_requests import VIEWERS
 from vault.rules.actions import Action
 from vault.rules.roles import Role
-from vault.web.request import Visit, permitted
+from vault.web.request import PageRequest, permitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,6 @@ MENU = (
 )
 
 
-def menu(visit: Visit) -> list[Item]:
+def menu(page: PageRequest) -> list[Item]:
     """What this visitor may open."""
-    return [item for item in MENU if item.asks is None or permitted(visit.by, item.asks) is None]
+    return [item for item in MENU if item.asks is None or permitted(page.by, item.asks) is None]

@@ -16,7 +16,7 @@ from vault.errors import VaultError
 from vault.monitoring.metrics import CLOSED, read_gauges
 from vault.operations.health import Health, measure
 from vault.vault import Vault
-from vault.web.request import Office
+from vault.web.request import Application
 
 
 class _Figures(Collector):
@@ -38,10 +38,10 @@ class _Figures(Collector):
         return families
 
 
-def build_metrics(office: Office) -> Starlette:
+def build_metrics(application: Application) -> Starlette:
     """The application behind the socket."""
     registry = CollectorRegistry()
-    registry.register(_Figures(office.vault))
+    registry.register(_Figures(application.vault))
 
     def metrics(_: Request) -> Response:
         return Response(
@@ -50,7 +50,7 @@ def build_metrics(office: Office) -> Starlette:
 
     def health(_: Request) -> Response:
         try:
-            found = measure(office.vault)
+            found = measure(application.vault)
         except VaultError as failure:
             return JSONResponse({"ok": False, "code": failure.code}, 503)
         return JSONResponse(

@@ -19,7 +19,7 @@ from vault.rules.actions import Action, Actor, demand
 from vault.rules.roles import Role
 from vault.vault import Vault
 from vault.web.challenges import Challenges
-from vault.web.live_viewings import Rooms
+from vault.web.live_viewings import LiveViewings
 from vault.web.packages import Packages
 from vault.web.sessions import Sessions, WebSession
 from vault.web.text.errors import Said, said
@@ -75,13 +75,13 @@ def permitted(actor: Actor, asks: Sequence[Action | Role] | None) -> NotAllowed 
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class Application:
     """What every request shares."""
 
     vault: Vault
     clock: MachineClock
     sessions: Sessions
-    rooms: Rooms
+    live_viewings: LiveViewings
     slowdown: Slowdown
     challenges: Challenges
     packages: Packages
@@ -98,10 +98,10 @@ def _is_secret(name: str) -> bool:
 
 
 @dataclass(slots=True)
-class Visit:
+class PageRequest:
     """One request by one visitor."""
 
-    office: Office
+    application: Application
     request: Request
     words: Words
     where: str
@@ -116,7 +116,7 @@ class Visit:
 
     @property
     def vault(self) -> Vault:
-        return self.office.vault
+        return self.application.vault
 
     @property
     def by(self) -> Actor:
@@ -170,7 +170,7 @@ class Visit:
         return found
 
     def _slowed(self, called: str, prove: Callable[[], Signed]) -> Signed:
-        slowdown = self.office.slowdown
+        slowdown = self.application.slowdown
         keys = (f"name:{called.strip().casefold()[:100]}", f"place:{self.where}")
         slowdown.demand(*keys)
         try:
@@ -201,7 +201,7 @@ class Visit:
         if not answer:
             return sign_in(self.vault, called, self._passphrase(f"{prefix}passphrase"))
         person = self.vault.keyring.person(called).person
-        state = self.office.challenges.take(self.text(f"{prefix}challenge"), person)
+        state = self.application.challenges.take(self.text(f"{prefix}challenge"), person)
         return sign_in_with_key(
             self.vault, person, self.vault.settings.web.origin, state, read_answer(answer)
         )
@@ -227,7 +227,7 @@ class Visit:
     def ask(self, asked: Asked, person: str) -> dict[str, Any]:
         """A challenge as the browser takes it; its state stays here."""
         return {
-            "challenge": self.office.challenges.keep(asked.state, person),
+            "challenge": self.application.challenges.keep(asked.state, person),
             "options": asked.options,
         }
 
@@ -309,11 +309,11 @@ class Visit:
         text = self.query("page")
         return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 1
 
-    def page(self, template: str, status: int = 200, **known: object) -> HTMLResponse:
+    def render(self, template: str, status: int = 200, **known: object) -> HTMLResponse:
         """A page. Where a form was refused, the same page with the refusal and what was typed."""
         told = self.said
         names = {
-            "visit": self,
+            "page": self,
             "words": self.words,
             "t": self.words.t,
             "said": told,
@@ -326,7 +326,7 @@ class Visit:
             "path": self.request.url.path,
             "done": self.query("done") if self.session is not None else "",
         }
-        body = self.office.templates.get_template(template).render({**names, **known})
+        body = self.application.templates.get_template(template).render({**names, **known})
         return HTMLResponse(body, told.status if told is not None else status)
 
     def go(self, path: str, done: str = "") -> Response:

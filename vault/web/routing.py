@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from vault.rules.actions import Action
 from vault.rules.roles import Role
-from vault.web.request import Visit
+from vault.web.request import PageRequest
 
-Handler = Callable[[Visit], Response]
+Handler = Callable[[PageRequest], Response]
 
 
 @dataclass(frozen=True, slots=True)

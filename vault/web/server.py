@@ -23,10 +23,10 @@ from vault.custody.handover.package import discard_packages
 from vault.storage.durable import remove_file
 from vault.storage.process_memory import forbid_dumps, give_back_memory
 from vault.vault import Vault
-from vault.web.app import build_app, build_office
+from vault.web.app import build_app, build_application
 from vault.web.founding import Ceremony, build_ceremony
 from vault.web.metrics import build_metrics
-from vault.web.request import Office
+from vault.web.request import Application
 
 log = structlog.get_logger()
 
@@ -42,11 +42,11 @@ def serve(vault: Vault, clock: MachineClock, demo: Mapping[str, str] | None = No
     if settings.packages.is_dir():
         for folder in settings.packages.iterdir():
             discard_packages(folder)
-    office = build_office(vault, clock, demo)
+    application = build_application(vault, clock, demo)
     try:
-        asyncio.run(_serve(office, settings.listen, settings.metrics_socket))
+        asyncio.run(_serve(application, settings.listen, settings.metrics_socket))
     finally:
-        office.rooms.end_all("the back office stopped")
+        application.live_viewings.end_all("the back office stopped")
 
 
 def log_to_journal() -> None:
@@ -93,13 +93,13 @@ def hold_ceremony(
     return ceremony
 
 
-async def _serve(office: Office, listen: str, metrics_socket: Path | None) -> None:
+async def _serve(application: Application, listen: str, metrics_socket: Path | None) -> None:
     host, _, port = listen.rpartition(":")
     serving: list[tuple[_Server, list[socket.socket] | None]] = []
-    serving.append((_Server(_config(build_app(office), host=host, port=int(port))), None))
+    serving.append((_Server(_config(build_app(application), host=host, port=int(port))), None))
     if metrics_socket is not None:
-        serving.append((_Server(_config(build_metrics(office))), [_bound(metrics_socket)]))
-    ticker = asyncio.create_task(_tick(office))
+        serving.append((_Server(_config(build_metrics(application))), [_bound(metrics_socket)]))
+    ticker = asyncio.create_task(_tick(application))
     try:
         await _until_one_ends(serving)
     finally:
@@ -163,8 +163,8 @@ def _config(app: Starlette, host: str = "127.0.0.1", port: int = 0) -> uvicorn.C
     )
 
 
-async def _tick(office: Office) -> None:
+async def _tick(application: Application) -> None:
     while True:
         await asyncio.sleep(TICK_S)
-        await run_in_threadpool(office.sessions.sweep)
-        await run_in_threadpool(office.rooms.tend)
+        await run_in_threadpool(application.sessions.sweep)
+        await run_in_threadpool(application.live_viewings.tend)

@@ -32,7 +32,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Reel:
+class Timeline:
     """The time line. `init_bytes`: how long the init is that every file begins with; None: the
     files are played whole, in order, and their times are not known. `switched_on_ms`: where the
     pre-roll ends (P15); None where the camera does not state it.
@@ -73,7 +73,7 @@ def init_length(start: bytes) -> int | None:
     return None
 
 
-def reel_of(record: Record, start: bytes, broken: Sequence[str] = ()) -> Reel:
+def timeline_of(record: Record, start: bytes, broken: Sequence[str] = ()) -> Timeline:
     """The time line of a recording. `start`: the first bytes of its first file; `broken`: sealed
     names that do not open.
     """
@@ -90,8 +90,8 @@ def reel_of(record: Record, start: bytes, broken: Sequence[str] = ()) -> Reel:
     init = init_length(start) if timed else None
     if init is None:
         whole = tuple(Frame(part.sealed_name, 0, 0, part.size_bytes) for part in parts)
-        return Reel(whole, None, switched_on, preroll is not None)
-    return Reel(tuple(_frames(parts, record, broken)), init, switched_on, preroll is not None)
+        return Timeline(whole, None, switched_on, preroll is not None)
+    return Timeline(tuple(_frames(parts, record, broken)), init, switched_on, preroll is not None)
 
 
 def _frames(parts: Sequence[FilePart], record: Record, broken: Sequence[str]) -> list[Frame]:
@@ -110,11 +110,11 @@ def _frames(parts: Sequence[FilePart], record: Record, broken: Sequence[str]) ->
     return frames
 
 
-def playlist(reel: Reel) -> str:
+def playlist(timeline: Timeline) -> str:
     """The media playlist (RFC 8216, version 8 for EXT-X-GAP). Segments are named by their number
     among the files.
     """
-    longest = max((frame.duration_ms for frame in reel.frames), default=1000)
+    longest = max((frame.duration_ms for frame in timeline.frames), default=1000)
     lines = [
         "#EXTM3U",
         "#EXT-X-VERSION:8",
@@ -125,7 +125,7 @@ def playlist(reel: Reel) -> str:
         '#EXT-X-MAP:URI="init.mp4"',
     ]
     number = 0
-    for frame in reel.frames:
+    for frame in timeline.frames:
         if frame.sealed_name is None:
             lines.append("#EXT-X-GAP")
         lines.append(f"#EXTINF:{frame.duration_ms / 1000:.3f},")

@@ -290,21 +290,27 @@ def read(vault: Vault, by: Actor, viewing_id: str) -> ReadViewing:
         recordings = [recording_rows.find_recording(tx, one) for one in ids]
         case = case_rows.case_of(tx, row.case_id) if row.case_id else None
         present = {one: person_rows.persons_present(tx, one) for one in ids}
-        papers = papers_of(tx, row.id)
-    asked = row.requested_by == by.person
-    knows = asked or may(Action.APPROVE_LEARNING, by) or may(Action.READ_LOG, by)
-    texts = [read_paper(vault, paper) for _, paper in papers] if knows else []
     awaits = awaits_approval(row)
     return ReadViewing(
         row,
         tuple(found for found in recordings if found is not None),
         present,
         case,
-        tuple(text["reason"] for text in texts if text and text.get("reason")),
+        _reasons(vault, by, row),
         awaits,
-        awaits and not asked and decides(by),
+        awaits and row.requested_by != by.person and decides(by),
         may_take_seat(row, by) and not row.refused_utc and not awaits,
     )
+
+
+def _reasons(vault: Vault, by: Actor, row: ViewingRow) -> tuple[str, ...]:
+    knows = may(Action.APPROVE_LEARNING, by) or may(Action.READ_LOG, by)
+    if row.requested_by != by.person and not knows:
+        return ()
+    with vault.reading() as tx:
+        papers = papers_of(tx, row.id)
+    texts = [read_paper(vault, paper) for _, paper in papers]
+    return tuple(text["reason"] for text in texts if text and text.get("reason"))
 
 
 def demand_part(vault: Vault, by: Actor, viewing_id: str) -> ViewingRow:

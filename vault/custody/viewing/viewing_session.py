@@ -18,7 +18,7 @@ from vault.clock import utc_text
 from vault.crypto.canonical_json import Json
 from vault.custody.people import Signed, actor, entry
 from vault.custody.viewing.release import Manifest, Opened, manifest_of, open_recording, seal_later
-from vault.custody.viewing.timeline import Reel, reel_of
+from vault.custody.viewing.timeline import Timeline, timeline_of
 from vault.custody.viewing.viewing_requests import (
     UnknownViewing,
     ViewingRefused,
@@ -87,7 +87,7 @@ class Session:
         """The files of a recording, in order. Raises ViewingOver, UnknownRecording."""
         return tuple(self._recording(recording_id).record.files)
 
-    def reel(self, recording_id: str) -> Reel:
+    def timeline(self, recording_id: str) -> Timeline:
         """The recording's time line. The start of its first file is opened for the length of the
         init, and given to nobody.
 
@@ -98,7 +98,7 @@ class Session:
             (part for part in opened.record.files if part.sealed_name != MANIFEST_NAME), None
         )
         start = opened.span(first, 0, _INIT_MAX_BYTES) if first is not None else b""
-        return reel_of(opened.record, start)
+        return timeline_of(opened.record, start)
 
     @property
     def over(self) -> str | None:

@@ -11,45 +11,45 @@ from vault.custody import assignments, camera_list
 from vault.custody.camera_list import add_camera, fingerprint, remove_camera
 from vault.custody.reports import assign, take_back
 from vault.rules.actions import Action
-from vault.web.request import FormWrong, NotFound, Visit
+from vault.web.request import FormWrong, NotFound, PageRequest
 from vault.web.routing import Routes
 
 routes = Routes()
 
 
 @routes.page("/cameras", Action.ADD_CAMERA)
-def list_cameras(visit: Visit) -> Response:
+def list_cameras(page: PageRequest) -> Response:
     """The cameras that are registered."""
-    cameras = camera_list.listed(visit.vault, visit.by)
-    return visit.page("cameras.html", cameras=cameras, names=visit.names())
+    cameras = camera_list.listed(page.vault, page.by)
+    return page.render("cameras.html", cameras=cameras, names=page.names())
 
 
 @routes.page("/cameras/new", Action.ADD_CAMERA)
-def camera_form(visit: Visit) -> Response:
-    return visit.page("camera_new.html", shown=None)
+def camera_form(page: PageRequest) -> Response:
+    return page.render("camera_new.html", shown=None)
 
 
 @routes.deed("/cameras/new", Action.ADD_CAMERA, again=camera_form)
-def register_camera(visit: Visit) -> Response:
+def register_camera(page: PageRequest) -> Response:
     """First the card's own words are read and the key's fingerprint shown; with the fingerprint
     confirmed it is registered.
     """
-    serial, key, model = _described(visit)
+    serial, key, model = _described(page)
     shown = fingerprint(base64.b64decode(key))
-    if visit.text("compared", optional=True) != "yes":
-        return visit.page("camera_new.html", shown=shown, serial=serial, model=model, key=key)
-    add_camera(visit.vault, visit.by, serial, key, model)
-    return visit.go("/cameras", "camera")
+    if page.text("compared", optional=True) != "yes":
+        return page.render("camera_new.html", shown=shown, serial=serial, model=model, key=key)
+    add_camera(page.vault, page.by, serial, key, model)
+    return page.go("/cameras", "camera")
 
 
-def _described(visit: Visit) -> tuple[str, str, str]:
+def _described(page: PageRequest) -> tuple[str, str, str]:
     """Serial, key and model, from the card's device.json or typed for a camera that signs nothing.
     Raises FormWrong.
     """
-    t = visit.words.t
-    text = visit.text("device", optional=True)
+    t = page.words.t
+    text = page.text("device", optional=True)
     if not text:
-        serial = visit.text("serial", optional=True)
+        serial = page.text("serial", optional=True)
         if not serial:
             raise FormWrong(
                 t(
@@ -57,7 +57,7 @@ def _described(visit: Visit) -> tuple[str, str, str]:
                     "Give device.json, or a serial number.",
                 )
             )
-        return serial, visit.text("key", optional=True), visit.text("model", optional=True) or "-"
+        return serial, page.text("key", optional=True), page.text("model", optional=True) or "-"
     try:
         found = json.loads(text)
         serial, key, model = str(found["serial"]), str(found["public_key"]), str(found["model"])
@@ -74,47 +74,47 @@ def _described(visit: Visit) -> tuple[str, str, str]:
 
 
 @routes.page("/cameras/{serial}", Action.ADD_CAMERA)
-def show_camera(visit: Visit) -> Response:
+def show_camera(page: PageRequest) -> Response:
     """One camera: who carried it, and what the dock said of it."""
-    serial = visit.path("serial")
-    cameras = camera_list.listed(visit.vault, visit.by)
+    serial = page.path("serial")
+    cameras = camera_list.listed(page.vault, page.by)
     found = next((one for one in cameras if one.camera.serial == serial), None)
     if found is None:
         raise NotFound("There is no such camera.")
     officers = [
         (form.person, f"{form.name} ({form.officer})")
-        for form in visit.vault.keyring.persons()
+        for form in page.vault.keyring.persons()
         if form.officer
     ]
-    return visit.page(
+    return page.render(
         "camera.html",
         one=found,
-        rows=assignments.listed(visit.vault, visit.by, serial),
+        rows=assignments.listed(page.vault, page.by, serial),
         officers=officers,
-        names=visit.names(),
+        names=page.names(),
         print=fingerprint(found.camera.public_key),
     )
 
 
 @routes.deed("/cameras/{serial}/remove", Action.REMOVE_CAMERA, again=show_camera)
-def remove(visit: Visit) -> Response:
-    remove_camera(visit.vault, visit.by, visit.path("serial"))
-    return visit.go("/cameras", "camera-removed")
+def remove(page: PageRequest) -> Response:
+    remove_camera(page.vault, page.by, page.path("serial"))
+    return page.go("/cameras", "camera-removed")
 
 
 @routes.deed("/cameras/{serial}/assign", Action.ASSIGN_CAMERA, again=show_camera)
-def assign_to(visit: Visit) -> Response:
+def assign_to(page: PageRequest) -> Response:
     assign(
-        visit.vault,
-        visit.by,
-        visit.path("serial"),
-        visit.text("person"),
-        visit.moment("since", optional=True),
+        page.vault,
+        page.by,
+        page.path("serial"),
+        page.text("person"),
+        page.moment("since", optional=True),
     )
-    return visit.go(f"/cameras/{visit.path('serial')}", "assigned")
+    return page.go(f"/cameras/{page.path('serial')}", "assigned")
 
 
 @routes.deed("/cameras/{serial}/back", Action.ASSIGN_CAMERA, again=show_camera)
-def take_camera_back(visit: Visit) -> Response:
-    take_back(visit.vault, visit.by, visit.path("serial"))
-    return visit.go(f"/cameras/{visit.path('serial')}", "taken-back")
+def take_camera_back(page: PageRequest) -> Response:
+    take_back(page.vault, page.by, page.path("serial"))
+    return page.go(f"/cameras/{page.path('serial')}", "taken-back")

@@ -18,7 +18,7 @@ from vault.custody.search import Search, find
 from vault.custody.viewing.viewing_requests import purpose_for
 from vault.rules.actions import Action
 from vault.rules.case_kinds import CASES, HAND_OVER_KINDS, CaseKind
-from vault.web.request import Visit
+from vault.web.request import PageRequest
 from vault.web.routing import Routes
 from vault.web.text.words import local_input
 
@@ -26,14 +26,14 @@ routes = Routes()
 
 
 @routes.page("/cases", Action.LIST_RECORDINGS)
-def list_cases(visit: Visit) -> Response:
+def list_cases(page: PageRequest) -> Response:
     """The cases; `?all=yes` the closed ones too, `?kind=access_request` the register of access
     requests (P60).
     """
-    closed_too, asked = visit.query("all") == "yes", visit.query("kind")
+    closed_too, asked = page.query("all") == "yes", page.query("kind")
     kind = next((one for one in CaseKind if one.value == asked), None)
-    listed = cases.listed(visit.vault, visit.by, kind=kind, closed_too=closed_too)
-    return visit.page(
+    listed = cases.listed(page.vault, page.by, kind=kind, closed_too=closed_too)
+    return page.render(
         "cases.html",
         cases=listed,
         kind=kind.value if kind is not None else "",
@@ -42,39 +42,39 @@ def list_cases(visit: Visit) -> Response:
 
 
 @routes.page("/cases/new", Action.REGISTER_CASE)
-def case_form(visit: Visit) -> Response:
+def case_form(page: PageRequest) -> Response:
     """The form; recordings are chosen from the newest ones, or come with the link."""
-    chosen = set(visit.many("recording")) | ({visit.query("recording")} - {""})
-    found = find(visit.vault, visit.by, Search(page=visit.page_number()))
-    return visit.page(
+    chosen = set(page.many("recording")) | ({page.query("recording")} - {""})
+    found = find(page.vault, page.by, Search(page=page.page_number()))
+    return page.render(
         "case_new.html",
-        kinds=[(kind.value, visit.words.kind(kind.value)) for kind in CaseKind],
+        kinds=[(kind.value, page.words.kind(kind.value)) for kind in CaseKind],
         found=found,
         chosen=chosen,
-        persons=visit.vault.keyring.persons(),
-        now=local_input(visit.vault.clock.now()),
+        persons=page.vault.keyring.persons(),
+        now=local_input(page.vault.clock.now()),
     )
 
 
 @routes.deed("/cases/new", Action.REGISTER_CASE, again=case_form)
-def register_case(visit: Visit) -> Response:
+def register_case(page: PageRequest) -> Response:
     new = NewCase(
-        visit.choice("kind", CaseKind),
-        visit.text("reference"),
-        visit.needed_moment("received"),
-        tuple(visit.many("recording")),
-        frozenset(visit.many("concerned")),
-        visit.text("text", optional=True),
+        page.choice("kind", CaseKind),
+        page.text("reference"),
+        page.needed_moment("received"),
+        tuple(page.many("recording")),
+        frozenset(page.many("concerned")),
+        page.text("text", optional=True),
     )
-    return visit.go(f"/cases/{register(visit.vault, visit.by, new)}", "case")
+    return page.go(f"/cases/{register(page.vault, page.by, new)}", "case")
 
 
 @routes.page("/cases/{case}", Action.LIST_RECORDINGS)
-def show_case(visit: Visit) -> Response:
+def show_case(page: PageRequest) -> Response:
     """A case with its papers. That it was read stands in the log."""
-    read = cases.read(visit.vault, visit.by, visit.path("case"))
+    read = cases.read(page.vault, page.by, page.path("case"))
     kind = CaseKind(read.row.kind)
-    return visit.page(
+    return page.render(
         "case.html",
         row=read.row,
         held=read.holds,
@@ -87,72 +87,72 @@ def show_case(visit: Visit) -> Response:
         rule=CASES[kind],
         purpose=purpose_for(kind).value,
         leaves=kind in HAND_OVER_KINDS,
-        names=visit.names(),
-        now=local_input(visit.vault.clock.now()),
+        names=page.names(),
+        now=local_input(page.vault.clock.now()),
     )
 
 
-def _back(visit: Visit, done: str) -> Response:
-    return visit.go(f"/cases/{visit.path('case')}", done)
+def _back(page: PageRequest, done: str) -> Response:
+    return page.go(f"/cases/{page.path('case')}", done)
 
 
-def _id(visit: Visit) -> str:
-    return find_case(visit.vault, visit.path("case")).id
+def _id(page: PageRequest) -> str:
+    return find_case(page.vault, page.path("case")).id
 
 
 @routes.deed("/cases/{case}/extend", Action.REGISTER_CASE, again=show_case)
-def add_recordings(visit: Visit) -> Response:
-    extend(visit.vault, visit.by, _id(visit), visit.many("recording"))
-    return _back(visit, "extended")
+def add_recordings(page: PageRequest) -> Response:
+    extend(page.vault, page.by, _id(page), page.many("recording"))
+    return _back(page, "extended")
 
 
 @routes.deed("/cases/{case}/decide", Action.DECIDE_ACCESS, again=show_case)
-def take_decision(visit: Visit) -> Response:
-    necessity, reasons = visit.text("necessity"), visit.text("reasons")
+def take_decision(page: PageRequest) -> Response:
+    necessity, reasons = page.text("necessity"), page.text("reasons")
     decide(
-        visit.vault,
-        visit.by,
-        _id(visit),
-        granted=visit.yes("granted"),
+        page.vault,
+        page.by,
+        _id(page),
+        granted=page.yes("granted"),
         necessity=necessity,
         reasons=reasons,
     )
-    return _back(visit, "decided")
+    return _back(page, "decided")
 
 
 @routes.deed("/cases/{case}/carried-out", Action.DECIDE_ACCESS, again=show_case)
-def was_carried_out(visit: Visit) -> Response:
-    carry_out(visit.vault, visit.by, _id(visit))
-    return _back(visit, "carried-out")
+def was_carried_out(page: PageRequest) -> Response:
+    carry_out(page.vault, page.by, _id(page))
+    return _back(page, "carried-out")
 
 
 @routes.deed("/cases/{case}/objection", Action.DECIDE_ACCESS, Action.REGISTER_CASE, again=show_case)
-def objection(visit: Visit) -> Response:
+def objection(page: PageRequest) -> Response:
     register_objection(
-        visit.vault,
-        visit.by,
-        _id(visit),
-        visit.needed_moment("received"),
-        visit.text("text", optional=True),
+        page.vault,
+        page.by,
+        _id(page),
+        page.needed_moment("received"),
+        page.text("text", optional=True),
     )
-    return _back(visit, "objection")
+    return _back(page, "objection")
 
 
 @routes.deed(
     "/cases/{case}/objection-decided", Action.DECIDE_ACCESS, Action.REGISTER_CASE, again=show_case
 )
-def objection_decided(visit: Visit) -> Response:
+def objection_decided(page: PageRequest) -> Response:
     decide_objection(
-        visit.vault,
-        visit.by,
-        _id(visit),
-        upheld=visit.yes("upheld"),
-        reference=visit.text("reference"),
+        page.vault,
+        page.by,
+        _id(page),
+        upheld=page.yes("upheld"),
+        reference=page.text("reference"),
     )
-    return _back(visit, "decided")
+    return _back(page, "decided")
 
 
 @routes.deed("/cases/{case}/close", Action.CLOSE_CASE, again=show_case)
-def end(visit: Visit) -> Response:
-    close(visit.vault, visit.by, _id(visit), reference=visit.text("reference", optional=True))
-    return _back(visit, "closed")
+def end(page: PageRequest) -> Response:
+    close(page.vault, page.by, _id(page), reference=page.text("reference", optional=True))
+    return _back(page, "closed")

@@ -14,7 +14,7 @@ from vault.custody.viewing.viewing_requests import VIEWERS, demand_part
 from vault.rules.actions import Action
 from vault.rules.purposes import PURPOSES, Purpose
 from vault.web.packages import Package
-from vault.web.request import NotFound, Visit
+from vault.web.request import NotFound, PageRequest
 from vault.web.routing import Routes
 from vault.web.text.errors import said
 from vault.web.text.words import local_input
@@ -23,44 +23,44 @@ routes = Routes()
 
 
 @routes.page("/handovers", Action.LIST_RECORDINGS)
-def list_hand_overs(visit: Visit) -> Response:
+def list_hand_overs(page: PageRequest) -> Response:
     """Every hand-over, the newest first."""
-    hand_overs = handover.listed(visit.vault, visit.by)[::-1]
-    now = local_input(visit.vault.clock.now())
-    return visit.page("handovers.html", hand_overs=hand_overs, names=visit.names(), now=now)
+    hand_overs = handover.listed(page.vault, page.by)[::-1]
+    now = local_input(page.vault.clock.now())
+    return page.render("handovers.html", hand_overs=hand_overs, names=page.names(), now=now)
 
 
 @routes.deed("/handovers/{handover}/received", Action.HAND_OVER, again=list_hand_overs)
-def receipt(visit: Visit) -> Response:
+def receipt(page: PageRequest) -> Response:
     receive(
-        visit.vault,
-        visit.by,
-        visit.path("handover"),
-        visit.text("received_by"),
-        visit.needed_moment("received"),
+        page.vault,
+        page.by,
+        page.path("handover"),
+        page.text("received_by"),
+        page.needed_moment("received"),
     )
-    return visit.go("/handovers", "receipt")
+    return page.go("/handovers", "receipt")
 
 
 @routes.deed("/viewings/{viewing}/handover", *VIEWERS)
-def make(visit: Visit) -> Response:
+def make(page: PageRequest) -> Response:
     """Begin the package of an open viewing; it is made beside, and `progress` tells how
     far it is.
     """
-    viewing, rooms, screen, vault = (
-        visit.path("viewing"),
-        visit.office.rooms,
-        visit.screen,
-        visit.vault,
+    viewing, live_viewings, screen, vault = (
+        page.path("viewing"),
+        page.application.live_viewings,
+        page.screen,
+        page.vault,
     )
-    receiver, recipient = visit.text("receiver"), visit.text("recipient")
-    with rooms.room(viewing, screen) as room:
-        parts = [part for one in room.session.recordings for part in room.session.files(one)]
+    receiver, recipient = page.text("receiver"), page.text("recipient")
+    with live_viewings.live_viewing(viewing, screen) as live:
+        parts = [part for one in live.session.recordings for part in live.session.files(one)]
 
     def pack(folder: Path) -> HandedOver:
-        # The room is held: while a package is made the picture stands still, as one session does
-        # one thing at a time.
-        with rooms.room(viewing, screen) as held:
+        # The live viewing is held: while a package is made the picture stands still, as one session
+        # does one thing at a time.
+        with live_viewings.live_viewing(viewing, screen) as held:
             return hand_over(
                 vault,
                 held.session,
@@ -68,27 +68,27 @@ def make(visit: Visit) -> Response:
             )
 
     # Each recording is packed twice: as its segments, and joined to one file.
-    visit.office.packages.begin(viewing, 2 * sum(part.size_bytes for part in parts), pack)
-    return visit.go(f"/viewings/{viewing}/handover")
+    page.application.packages.begin(viewing, 2 * sum(part.size_bytes for part in parts), pack)
+    return page.go(f"/viewings/{viewing}/handover")
 
 
 @routes.page("/viewings/{viewing}/handover", *VIEWERS)
-def progress_page(visit: Visit) -> Response:
-    job = _package(visit)
-    row = demand_part(visit.vault, visit.by, visit.path("viewing"))
+def progress_page(page: PageRequest) -> Response:
+    job = _package(page)
+    row = demand_part(page.vault, page.by, page.path("viewing"))
     if not PURPOSES[Purpose(row.purpose)].copy:
         raise NotFound("No package is made of this viewing.")
-    return visit.page(
+    return page.render(
         "handover_made.html",
         job=job,
         viewing=row.id,
-        told=said(job.failure, visit.words.language) if job.failure else None,
+        told=said(job.failure, page.words.language) if job.failure else None,
     )
 
 
 @routes.page("/viewings/{viewing}/handover/progress", *VIEWERS)
-def progress(visit: Visit) -> Response:
-    job = _package(visit)
+def progress(page: PageRequest) -> Response:
+    job = _package(page)
     state = "made" if job.made is not None else "failed" if job.failure is not None else "making"
     return JSONResponse(
         {"state": state, "done_bytes": job.done_bytes, "total_bytes": job.total_bytes}
@@ -96,9 +96,9 @@ def progress(visit: Visit) -> Response:
 
 
 @routes.page("/viewings/{viewing}/handover/package", *VIEWERS)
-def fetch(visit: Visit) -> Response:
+def fetch(page: PageRequest) -> Response:
     """The encrypted package, while the viewing is open at this screen."""
-    job = _package(visit)
+    job = _package(page)
     if job.made is None:
         raise NotFound("The package is not made yet.")
     path = job.made.path
@@ -113,13 +113,13 @@ def fetch(visit: Visit) -> Response:
     return StreamingResponse(blocks(), media_type="application/octet-stream", headers=headers)
 
 
-def _package(visit: Visit) -> Package:
+def _package(page: PageRequest) -> Package:
     """The package of a viewing that is open at this screen. Raises NotInRoom, ViewingOver,
     NotFound.
     """
-    viewing = visit.path("viewing")
-    visit.office.rooms.demand_joined(viewing, visit.screen)
-    package = visit.office.packages.of(viewing)
+    viewing = page.path("viewing")
+    page.application.live_viewings.demand_joined(viewing, page.screen)
+    package = page.application.packages.of(viewing)
     if package is None:
         raise NotFound("No package was begun.")
     return package

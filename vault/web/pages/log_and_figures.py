@@ -18,7 +18,7 @@ from vault.custody.log_reading import read_log
 from vault.monitoring.dock_status import ask_dock
 from vault.operations.health import health
 from vault.rules.actions import Action
-from vault.web.request import FormWrong, Visit
+from vault.web.request import FormWrong, PageRequest
 from vault.web.routing import Routes
 from vault.web.text.words import ZONE, local_input
 
@@ -30,33 +30,33 @@ LONGEST_SEARCH = 200_000
 
 
 @routes.page("/log", Action.READ_LOG)
-def show_log(visit: Visit) -> Response:
+def show_log(page: PageRequest) -> Response:
     """The newest entries, or those about a subject. That it was read stands in it first."""
-    about, number = visit.query("about"), visit.page_number()
+    about, number = page.query("about"), page.page_number()
     found = read_log(
-        visit.vault, visit.by, about=about, count=LINES, page=number, deepest=LONGEST_SEARCH
+        page.vault, page.by, about=about, count=LINES, page=number, deepest=LONGEST_SEARCH
     )
-    return visit.page(
+    return page.render(
         "log.html",
         rows=found.entries,
         about=about,
         size=found.size,
-        names=visit.names(),
+        names=page.names(),
         pages=1 if about else max(1, -(-found.size // LINES)),
         number=number,
     )
 
 
 @routes.page("/figures", Action.READ_FIGURES)
-def show_figures(visit: Visit) -> Response:
+def show_figures(page: PageRequest) -> Response:
     """A year's figures by month, without personal data."""
-    year = _year(visit)
-    headings = HEADINGS_NL if visit.words.language == "nl" else HEADINGS_EN
-    today = visit.vault.clock.now()
-    return visit.page(
+    year = _year(page)
+    headings = HEADINGS_NL if page.words.language == "nl" else HEADINGS_EN
+    today = page.vault.clock.now()
+    return page.render(
         "figures.html",
         year=year,
-        months=figures(visit.vault, visit.by, year),
+        months=figures(page.vault, page.by, year),
         headings=headings,
         begin=local_input(today - timedelta(days=365)),
         end=local_input(today),
@@ -64,39 +64,39 @@ def show_figures(visit: Visit) -> Response:
 
 
 @routes.page("/figures.csv", Action.READ_FIGURES)
-def download_figures(visit: Visit) -> Response:
-    year = _year(visit)
+def download_figures(page: PageRequest) -> Response:
+    year = _year(page)
     return _file(
-        as_csv(figures(visit.vault, visit.by, year)).encode(),
+        as_csv(figures(page.vault, page.by, year)).encode(),
         "text/csv; charset=utf-8",
         f"cijfers-{year}.csv",
     )
 
 
-def _year(visit: Visit) -> int:
-    text = visit.query("year")
-    now: datetime = visit.vault.clock.now().astimezone(ZONE)
+def _year(page: PageRequest) -> int:
+    text = page.query("year")
+    now: datetime = page.vault.clock.now().astimezone(ZONE)
     return (
         int(text) if text.isascii() and text.isdigit() and 2000 <= int(text) <= 2200 else now.year
     )
 
 
 @routes.page("/accountability", Action.READ_LOG)
-def show_accountability(visit: Visit) -> Response:
+def show_accountability(page: PageRequest) -> Response:
     """The report for the council or the yearly audit: PDF, or CSV with `form=csv`."""
-    period = [_day(visit, name) for name in ("from", "until")]
-    report = accountability(visit.vault, visit.by, period[0], period[1])
-    if visit.query("form") == "csv":
+    period = [_day(page, name) for name in ("from", "until")]
+    report = accountability(page.vault, page.by, period[0], period[1])
+    if page.query("form") == "csv":
         return _file(report_csv(report).encode(), "text/csv; charset=utf-8", "verantwoording.csv")
     return _file(report_pdf(report), "application/pdf", "verantwoording.pdf")
 
 
-def _day(visit: Visit, name: str) -> datetime:
+def _day(page: PageRequest, name: str) -> datetime:
     try:
-        return datetime.fromisoformat(visit.query(name)).replace(tzinfo=ZONE).astimezone(UTC)
+        return datetime.fromisoformat(page.query(name)).replace(tzinfo=ZONE).astimezone(UTC)
     except (ValueError, OverflowError):
         raise FormWrong(
-            visit.words.t("Geef een begin en een einde.", "Give a start and an end.")
+            page.words.t("Geef een begin en een einde.", "Give a start and an end.")
         ) from None
 
 
@@ -109,7 +109,7 @@ def _file(content: bytes, media_type: str, name: str) -> Response:
 
 
 @routes.page("/state", Action.CHECK)
-def show_health(visit: Visit) -> Response:
+def show_health(page: PageRequest) -> Response:
     """Whether vault and dock are sound: no recording, nobody's data."""
-    dock: Json | None = ask_dock(visit.vault.settings.web.dock_status)
-    return visit.page("state.html", health=health(visit.vault, visit.by), dock=dock)
+    dock: Json | None = ask_dock(page.vault.settings.web.dock_status)
+    return page.render("state.html", health=health(page.vault, page.by), dock=dock)

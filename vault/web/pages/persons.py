@@ -10,7 +10,7 @@ from vault.keyring.changes import Appoint, Dismiss, Edit, Enrol, Leave, SetOffic
 from vault.keyring.seats import Founder
 from vault.rules.actions import Action
 from vault.rules.roles import ESCROW_HOLDERS, Function, Role
-from vault.web.request import FormWrong, Visit
+from vault.web.request import FormWrong, PageRequest
 from vault.web.routing import Routes
 from vault.web.text.words import local_input
 
@@ -20,16 +20,16 @@ CHANGES = ("enrol", "appoint", "dismiss", "officer", "leave")
 
 
 @routes.page("/persons", Action.RECORD_ABSENCE, Action.CHANGE_KEYRING)
-def list_persons(visit: Visit) -> Response:
+def list_persons(page: PageRequest) -> Response:
     """Who is enrolled, who stands in for whom, and the keyring's signers."""
-    keyring = visit.vault.keyring
-    now = visit.vault.clock.now()
-    return visit.page(
+    keyring = page.vault.keyring
+    now = page.vault.clock.now()
+    return page.render(
         "persons.html",
-        persons=people.listed(visit.vault, visit.by),
-        absences=people.absences(visit.vault, visit.by)[::-1],
-        names=visit.names(),
-        functions=[(function.value, visit.words.function(function.value)) for function in Function],
+        persons=people.listed(page.vault, page.by),
+        absences=people.absences(page.vault, page.by)[::-1],
+        names=page.names(),
+        functions=[(function.value, page.words.function(function.value)) for function in Function],
         now=local_input(now),
         now_utc=now.isoformat(),
         signers=keyholders.fingerprint_lines(keyring),
@@ -38,104 +38,104 @@ def list_persons(visit: Visit) -> Response:
 
 
 @routes.deed("/persons/replace", Action.RECORD_ABSENCE, again=list_persons)
-def record_replacement(visit: Visit) -> Response:
+def record_replacement(page: PageRequest) -> Response:
     """Dated, named, by whom granted."""
-    period = (visit.needed_moment("from"), visit.needed_moment("until"))
-    role = visit.choice("role", Role)
+    period = (page.needed_moment("from"), page.needed_moment("until"))
+    role = page.choice("role", Role)
     people.record_absence(
-        visit.vault,
-        visit.by,
+        page.vault,
+        page.by,
         role,
-        visit.text("absent"),
-        visit.text("substitute"),
+        page.text("absent"),
+        page.text("substitute"),
         period,
-        visit.text("reason"),
+        page.text("reason"),
     )
-    return visit.go("/persons", "absence")
+    return page.go("/persons", "absence")
 
 
 @routes.deed("/persons/absence/{absence}/end", Action.RECORD_ABSENCE, again=list_persons)
-def end_replacement(visit: Visit) -> Response:
-    people.end_absence(visit.vault, visit.by, visit.path("absence"))
-    return visit.go("/persons", "absence-ended")
+def end_replacement(page: PageRequest) -> Response:
+    people.end_absence(page.vault, page.by, page.path("absence"))
+    return page.go("/persons", "absence-ended")
 
 
 @routes.page("/ceremony", Action.CHANGE_KEYRING)
-def ceremony_form(visit: Visit) -> Response:
+def ceremony_form(page: PageRequest) -> Response:
     """What can be changed, and who has to be there."""
-    keyring = visit.vault.keyring
-    change = visit.text("change", optional=True) or visit.query("change")
-    return visit.page(
+    keyring = page.vault.keyring
+    change = page.text("change", optional=True) or page.query("change")
+    return page.render(
         "ceremony.html",
         change=change if change in CHANGES else "",
         persons=keyring.persons(),
         signers=[keyring.person(person) for person in keyring.body.signers],
-        functions=[(function.value, visit.words.function(function.value)) for function in Function],
+        functions=[(function.value, page.words.function(function.value)) for function in Function],
     )
 
 
 @routes.deed("/ceremony", Action.CHANGE_KEYRING, again=ceremony_form)
-def change_keyring(visit: Visit) -> Response:
+def change_keyring(page: PageRequest) -> Response:
     """Both signers are at this screen; a third person or both escrow codes open what
     the two can't.
     """
-    edits = _edits(visit)
-    first, second = visit.prove_self(), visit.prove_second()
+    edits = _edits(page)
+    first, second = page.prove_self(), page.prove_second()
     helpers: list[Signed] = []
-    if visit.text("third", optional=True):
-        helpers.append(visit.prove(visit.text("third"), "third_"))
-    codes = [visit.text(f"code_{holder}", optional=True) for holder in ESCROW_HOLDERS]
+    if page.text("third", optional=True):
+        helpers.append(page.prove(page.text("third"), "third_"))
+    codes = [page.text(f"code_{holder}", optional=True) for holder in ESCROW_HOLDERS]
     escrow = [
-        visit.vault.keyring.escrow_private(holder, as_typed(code))
+        page.vault.keyring.escrow_private(holder, as_typed(code))
         for holder, code in zip(ESCROW_HOLDERS, codes, strict=True)
         if code
     ]
     identities = [helper.identity for helper in helpers]
-    keyholders.change(visit.vault, edits, first, second, identities, PassphraseCost(), escrow)
-    return visit.go("/persons", "keyring")
+    keyholders.change(page.vault, edits, first, second, identities, PassphraseCost(), escrow)
+    return page.go("/persons", "keyring")
 
 
-def _edits(visit: Visit) -> list[Edit]:
-    t = visit.words.t
-    change = visit.text("change")
+def _edits(page: PageRequest) -> list[Edit]:
+    t = page.words.t
+    change = page.text("change")
     if change == "enrol":
-        passphrase = visit.raw("new_passphrase")
-        if passphrase != visit.raw("again_passphrase"):
+        passphrase = page.raw("new_passphrase")
+        if passphrase != page.raw("again_passphrase"):
             raise FormWrong(
                 t(
                     "De twee nieuwe wachtwoordzinnen zijn niet gelijk.",
                     "The two new passphrases differ.",
                 )
             )
-        function = visit.text("function", optional=True)
-        officer = visit.text("officer", optional=True) or None
-        administrator = visit.text("administrator", optional=True) == "yes"
-        role = Function(visit.choice("function", Function)) if function else None
-        return [Enrol(Founder(visit.text("name"), passphrase, role, officer, administrator))]
-    person = visit.vault.keyring.person(visit.text("person")).person
+        function = page.text("function", optional=True)
+        officer = page.text("officer", optional=True) or None
+        administrator = page.text("administrator", optional=True) == "yes"
+        role = Function(page.choice("function", Function)) if function else None
+        return [Enrol(Founder(page.text("name"), passphrase, role, officer, administrator))]
+    person = page.vault.keyring.person(page.text("person")).person
     if change == "appoint":
         return [
             Appoint(
                 person,
-                visit.choice("function", Function),
-                visit.text("standing", optional=True) == "yes",
+                page.choice("function", Function),
+                page.text("standing", optional=True) == "yes",
             )
         ]
     if change == "dismiss":
-        return [Dismiss(person, visit.choice("function", Function))]
+        return [Dismiss(person, page.choice("function", Function))]
     if change == "officer":
-        return [SetOfficer(person, visit.text("officer", optional=True) or None)]
+        return [SetOfficer(person, page.text("officer", optional=True) or None)]
     if change != "leave":
         raise FormWrong(t("Kies wat er wijzigt.", "Choose what changes."))
-    return _leaving(visit, person)
+    return _leaving(page, person)
 
 
-def _leaving(visit: Visit, person: str) -> list[Edit]:
+def _leaving(page: PageRequest, person: str) -> list[Edit]:
     """A person leaves; a successor takes every function they held, in the same change."""
     edits: list[Edit] = []
-    successor = visit.text("successor", optional=True)
+    successor = page.text("successor", optional=True)
     if successor:
-        keyring = visit.vault.keyring
+        keyring = page.vault.keyring
         after = keyring.person(successor).person
         standing = keyring.holders(standing=True)
         edits += [

@@ -9,7 +9,7 @@ from vault.custody.retention.deletion import delete
 from vault.custody.search import Search, filters, find, read
 from vault.recording import State
 from vault.rules.actions import Action
-from vault.web.request import Visit
+from vault.web.request import PageRequest
 from vault.web.routing import Routes
 from vault.web.text.words import read_local
 
@@ -19,9 +19,9 @@ FILTERS = ("since", "until", "camera", "person", "case", "without_report", "held
 
 
 @routes.page("/recordings", Action.LIST_RECORDINGS)
-def list_recordings(visit: Visit) -> Response:
+def list_recordings(page: PageRequest) -> Response:
     """What fits the search, newest first."""
-    asked = {name: visit.query(name) for name in FILTERS}
+    asked = {name: page.query(name) for name in FILTERS}
     search = Search(
         since=read_local(asked["since"]),
         until=read_local(asked["until"]),
@@ -31,26 +31,26 @@ def list_recordings(visit: Visit) -> Response:
         without_report=asked["without_report"] == "yes",
         held=asked["held"] == "yes",
         archived=asked["archived"] == "yes",
-        page=visit.page_number(),
+        page=page.page_number(),
     )
-    found = find(visit.vault, visit.by, search)
-    choices = filters(visit.vault, visit.by)
-    return visit.page(
+    found = find(page.vault, page.by, search)
+    choices = filters(page.vault, page.by)
+    return page.render(
         "recordings.html",
         found=found,
         asked=asked,
         cameras=choices.cameras,
         officers=choices.officers,
         cases=choices.cases,
-        names=visit.names(),
+        names=page.names(),
     )
 
 
 @routes.page("/recordings/{recording}", Action.LIST_RECORDINGS)
-def show_recording(visit: Visit) -> Response:
+def show_recording(page: PageRequest) -> Response:
     """Everything that is known of one recording, but no picture of it."""
-    found = read(visit.vault, visit.by, visit.path("recording"))
-    return visit.page(
+    found = read(page.vault, page.by, page.path("recording"))
+    return page.render(
         "recording.html",
         life=found.life,
         disposition=found.disposition,
@@ -58,23 +58,23 @@ def show_recording(visit: Visit) -> Response:
         present=found.present,
         others=found.others,
         erased=found.life.row.state == State.ERASED.value,
-        names=visit.names(),
-        persons=visit.vault.keyring.persons(),
+        names=page.names(),
+        persons=page.vault.keyring.persons(),
     )
 
 
 @routes.deed("/recordings/{recording}/archive", Action.ARCHIVE, again=show_recording)
-def archive_recording(visit: Visit) -> Response:
-    archive(visit.vault, visit.by, visit.path("recording"))
-    return visit.go(f"/recordings/{visit.path('recording')}", "archived")
+def archive_recording(page: PageRequest) -> Response:
+    archive(page.vault, page.by, page.path("recording"))
+    return page.go(f"/recordings/{page.path('recording')}", "archived")
 
 
 @routes.deed("/recordings/{recording}/present", Action.NAME_PRESENT, again=show_recording)
-def record_presence(visit: Visit) -> Response:
-    recording_id = visit.path("recording")
-    name_present(visit.vault, visit.by, recording_id, visit.text("person"), visit.text("how"))
-    viewing = visit.text("viewing", optional=True)
-    return visit.go(
+def record_presence(page: PageRequest) -> Response:
+    recording_id = page.path("recording")
+    name_present(page.vault, page.by, recording_id, page.text("person"), page.text("how"))
+    viewing = page.text("viewing", optional=True)
+    return page.go(
         f"/viewings/{viewing}"
         if viewing.replace("-", "").isalnum()
         else f"/recordings/{recording_id}",
@@ -83,10 +83,10 @@ def record_presence(visit: Visit) -> Response:
 
 
 @routes.deed("/recordings/{recording}/delete", Action.DELETE, again=show_recording)
-def delete_recording(visit: Visit) -> Response:
+def delete_recording(page: PageRequest) -> Response:
     """Before its time, by two, with a reason."""
-    recording_id = visit.path("recording")
-    reason = visit.text("reason")
-    first, second = visit.prove_self(), visit.prove_second()
-    delete(visit.vault, first.actor, second.actor, recording_id, reason)
-    return visit.go(f"/recordings/{recording_id}", "deleted")
+    recording_id = page.path("recording")
+    reason = page.text("reason")
+    first, second = page.prove_self(), page.prove_second()
+    delete(page.vault, first.actor, second.actor, recording_id, reason)
+    return page.go(f"/recordings/{recording_id}", "deleted")

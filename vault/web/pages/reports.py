@@ -20,7 +20,7 @@ from vault.custody.reports import (
 from vault.custody.search import own
 from vault.custody.viewing.viewing_requests import viewings_of
 from vault.rules.actions import Action
-from vault.web.request import NotFound, Visit
+from vault.web.request import NotFound, PageRequest
 from vault.web.routing import Routes
 from vault.web.text.words import local_input
 
@@ -28,74 +28,74 @@ routes = Routes()
 
 
 @routes.page("/reports", *READERS)
-def list_reports(visit: Visit) -> Response:
+def list_reports(page: PageRequest) -> Response:
     """One's own; and for the addressee everybody's, with what is missing."""
-    found = listed(visit.vault, visit.by)
-    return visit.page(
+    found = listed(page.vault, page.by)
+    return page.render(
         "reports.html",
         rows=found.rows[-200:][::-1],
         everybody=found.everybody,
         missing=found.missing,
         alone=found.without_recording,
         carried_by_nobody=found.without_carrier,
-        names=visit.names(),
-        may_write=visit.may(Action.FILE_REPORT),
+        names=page.names(),
+        may_write=page.may(Action.FILE_REPORT),
     )
 
 
 @routes.page("/reports/new", Action.FILE_REPORT)
-def report_form(visit: Visit) -> Response:
+def report_form(page: PageRequest) -> Response:
     """The form, with time, length and camera of the recording it is about filled in."""
-    vault = visit.vault
-    waiting = [one.recording for one in to_write(vault, visit.by)]
-    chosen = set(visit.many("recording")) or {visit.query("recording")}
+    vault = page.vault
+    waiting = [one.recording for one in to_write(vault, page.by)]
+    chosen = set(page.many("recording")) or {page.query("recording")}
     first = next((row for row in waiting if row.id in chosen), None)
     moment = (
         first.triggered_utc or first.started_utc or first.docked_utc
         if first is not None
         else vault.now_utc()
     )
-    return visit.page(
+    return page.render(
         "report_new.html",
         waiting=waiting,
         chosen=chosen,
         used=local_input(utc_moment(moment)),
-        places=[(place.value, visit.words.place(place.value)) for place in Location],
+        places=[(place.value, page.words.place(place.value)) for place in Location],
         to=addressee(vault).value,
     )
 
 
 @routes.deed("/reports/new", Action.FILE_REPORT, again=report_form)
-def write_report(visit: Visit) -> Response:
+def write_report(page: PageRequest) -> Response:
     use = UseReport(
-        tuple(visit.many("recording")),
-        visit.needed_moment("used"),
-        visit.choice("location", Location),
-        visit.text("cause"),
-        visit.text("event"),
-        visit.yes("announced"),
-        visit.text("announcement"),
-        visit.yes("informed"),
-        visit.text("information"),
+        tuple(page.many("recording")),
+        page.needed_moment("used"),
+        page.choice("location", Location),
+        page.text("cause"),
+        page.text("event"),
+        page.yes("announced"),
+        page.text("announcement"),
+        page.yes("informed"),
+        page.text("information"),
     )
-    file_report(visit.vault, visit.by, use)
-    return visit.go("/reports", "report")
+    file_report(page.vault, page.by, use)
+    return page.go("/reports", "report")
 
 
 @routes.page("/reports/{report}", *READERS)
-def show_report(visit: Visit) -> Response:
+def show_report(page: PageRequest) -> Response:
     """A report with its text: for who wrote it and whom it went to. That another read it stands in
     the log.
     """
-    found = read(visit.vault, visit.by, visit.path("report"))
+    found = read(page.vault, page.by, page.path("report"))
     if found is None:
         raise NotFound("There is no such report.")
-    return visit.page(
+    return page.render(
         "report.html",
         row=found.row,
         text=found.text,
         recordings=found.recordings,
-        names=visit.names(),
+        names=page.names(),
         may_receive=found.may_receive,
     )
 
@@ -103,24 +103,24 @@ def show_report(visit: Visit) -> Response:
 @routes.deed(
     "/reports/{report}/receive", Action.RECEIVE_REPORT, Action.LIST_RECORDINGS, again=show_report
 )
-def receive_report(visit: Visit) -> Response:
+def receive_report(page: PageRequest) -> Response:
     try:
-        receive(visit.vault, visit.by, visit.path("report"))
+        receive(page.vault, page.by, page.path("report"))
     except ReportRefused as refusal:
         raise NotFound("There is no such report.") from refusal
-    return visit.go("/reports", "received")
+    return page.go("/reports", "received")
 
 
 @routes.page("/mine", Action.READ_OWN_VIEWINGS)
-def list_own_recordings(visit: Visit) -> Response:
+def list_own_recordings(page: PageRequest) -> Response:
     """The officer's own recordings, and whether each was viewed."""
-    found = own(visit.vault, visit.by, visit.page_number())
-    return visit.page("mine.html", found=found, names=visit.names())
+    found = own(page.vault, page.by, page.page_number())
+    return page.render("mine.html", found=found, names=page.names())
 
 
 @routes.page("/mine/{recording}", Action.READ_OWN_VIEWINGS)
-def show_viewers(visit: Visit) -> Response:
+def show_viewers(page: PageRequest) -> Response:
     """Who watched it, when and why. The question stands in the log."""
-    recording_id = visit.path("recording")
-    rows = viewings_of(visit.vault, visit.by, recording_id)
-    return visit.page("who_watched.html", recording=recording_id, rows=rows, names=visit.names())
+    recording_id = page.path("recording")
+    rows = viewings_of(page.vault, page.by, recording_id)
+    return page.render("who_watched.html", recording=recording_id, rows=rows, names=page.names())

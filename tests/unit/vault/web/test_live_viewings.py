@@ -136,14 +136,14 @@ def test_it_ends_however_a_screen_goes(back: BackOffice, way: str) -> None:
         back.web.sessions.sweep()
     elif way == "left":
         back.office.clock.pass_time(ABSENT_S + 1)
-        back.web.rooms.tend()
+        back.web.live_viewings.tend()
     elif way == "time":
         for _ in range(3600 // 10 + 1):
             back.office.clock.pass_time(10)
             carel.get(f"/viewings/{viewing}/here")
     else:
-        back.web.rooms.end_all("the back office stopped")
-    assert back.web.rooms.open_ids() == ()
+        back.web.live_viewings.end_all("the back office stopped")
+    assert back.web.live_viewings.open_ids() == ()
     assert len(back.office.told("viewing.ended")) == 1
     again = back.new_screen("Carel")
     assert again.get(f"/viewings/{viewing}/{recording}/0.m4s").status_code in (403, 410)

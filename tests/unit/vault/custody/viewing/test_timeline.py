@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from vault.custody.viewing.timeline import Frame, Reel, init_length, playlist
+from vault.custody.viewing.timeline import Frame, Timeline, init_length, playlist
 
 
 def box(kind: bytes, size: int = 16) -> bytes:
@@ -34,7 +34,7 @@ def test_the_init_is_what_stands_before_the_first_fragment(
 
 def test_a_gap_keeps_its_place_in_the_playlist() -> None:
     frames = (Frame("a", 0, 10_000, 5), Frame(None, 10_000, 2_500, 0), Frame("b", 12_500, 9_600, 5))
-    lines = playlist(Reel(frames, 100, 30_000, True)).splitlines()
+    lines = playlist(Timeline(frames, 100, 30_000, True)).splitlines()
     assert lines[:3] == ["#EXTM3U", "#EXT-X-VERSION:8", "#EXT-X-TARGETDURATION:10"]
     assert lines[lines.index('#EXT-X-MAP:URI="init.mp4"') + 1 :] == [
         "#EXTINF:10.000,",
@@ -49,6 +49,6 @@ def test_a_gap_keeps_its_place_in_the_playlist() -> None:
 
 
 def test_a_recording_without_a_picture_has_a_list_of_nothing() -> None:
-    reel = Reel((), 100, None, False)
-    assert reel.duration_ms == 0
-    assert playlist(reel).endswith("#EXT-X-ENDLIST\n")
+    timeline = Timeline((), 100, None, False)
+    assert timeline.duration_ms == 0
+    assert playlist(timeline).endswith("#EXT-X-ENDLIST\n")

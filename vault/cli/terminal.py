@@ -1,11 +1,14 @@
-"""What a command shows: sentences, tables, and JSON for programs."""
+"""What a terminal shows: sentences, tables, JSON for programs; and times as people type and read
+them, in the municipality's own time.
+"""
 
 import dataclasses
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 from rich.box import SIMPLE
@@ -14,6 +17,7 @@ from rich.table import Table
 
 from vault.clock import utc_text
 
+ZONE = ZoneInfo("Europe/Amsterdam")
 SHORT_ID = 8
 """How much of an id a table shows; every command takes any unambiguous start of it."""
 
@@ -53,3 +57,28 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[object]], nothin
     for row in listed:
         table.add_row(*row)
     out.print(table)
+
+
+def moment(typed: str) -> datetime:
+    """A time as a person types it: `2026-11-24 18:05` or `2026-11-24` in the municipality's own
+    time, or RFC 3339 with a Z.
+    """
+    for form in ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d"):
+        try:
+            return datetime.strptime(typed, form).replace(tzinfo=ZONE).astimezone(UTC)
+        except ValueError:
+            continue
+    try:
+        found = datetime.fromisoformat(typed)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise click.BadParameter(f"{typed!r} is no time: type it as 2026-11-24 18:05.")
+    return found.astimezone(UTC)
+
+
+def local(utc: str | None) -> str:
+    """A stored time as a table shows it, in the municipality's own time."""
+    if utc is None:
+        return ""
+    return datetime.fromisoformat(utc).astimezone(ZONE).strftime("%Y-%m-%d %H:%M")
