@@ -27,7 +27,7 @@ from vault.operations.founding import found
 from vault.recording import ClockOffset, PrerollClaim, TimelineVerdict, Wholeness
 from vault.rules.actions import Actor
 from vault.rules.roles import ESCROW_HOLDERS, Function
-from vault.storage.store import BytesSource
+from vault.storage.sealing import BytesSource
 from vault.vault import Vault
 
 ESCROW = {holder: f"escrow code of {holder}" for holder in ESCROW_HOLDERS}
@@ -123,7 +123,7 @@ class Office:
         return [entry for entry in self.entries() if entry["action"] in actions]
 
     def stands(self, recording_id: str) -> bool:
-        return any(path.name == recording_id for path in self.vault.store.folders())
+        return any(folder.recording_id == recording_id for folder in self.vault.store.recordings())
 
     def reopen(self) -> None:
         """As a new process would: everything in memory is gone."""

@@ -26,7 +26,7 @@ from vault.recording import (
     Wholeness,
 )
 from vault.rules.roles import ESCROW_HOLDERS, Function
-from vault.storage.store import BytesSource
+from vault.storage.sealing import BytesSource
 from vault.vault import Vault
 
 CHEAP = PassphraseCost(memory_kib=64, iterations=1, lanes=1)

@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.support.office import Office, office
+from tests.support.places import catalogue_of
 from vault.catalogue import recording_rows, tables
-from vault.catalogue.database import catalogue_of
 from vault.clock import utc_text
 from vault.crypto.canonical_json import canonical
 from vault.custody.retention import disposition, sweep

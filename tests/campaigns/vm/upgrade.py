@@ -35,7 +35,7 @@ from vault.intake.intake import Intake
 from vault.keyring.first import Founders
 from vault.operations.founding import found
 from vault.recording import ClockOffset
-from vault.storage.store import BytesSource
+from vault.storage.sealing import BytesSource
 from vault.vault import Vault
 
 HERE = Path(__file__).resolve().parent
