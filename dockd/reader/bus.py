@@ -170,7 +170,7 @@ class RemoteBus:
             case {"devices": [*words], "absent": str(absent)} if len(words) <= DEVICES_MAX:
                 devices = [self._device(each) for each in words]
             case _:
-                raise LineBrokenError("devices that are none")
+                raise LineBrokenError("a malformed list of devices")
         with self._lock:
             before = (set(self._known), self._absent)
             self._absent = printable_text(absent)
@@ -188,7 +188,7 @@ class RemoteBus:
             ] if all(isinstance(port, int) for port in ports or ()):
                 bay, volume_id = printable_text(bay), printable_text(volume_id)
             case _:
-                raise LineBrokenError("a device that is none")
+                raise LineBrokenError("a malformed device entry")
         if refusal is not None:
             refusal = printable_text(refusal)
             return UsbDevice(frozen(key), bay, volume_id, refusal, partial(_refuse, refusal))

@@ -82,7 +82,7 @@ class CameraWorker:
         match answer:
             case {"card": int(number), "where": str(where)}:
                 return RemoteCard(self, process, number, printable_text(where))
-        raise self.died(process, "it opened a card that is none")
+        raise self.died(process, "it opened a malformed card")
 
     def greet(self) -> None:
         """Have a worker answer, and open nothing. Raises WorkerAbsentError, WorkerDiedError, CardStuckError."""
@@ -287,7 +287,7 @@ class RemoteStream:
                 return int(size_bytes)
             if kind in (END, FAILED) and size_bytes <= FACTS_MAX:
                 return self._ended(kind, exactly(self._channel, size_bytes, deadline))
-            raise LineBrokenError("an answer that is none")
+            raise LineBrokenError("a malformed answer")
         except TimeoutError as error:
             raise CardStuckError(
                 f"The camera has not given the next bytes of {self._file.shown} in time."

@@ -146,7 +146,7 @@ class Line:
                 raise LineBrokenError(f"a message of {length} bytes")
             message = parsed(exactly(self.socket, length, deadline))
             if not isinstance(message, dict):
-                raise LineBrokenError("a message that is no object")
+                raise LineBrokenError("a message that is not a JSON object")
         except BaseException as error:
             close_all(descriptors)
             if isinstance(error, (OSError, ValueError, RecursionError)) and not isinstance(
@@ -163,7 +163,7 @@ class Line:
         message, strange = self.receive_message(deadline)
         if strange:
             close_all(strange)
-            raise LineBrokenError("descriptors that nobody asked for")
+            raise LineBrokenError("unexpected descriptors")
         return message
 
     def _head(self, descriptors: list[int], deadline: Deadline | None) -> bytes:
@@ -172,7 +172,7 @@ class Line:
         head, came, flags, _ = socket.recv_fds(self.socket, _LENGTH.size, DESCRIPTORS_MAX)
         descriptors += came
         if flags & socket.MSG_CTRUNC:
-            raise LineBrokenError("more descriptors than any message has")
+            raise LineBrokenError("a message with too many descriptors")
         if not head:
             raise LineBrokenError("the other end hung up")
         return head + exactly(self.socket, _LENGTH.size - len(head), deadline)
@@ -203,7 +203,7 @@ def parsed(content: bytes) -> Any:
     Raises LineBrokenError, ValueError.
     """
     if _marks(content) > MARKS_MAX:
-        raise LineBrokenError("more in a message than any has")
+        raise LineBrokenError("a message with too many values")
     # Bytes alone would be looked at for the encodings in which marks are other bytes.
     return json.loads(content.decode("ascii"))
 
@@ -226,7 +226,7 @@ def file_of(words: Any) -> CardFile:
     match words:
         case [list(names), int(size_bytes), int(modified_ns)] if size_bytes >= 0:
             return CardFile(path_of(names), size_bytes, modified_ns)
-    raise LineBrokenError("a file that is none")
+    raise LineBrokenError("a malformed file entry")
 
 
 def path_of(words: Any) -> tuple[str, ...]:
@@ -234,9 +234,9 @@ def path_of(words: Any) -> tuple[str, ...]:
     if not isinstance(words, list) or not all(
         isinstance(name, str) and len(name) <= _NAME_MAX for name in words
     ):
-        raise LineBrokenError("a path that is none")
+        raise LineBrokenError("a malformed path")
     if len(words) > _DEPTH_MAX:
-        raise LineBrokenError("a path that is deeper than any")
+        raise LineBrokenError("a path deeper than any card has")
     return tuple(words)
 
 
@@ -247,7 +247,7 @@ def printable_text(word: Any) -> str:
     A lone surrogate can't be sent on, and an escape would reach the terminal of whoever reads it.
     """
     if not isinstance(word, str):
-        raise LineBrokenError("a word that is none")
+        raise LineBrokenError("a malformed text")
     return printable(word[:TEXT_MAX])
 
 
@@ -260,11 +260,11 @@ def facts_of(text: bytes) -> SegmentFacts | None:
     try:
         facts = FACTS.validate_json(text)
     except ValidationError as error:
-        raise LineBrokenError("facts that are none") from error
+        raise LineBrokenError("malformed segment facts") from error
     if any(abs(number) > _NUMBER_MAX for number in _numbers(facts)) or any(
         len(word) > _WORD_MAX for word in _words(facts)
     ):
-        raise LineBrokenError("facts of no footage")
+        raise LineBrokenError("segment facts out of range")
     return replace(facts, odd=tuple(printable_text(sentence) for sentence in facts.odd[:_ODD_MAX]))
 
 
@@ -298,4 +298,4 @@ def failure_of(words: Any) -> CardError:
             code in _CARD_ERRORS
         ):
             return _CARD_ERRORS[code](printable_text(sentence), hint=printable_text(hint))
-    raise LineBrokenError("an error that no card has")
+    raise LineBrokenError("an unknown card error")
