@@ -187,7 +187,7 @@ def watch(config_path: Path) -> int:
 
 
 def serve(settings: DockSettings, clock: Clock, workers: Workers, *, stop_s: float = STOP_S) -> int:
-    """The daemon from its settings to its exit code."""
+    """Run the daemon from its settings to its exit code."""
     log_to_journal(settings.log_level)
     manager = ServiceManager.from_environment(os.environ, os.getpid())
     manager.extend(RECOVERY_S)
@@ -203,7 +203,7 @@ def serve(settings: DockSettings, clock: Clock, workers: Workers, *, stop_s: flo
 
 @contextmanager
 def _workplace(settings: DockSettings, clock: Clock, quarantine: Quarantine) -> Iterator[Workplace]:
-    """The vault, opened and recovered, and what the bays share."""
+    """Give the vault, opened and recovered, and what the bays share."""
     vault_settings = load_vault_settings(settings.vault)
     with Vault.open(vault_settings, clock) as vault, Intake(vault) as intake:
         recovery = intake.recover()
@@ -232,7 +232,7 @@ def _workplace(settings: DockSettings, clock: Clock, quarantine: Quarantine) -> 
 
 
 def _docked_at(place: str, settings: DockSettings) -> Docked:
-    """What stands at the place that a person named. Raises NothingThereError."""
+    """Return what stands at the place that a person named. Raises NothingThereError."""
     if place.startswith("usb:"):
         usb = _usb(settings)
         bay = place.replace(":", " ", 1)

@@ -118,7 +118,7 @@ class RemoteBus:
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
     def lodge(self, greeting: dict[str, Any]) -> WorkerProcess:
-        """A connection to the bus's own reader, as that to a reader of the camera. Raises
+        """Return a connection to the bus's own reader, as that to a reader of the camera. Raises
         WorkerAbsentError.
         """
         near, far = socket.socketpair()
@@ -163,8 +163,8 @@ class RemoteBus:
             self._died = why
 
     def _heard(self, process: WorkerProcess) -> bool:
-        """Whether what the reader tells is new. Raises LineBrokenError, and TimeoutError where it tells
-        nothing.
+        """Whether what the reader tells is new. Raises LineBrokenError, and TimeoutError where it
+        tells nothing.
         """
         match process.line.receive_answer(Deadline(self._clock, self._silence_s)):
             case {"devices": [*words], "absent": str(absent)} if len(words) <= DEVICES_MAX:

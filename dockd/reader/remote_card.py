@@ -56,7 +56,7 @@ class Starts(Protocol):
     """Whoever starts workers."""
 
     def start(self, greeting: dict[str, Any]) -> WorkerProcess:
-        """A worker of what the greeting names. Raises WorkerAbsentError, WorkerDiedError."""
+        """Return a worker of what the greeting names. Raises WorkerAbsentError, WorkerDiedError."""
 
 
 class CameraWorker:
@@ -76,7 +76,9 @@ class CameraWorker:
         self._process: WorkerProcess | None = None
 
     def open(self, **question: Any) -> "RemoteCard":
-        """A card on the worker. Raises what opening the card raises, WorkerDiedError, WorkerAbsentError."""
+        """Return a card on the worker. Raises what opening the card raises, WorkerDiedError,
+        WorkerAbsentError.
+        """
         process = self._started()
         answer = self.ask(process, {"do": "card", **question})
         match answer:
@@ -85,7 +87,9 @@ class CameraWorker:
         raise self.died(process, "it opened a malformed card")
 
     def greet(self) -> None:
-        """Have a worker answer, and open nothing. Raises WorkerAbsentError, WorkerDiedError, CardStuckError."""
+        """Have a worker answer, and open nothing. Raises WorkerAbsentError, WorkerDiedError,
+        CardStuckError.
+        """
         self.ask(self._started(), {"do": "greet"})
 
     def _started(self) -> WorkerProcess:
@@ -104,8 +108,8 @@ class CameraWorker:
             process.end()
 
     def ask(self, process: WorkerProcess, question: dict[str, Any], *descriptors: int) -> Any:
-        """An answer. Raises the card's errors, WorkerDiedError, and CardStuckError where none
-        comes in time.
+        """Ask, and return the answer. Raises the card's errors, WorkerDiedError, and CardStuckError
+        where none comes in time.
         """
         with self._lock:
             if self._process is not process:
@@ -296,8 +300,8 @@ class RemoteStream:
             raise self._card.died(f"{self._file.shown}: {error}") from error
 
     def facts(self) -> SegmentFacts:
-        """What the worker saw of the footage, once it came to the end. Raises CardFileChangedError
-        before.
+        """Return what the worker saw of the footage, once it came to the end. Raises
+        CardFileChangedError before.
         """
         if self._facts is None:
             raise CardFileChangedError(

@@ -121,8 +121,8 @@ class Line:
     def send(
         self, message: dict[str, Any], *descriptors: int, deadline: Deadline | None = None
     ) -> None:
-        """Raises LineBrokenError where nobody is at the other end, or nobody there takes it in time; TooMuch
-        before anything is sent.
+        """Raises LineBrokenError where nobody is at the other end, or nobody there takes it in
+        time; TooMuchError before anything is sent.
         """
         content = json.dumps(message, ensure_ascii=True).encode("ascii")
         if len(content) > MESSAGE_MAX or _marks(content) > MARKS_MAX:
@@ -136,8 +136,8 @@ class Line:
             raise LineBrokenError(str(error)) from error
 
     def receive_message(self, deadline: Deadline | None = None) -> tuple[dict[str, Any], list[int]]:
-        """The next message and the descriptors that came with it, which the caller closes. Raises
-        LineBrokenError, TimeoutError.
+        """Return the next message and the descriptors that came with it, which the caller closes.
+        Raises LineBrokenError, TimeoutError.
         """
         descriptors: list[int] = []
         try:
@@ -157,8 +157,8 @@ class Line:
         return message, descriptors
 
     def receive_answer(self, deadline: Deadline) -> dict[str, Any]:
-        """The next message of an end that has no descriptors to give.
-        Raises LineBrokenError, TimeoutError.
+        """Return the next message of an end that has no descriptors to give. Raises
+        LineBrokenError, TimeoutError.
         """
         message, strange = self.receive_message(deadline)
         if strange:
@@ -199,8 +199,8 @@ def exactly(connection: socket.socket, size_bytes: int, deadline: Deadline | Non
 
 
 def parsed(content: bytes) -> Any:
-    """The values of a JSON text, once it is sure that they are no more than memory is there for.
-    Raises LineBrokenError, ValueError.
+    """Return the values of a JSON text, once it is sure that they are no more than memory is there
+    for. Raises LineBrokenError, ValueError.
     """
     if _marks(content) > MARKS_MAX:
         raise LineBrokenError("a message with too many values")
@@ -241,8 +241,8 @@ def path_of(words: Any) -> tuple[str, ...]:
 
 
 def printable_text(word: Any) -> str:
-    """What a reader says for people, cut where it says too much, and printable whatever it says.
-    Raises LineBrokenError for no text.
+    """Return what a reader says for people, cut where it says too much, and printable whatever it
+    says. Raises LineBrokenError for no text.
 
     A lone surrogate can't be sent on, and an escape would reach the terminal of whoever reads it.
     """
@@ -252,8 +252,8 @@ def printable_text(word: Any) -> str:
 
 
 def facts_of(text: bytes) -> SegmentFacts | None:
-    """What a reader saw of the footage, where it looked. Raises LineBrokenError for what can be seen of
-    none.
+    """Return what a reader saw of the footage, where it looked. Raises LineBrokenError for what can
+    be seen of none.
     """
     if text == b"null":
         return None
@@ -283,7 +283,7 @@ def _words(facts: SegmentFacts) -> Iterator[str]:
 
 
 def frozen(words: list[Any]) -> Hashable:
-    """A device's key as it was before JSON made lists of it."""
+    """Return a device's key as it was before JSON made lists of it."""
     return tuple(frozen(word) if isinstance(word, list) else word for word in words)
 
 
@@ -292,7 +292,9 @@ def failure_words(failure: CardError) -> dict[str, str]:
 
 
 def failure_of(words: Any) -> CardError:
-    """The card's error that a reader tells of. Raises LineBrokenError for an error that no card has."""
+    """The card's error that a reader tells of. Raises LineBrokenError for an error that no card
+    has.
+    """
     match words:
         case {"code": str(code), "sentence": str(sentence), "hint": str(hint)} if (
             code in _CARD_ERRORS
