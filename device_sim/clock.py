@@ -42,7 +42,7 @@ class ManualClock:
 
     @classmethod
     def at(cls, utc: str, mono_ms: int = 0) -> ManualClock:
-        """A clock that starts at an RFC 3339 time such as `2026-11-23T21:50:19.123Z`."""
+        """Return a clock that starts at an RFC 3339 time such as `2026-11-23T21:50:19.123Z`."""
         return cls(parse_utc(utc), mono_ms)
 
     def utc_ms(self) -> int:

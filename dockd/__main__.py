@@ -57,11 +57,11 @@ config_option = click.option(
 
 
 class NothingThereError(Failure):
-    """Nothing stands at the place that was named."""
+    """There is no camera or card at the place that was named."""
 
     code = "dock.nothing_there"
     reaction = Reaction.TRY_AGAIN
-    hint = "See with `dockd look` what stands where."
+    hint = "Run `dockd look` to see what is where."
 
 
 @click.group()
@@ -87,8 +87,8 @@ def once(place: str, config_path: Path) -> int:
 
     PLACE is where a card is mounted, or a USB port as `dockd look` shows it, such as usb:1-2.
 
-    The exit code is 0 when all is stored and erased, 75 when it is worth trying again, 65 when
-    something was refused, 70 when a person has to look.
+    Exits 0 if everything is stored and erased, 75 if a new try may help, 65 if something was
+    refused, 70 if a person has to look.
     """
     settings = load_dock_settings(config_path)
     log_to_journal("error")
@@ -120,11 +120,10 @@ def once(place: str, config_path: Path) -> int:
 @cli.command()
 @config_option
 def look(config_path: Path) -> int:
-    """What stands at the dock now, mounted and on the USB, and how each calls itself. Nothing of it
-    is read.
+    """Show what is at the dock now, mounted and on the USB, and how each identifies itself.
 
-    The name is what `vault camera add` asks for with a camera that knows nothing of the card's
-    manifest (a DCIM camera).
+    Nothing of it is read. The name is what `vault camera add` asks for with a camera that signs
+    no manifests (a DCIM camera).
     """
     settings = load_dock_settings(config_path)
     log_to_journal("error")
@@ -138,7 +137,7 @@ def look(config_path: Path) -> int:
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="The document as it is.")
 def status(config_path: Path, as_json: bool) -> int:
-    """What stands in the bays of the running dockd."""
+    """Show the bays of the running dockd."""
     document = ask_status(load_dock_settings(config_path).status_socket)
     if as_json:
         click.echo(json.dumps(document, indent=2))
@@ -152,7 +151,7 @@ def status(config_path: Path, as_json: bool) -> int:
 def page(config_path: Path) -> int:
     """Serve the dock's own page on this machine, for its screen, until SIGTERM.
 
-    A process of its own: it asks the status socket, and goes on when the daemon restarts.
+    It is a process of its own: it asks the status socket, and continues when the daemon restarts.
     """
     settings = load_dock_settings(config_path)
     click.echo(f"The dock's page is at http://{settings.page}/")
@@ -163,8 +162,9 @@ def page(config_path: Path) -> int:
 @cli.command("doctor")
 @config_option
 def show_doctor(config_path: Path) -> int:
-    """Look at all that the dock stands on, line by line, with what to do. Ends with 70 where
-    something is not well.
+    """Check everything the dock depends on, line by line, with what to do.
+
+    Exits 70 if a check fails.
     """
     log_to_journal("error")
     well = True
@@ -180,14 +180,14 @@ def show_doctor(config_path: Path) -> int:
 @cli.command()
 @config_option
 def watch(config_path: Path) -> int:
-    """The bays of the running dockd on this terminal, as they change, until Ctrl-C."""
+    """Follow the bays of the running dockd on this terminal, until Ctrl-C."""
     path = load_dock_settings(config_path).status_socket
     watch_status(Console(), lambda: ask_status(path), threading.Event())
     return 0
 
 
 def serve(settings: DockSettings, clock: Clock, workers: Workers, *, stop_s: float = STOP_S) -> int:
-    """The daemon from its settings to its exit code."""
+    """Run the daemon from its settings to its exit code."""
     log_to_journal(settings.log_level)
     manager = ServiceManager.from_environment(os.environ, os.getpid())
     manager.extend(RECOVERY_S)
@@ -203,7 +203,7 @@ def serve(settings: DockSettings, clock: Clock, workers: Workers, *, stop_s: flo
 
 @contextmanager
 def _workplace(settings: DockSettings, clock: Clock, quarantine: Quarantine) -> Iterator[Workplace]:
-    """The vault, opened and recovered, and what the bays share."""
+    """Give the vault, opened and recovered, and what the bays share."""
     vault_settings = load_vault_settings(settings.vault)
     with Vault.open(vault_settings, clock) as vault, Intake(vault) as intake:
         recovery = intake.recover()
@@ -232,7 +232,7 @@ def _workplace(settings: DockSettings, clock: Clock, quarantine: Quarantine) -> 
 
 
 def _docked_at(place: str, settings: DockSettings) -> Docked:
-    """What stands at the place that a person named. Raises NothingThereError."""
+    """Return what stands at the place that a person named. Raises NothingThereError."""
     if place.startswith("usb:"):
         usb = _usb(settings)
         bay = place.replace(":", " ", 1)
@@ -241,10 +241,10 @@ def _docked_at(place: str, settings: DockSettings) -> Docked:
             if device.bay == bay:
                 return plugged(device)
         present = ", ".join(device.bay for device in devices) or "no camera at all"
-        raise NothingThereError(f"No camera stands at {bay}. On the USB there is {present}.")
+        raise NothingThereError(f"There is no camera at {bay}. On the USB there is {present}.")
     path = Path(place).resolve()
     if not path.is_dir():
-        raise NothingThereError(f"{place} is no folder in which a card is mounted.")
+        raise NothingThereError(f"{place} is not a folder where a card is mounted.")
     # The volume's identifier where this is a mount point, else the folder's name: as the daemon
     # would call it.
     volumes = _watcher(settings, path.parent).volumes()

@@ -69,15 +69,15 @@ class DockSettings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def chapters(self) -> re.Pattern[str] | None:
-        """The pattern that joins a DCIM camera's chapters to one recording, or None: each file is a
-        recording.
+        """Return the pattern that joins a DCIM camera's chapters to one recording, or None: each
+        file is a recording.
         """
         return None if self.dcim_chapters is None else re.compile(self.dcim_chapters)
 
 
 def load_dock_settings(path: Path) -> DockSettings:
-    """The settings in `path`. Raises ConfigurationError that names the file and, where there is
-    one, the key.
+    """Return the settings in `path`. Raises ConfigurationError that names the file and, where there
+    is one, the key.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))

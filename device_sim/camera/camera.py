@@ -162,7 +162,7 @@ class Camera:
         return Path(self._state.card_at) if self._state.card_at is not None else self._card.root
 
     def recordings(self) -> list[str]:
-        """The folders of recordings on the card, wherever it is."""
+        """Return the folders of recordings on the card, wherever it is."""
         return Card(self.card_folder, self._medium).names()
 
     @property

@@ -52,14 +52,14 @@ class Card:
         self._publish(self._device / "device.json", data)
 
     def used_bytes(self) -> int:
-        """What the files take up, in whole clusters. The dock may have erased some since the last
-        look.
+        """Return what the files take up, in whole clusters. The dock may have erased some since the
+        last look.
         """
         sizes = [path.stat().st_size for path in self.root.rglob("*") if path.is_file()]
         return sum(-(-size // CLUSTER_BYTES) * CLUSTER_BYTES for size in sizes)
 
     def names(self) -> list[str]:
-        """The folders of recordings, closed or not, in order."""
+        """Return the folders of recordings, closed or not, in order."""
         return sorted(path.name for path in self._recordings.iterdir() if path.is_dir())
 
     def begin(self, head: Head) -> None:
@@ -90,13 +90,13 @@ class Card:
         self.sweep(recording, keep=None)
 
     def manifest(self, recording: str) -> bytes | None:
-        """The bytes of a closed recording's manifest, or None."""
+        """Return the bytes of a closed recording's manifest, or None."""
         path = self._recordings / recording / MANIFEST
         return path.read_bytes() if path.exists() else None
 
     def journal(self, recording: str) -> list[Entry] | None:
-        """The segments that count in a recording that is not closed, or None where no journal
-        stands.
+        """Return the segments that count in a recording that is not closed, or None where no
+        journal stands.
         """
         path = self._recordings / recording / JOURNAL
         return read_journal(path.read_bytes()) if path.exists() else None

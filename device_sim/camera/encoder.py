@@ -136,7 +136,9 @@ def silence() -> NDArray[np.float32]:
 
 
 def _nal_units(stream: bytes) -> list[bytes]:
-    """The units of a byte stream (ITU-T H.264, Annex B), without start codes and trailing zeros."""
+    """Return the units of a byte stream (ITU-T H.264, Annex B), without start codes and trailing
+    zeros.
+    """
     return [unit for unit in (part.rstrip(b"\x00") for part in START_CODE.split(stream)) if unit]
 
 

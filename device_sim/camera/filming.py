@@ -1,5 +1,5 @@
-"""What a camera films from power-on to power-off, in memory only: scene, encoder, ring, and the count
-of frames.
+"""What a camera films from power-on to power-off, in memory only: scene, encoder, ring, and the
+count of frames.
 
 Frame numbers count from power-on and follow from the time alone, so a camera that stood by for five
 minutes need not film all of them: frames that would have left the ring again before anyone pressed

@@ -76,11 +76,11 @@ class Head:
         return self.triggered_mono_ms - self.started_mono_ms
 
     def journal_line(self) -> bytes:
-        """The journal's first line."""
+        """Return the journal's first line."""
         return _line({"format": "bodycam-card/journal/1", **self._shared()})
 
     def manifest(self, entries: Sequence[Entry], stop: Stop) -> bytes:
-        """The exact bytes of `recording.json`. The same inputs give the same bytes."""
+        """Return the exact bytes of `recording.json`. The same inputs give the same bytes."""
         stopped = {
             "stopped_utc": format_utc(stop.utc_ms),
             "stopped_mono_ms": stop.mono_ms,
@@ -127,13 +127,13 @@ class Head:
 
 
 def entry_line(entry: Entry) -> bytes:
-    """The journal's line for one closed segment."""
+    """Return the journal's line for one closed segment."""
     return _line(asdict(entry))
 
 
 def read_journal(data: bytes) -> list[Entry]:
-    """The segments that a journal counts. What follows a line that does not end or does not parse
-    is not there.
+    """Return the segments that a journal counts. What follows a line that does not end or does not
+    parse is not there.
     """
     entries: list[Entry] = []
     for line in data.split(b"\n")[1:-1]:
@@ -145,7 +145,7 @@ def read_journal(data: bytes) -> list[Entry]:
 
 
 def head_from_journal(document: dict[str, Any]) -> Head:
-    """The inverse of `Head.journal_line`, for the camera's own memory. Raises KeyError and
+    """Return the inverse of `Head.journal_line`, for the camera's own memory. Raises KeyError and
     ValueError.
     """
     audio = document["audio"]

@@ -88,7 +88,7 @@ class Memory:
         return Ed25519PrivateKey.from_private_bytes((self._folder / KEY_NAME).read_bytes())
 
     def load(self) -> State:
-        """The newest whole slot. Raises NotACameraError."""
+        """Return the newest whole slot. Raises NotACameraError."""
         slots = self._slots()
         if not slots:
             raise NotACameraError(

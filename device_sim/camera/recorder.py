@@ -33,8 +33,8 @@ class Soundtrack:
         self.track = fmp4.AudioTrack(sample_rate, self._encoder.config)
 
     def until(self, end_90k: int) -> fmp4.Run:
-        """The next frames, up to the last that starts before `end_90k`: so the sound never lags
-        behind the picture.
+        """Return the next frames, up to the last that starts before `end_90k`: so the sound never
+        lags behind the picture.
         """
         first = self._taken
         self._taken = max(first, -(-end_90k * self._rate // (TIMESCALE_HZ * AAC_FRAME_SAMPLES)))

@@ -106,8 +106,8 @@ class Ring:
         self._trim(frame.end_90k)
 
     def preroll(self, triggered_90k: int) -> Preroll:
-        """What a recording triggered now starts with; the ring keeps it, for the next trigger may
-        come soon.
+        """Return what a recording triggered now starts with; the ring keeps it, for the next
+        trigger may come soon.
 
         `triggered_90k` must not lie before the end of the newest frame. The first frame is the
         latest keyframe that lies at least the span before the trigger, or the oldest there is.

@@ -101,7 +101,7 @@ def burn_counter(picture: Picture, number: int) -> None:
 
 
 def read_counter(luma: Picture) -> int | None:
-    """The frame number in a decoded picture, or None when its CRC does not hold.
+    """Return the frame number in a decoded picture, or None when its CRC does not hold.
 
     `luma` holds at least the brightness plane: shape (rows, width). PyAV's
     `frame.to_ndarray(format="gray")` gives one.

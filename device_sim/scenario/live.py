@@ -49,7 +49,7 @@ def live(camera: Camera, say: Callable[[str], None]) -> None:
 
 
 def status_line(camera: Camera) -> str:
-    """The state in one line."""
+    """Return the state in one line."""
     filled = min(10, camera.ring_ms * 10 // PREROLL_MS)
     ring = "#" * filled + "." * (10 - filled)
     seconds = camera.ring_ms / 1000
@@ -60,7 +60,7 @@ def status_line(camera: Camera) -> str:
 
 
 def describe(finished: Finished) -> str:
-    """A closed recording in one line."""
+    """Return a closed recording in one line."""
     return (
         f"{finished.recording}: {finished.duration_ms / 1000:.1f} s, of which "
         f"{finished.delivered_ms / 1000:.1f} s before "

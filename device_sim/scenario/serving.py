@@ -76,8 +76,8 @@ def _obey(hub: Hub, places: dict[str, UsbCamera], words: list[str]) -> str:
 
 @contextmanager
 def _lines() -> Iterator[Iterator[str]]:
-    """What is typed, until SIGTERM or an interrupt. The end of a pipe is not the end: there may
-    never have been one.
+    """Give what is typed, until SIGTERM or an interrupt. The end of a pipe is not the end: there
+    may never have been one.
     """
     woken, wake = socket.socketpair()
     with woken, wake:

@@ -41,7 +41,7 @@ class Outgoing:
     position: int = 0
 
     def take(self, wanted: int) -> list[Piece]:
-        """The next bytes, at most so many."""
+        """Return the next bytes, at most so many."""
         taken: list[Piece] = []
         while wanted and self.pieces:
             piece = self.pieces.popleft()
@@ -197,7 +197,7 @@ class BulkIn:
 
 
 def pieces_of(content: list[Piece]) -> Iterator[bytes]:
-    """The bytes, read from the files where they lie. For few bytes."""
+    """Give the bytes, read from the files where they lie. For few bytes."""
     for piece in content:
         yield (
             os.pread(piece.descriptor, piece.length, piece.offset)

@@ -99,8 +99,8 @@ class Script:
     def due(
         self, kind: Kind, operation: int = 0, path: str = "", at: int | None = None
     ) -> Fault | None:
-        """The fault of this kind that happens in this transaction, if one does. Being asked counts
-        as a transaction.
+        """Return the fault of this kind that happens in this transaction, if one does. Being asked
+        counts as a transaction.
         """
         found = None
         for number, fault in enumerate(self._faults):
@@ -115,5 +115,5 @@ class Script:
         return found
 
     def first(self, kind: Kind) -> Fault | None:
-        """The fault of this kind, if there is one at all; nothing is counted."""
+        """Return the fault of this kind, if there is one at all; nothing is counted."""
         return next((fault for fault in self._faults if fault.kind is kind), None)

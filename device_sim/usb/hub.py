@@ -59,7 +59,7 @@ class Hub:
         return int(self._listener.getsockname()[1])
 
     def connect(self) -> socket.socket:
-        """A host's end of a connection within this process."""
+        """Return a host's end of a connection within this process."""
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
@@ -147,7 +147,7 @@ class Hub:
                     self._let_go(camera, connection)
 
     def _greet(self, connection: socket.socket) -> UsbCamera | None:
-        """What a host wants first: the list of what nobody has, or one of these."""
+        """Return what a host wants first: the list of what nobody has, or one of these."""
         request = _received(connection, 8)
         code = struct.unpack(">HHI", request)[1]
         if code == protocol.OP_REQ_DEVLIST:
@@ -285,7 +285,7 @@ def _length(piece: Piece) -> int:
 
 
 def _first(pieces: list[Piece], count: int) -> list[Piece]:
-    """The first so many bytes."""
+    """Return the first so many bytes."""
     taken: list[Piece] = []
     for piece in pieces:
         size = min(count, _length(piece))

@@ -75,13 +75,13 @@ def response(code: int, transaction: int, parameters: Sequence[int] = ()) -> byt
 
 
 def text(value: str) -> bytes:
-    """A string; what is longer than 254 units is cut."""
+    """Return a string; what is longer than 254 units is cut."""
     units = value.encode("utf-16-le", "surrogatepass")[: 2 * 254]
     return bytes([len(units) // 2 + 1]) + units + b"\0\0" if units else b"\0"
 
 
 def parse_text(content: bytes) -> str | None:
-    """The one string of a data set; None where it is none."""
+    """Return the one string of a data set; None where it is none."""
     if not content or len(content) < 1 + 2 * content[0]:
         return None
     return content[1 : 1 + 2 * content[0]].decode("utf-16-le", "replace").rstrip("\0")

@@ -58,7 +58,7 @@ class Tree:
             self._handle(path)
 
     def children(self, parent: int) -> list[int] | None:
-        """The handles in a folder, 0 being the root; None if there is no such folder."""
+        """Return the handles in a folder, 0 being the root; None if there is no such folder."""
         if parent in self._fictions:
             return self._deeper(parent)
         path = self._paths.get(parent, "") if parent else ""
@@ -89,7 +89,7 @@ class Tree:
         return found
 
     def get(self, handle: int) -> Object | None:
-        """The object as it is now."""
+        """Return the object as it is now."""
         if handle in self._fictions:
             return self._fictions[handle]
         path = self._paths.get(handle)

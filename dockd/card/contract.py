@@ -115,8 +115,8 @@ DEFAULT_LIMITS = CardLimits()
 
 
 def shown(path: tuple[str, ...]) -> str:
-    """A path from a card for people and logs: printable text on one line, different for every two
-    different paths.
+    """Return a path from a card for people and logs: printable text on one line, different for
+    every two different paths.
 
     What is not printable (controls, direction marks, the surrogates that stand for undecodable
     bytes) is escaped, and so are the backslash, and a slash inside of a name, which MTP allows.
@@ -259,14 +259,15 @@ class Card(Protocol):
         """
 
     def open(self, file: CardFile, offset: int = 0) -> FileStream:
-        """A stream from `offset` on.
+        """Return a stream from `offset` on.
 
-        CardFileChangedError if the file is no longer as listed, CardReadFailedError if it can't be read.
+        CardFileChangedError if the file is no longer as listed, CardReadFailedError if it can't be
+        read.
         """
 
     def delete(self, file: CardFile) -> None:
-        """Delete the file, durably. CardFileChangedError if it is no longer as listed; CardReadOnlyError;
-        CardDeleteFailedError.
+        """Delete the file, durably. CardFileChangedError if it is no longer as listed;
+        CardReadOnlyError; CardDeleteFailedError.
         """
 
     def delete_folder(self, path: tuple[str, ...]) -> bool:
@@ -275,8 +276,8 @@ class Card(Protocol):
         """
 
     def clock_offset_ms(self) -> int | None:
-        """The camera's clock minus the dock's, measured now, sure to 50 ms. None: this transport
-        can't, or not so well.
+        """Return the camera's clock minus the dock's, measured now, sure to 50 ms. None: this
+        transport can't, or not so well.
         """
 
     def set_clock(self, moment: datetime) -> bool:
@@ -331,8 +332,8 @@ def edges(card: Card, file: CardFile) -> tuple[str, str]:
 
 
 def read_whole(card: Card, file: CardFile) -> bytes:
-    """The content of a small file, proven to end where it was listed to. The caller has capped
-    `size_bytes`.
+    """Return the content of a small file, proven to end where it was listed to. The caller has
+    capped `size_bytes`.
     """
     pieces: list[bytes] = []
     buffer = memoryview(mmap.mmap(-1, EDGE_BYTES))

@@ -58,8 +58,8 @@ def read_recordings(
 
     `files` is the card's listing of just now; after `QUIET_S` it is listed again, and only what did
     not change is read. `chapters` is matched against a whole file name; its groups `recording` and
-    `chapter` join the files of one folder into one recording. CardGoneError, CardStuckError and CardRefusedError
-    pass through; every other trouble is the verdict of one recording.
+    `chapter` join the files of one folder into one recording. CardGoneError, CardStuckError and
+    CardRefusedError pass through; every other trouble is the verdict of one recording.
     """
     if chapters is not None and not {"recording", "chapter"} <= set(chapters.groupindex):
         raise ConfigurationError(

@@ -19,7 +19,8 @@ _PATH = ("DEVICE", "DEVICE.JSON")
 def read_device(card: Card, files: Sequence[CardFile]) -> CameraDescription | None:
     """Read what the camera says of itself; None for a card without `DEVICE/device.json`.
 
-    Raises ManifestRefusedError for any other content than the contract's, and the card's own errors.
+    Raises ManifestRefusedError for any other content than the contract's, and the card's own
+    errors.
     """
     documents = [file for file in files if ascii_upper_path(file.path) == _PATH]
     if not documents:

@@ -273,8 +273,8 @@ def _json_object(raw: bytes, max_bytes: int, what: str) -> dict[str, object]:
 
 
 def _nesting(raw: bytes) -> int:
-    """The deepest nesting of brackets outside of strings, counted until it is too deep. Right for
-    all that is JSON.
+    """Return the deepest nesting of brackets outside of strings, counted until it is too deep.
+    Right for all that is JSON.
     """
     depth = deepest = 0
     for bracket in _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS):

@@ -134,8 +134,8 @@ class _Judgement:
             self._say("ftyp and moov are not the same in all segments.")
 
     def _track_of_all(self, kind: str) -> Track | None:
-        """The track of this kind in the first segment that has one; more than one of a kind is not
-        what the contract names.
+        """Return the track of this kind in the first segment that has one; more than one of a kind
+        is not what the contract names.
         """
         found = [
             track
@@ -156,7 +156,7 @@ class _Judgement:
                     yield name, fragment
 
     def _stretches(self, track: Track, what: str) -> list[tuple[int, int]]:
-        """The unbroken stretches of a track, in ticks. Each border between two of them is a
+        """Return the unbroken stretches of a track, in ticks. Each border between two of them is a
         finding.
         """
         stretches: list[tuple[int, int]] = []

@@ -55,8 +55,8 @@ def read_recordings(
     """All recordings of the card, oldest first, each with its verdict. `public_key` is the
     registered one, not the card's.
 
-    `files` is the card's last listing. CardGoneError and CardStuckError pass through; every other trouble is
-    the verdict of one recording.
+    `files` is the card's last listing. CardGoneError and CardStuckError pass through; every other
+    trouble is the verdict of one recording.
     """
     if len(public_key) != 32:
         raise ManifestRefusedError(
@@ -112,8 +112,8 @@ class _RecordingFolder:
         self._known = {"RECORDING.JSON", "RECORDING.SIG", "JOURNAL.JSONL"}
 
     def read(self) -> CardRecording | Remnant:
-        """The recording, or what an erase has left of it. ManifestRefusedError, and
-        the card's errors.
+        """Return the recording, or what an erase has left of it. ManifestRefusedError, and the
+        card's errors.
         """
         self._check_folder()
         manifest = self._by_name.get("RECORDING.JSON")
@@ -176,8 +176,8 @@ class _RecordingFolder:
         )
 
     def _verified_signature(self, raw: bytes) -> bytes | None:
-        """The signature, or None where only the manifest is left: after the segments the signature
-        is deleted first.
+        """Return the signature, or None where only the manifest is left: after the segments the
+        signature is deleted first.
         """
         file = self._by_name.get("RECORDING.SIG")
         if file is None:

@@ -67,8 +67,8 @@ class Fragment:
 
 
 def boxes(body: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """The boxes inside a box: type and content (4.2). Inside of a box sizes are 32 bits wide and
-    always stated.
+    """Give the boxes inside a box: type and content (4.2). Inside of a box sizes are 32 bits wide
+    and always stated.
     """
     position = 0
     while position < body.nbytes:
@@ -137,7 +137,9 @@ def _fragment(
 def _fragment_header(
     tfhd: memoryview, movie_defaults: Mapping[int, SampleDefaults]
 ) -> tuple[int, SampleDefaults]:
-    """The track, and the movie's defaults with what this fragment sets in their place (8.8.7)."""
+    """Return the track, and the movie's defaults with what this fragment sets in their place
+    (8.8.7).
+    """
     flags, number = struct.unpack_from(">II", tfhd)
     defaults = movie_defaults.get(number, SampleDefaults(0, _NON_SYNC))
     # Offset and sample description stand before the fields of ours, each only if its flag is set.
@@ -153,8 +155,8 @@ def _fragment_header(
 
 
 def _run(trun: memoryview, defaults: SampleDefaults) -> tuple[int, bool | None]:
-    """The ticks of a run of samples, and whether its first is a keyframe; None for a run without
-    samples (8.8.8).
+    """Return the ticks of a run of samples, and whether its first is a keyframe; None for a run
+    without samples (8.8.8).
     """
     flags, count = struct.unpack_from(">II", trun)
     if count == 0:
@@ -197,7 +199,7 @@ def _track(trak: memoryview) -> Track:
 
 
 def _sample_entry(minf: memoryview) -> bytes:
-    """The type of the first sample entry (8.5.2)."""
+    """Return the type of the first sample entry (8.5.2)."""
     for outer, body in boxes(minf):
         if outer == b"stbl":
             for inner, content in boxes(body):
@@ -224,5 +226,5 @@ def _version(body: memoryview) -> int:
 
 
 def _four(code: bytes) -> str:
-    """A four-character code as text; what is not ASCII becomes a question mark."""
+    """Return a four-character code as text; what is not ASCII becomes a question mark."""
     return "".join(chr(byte) if 0x20 <= byte < 0x7F else "?" for byte in code)

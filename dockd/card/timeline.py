@@ -63,7 +63,7 @@ class Witness(Protocol):
     """Whoever looked at a file's boxes while its bytes passed by."""
 
     def facts(self) -> SegmentFacts:
-        """What they say, once the file came to its end."""
+        """Return what they say, once the file came to its end."""
 
 
 class SegmentTimeline:

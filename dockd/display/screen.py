@@ -167,7 +167,7 @@ def watch_status(
 
 
 def watch_table(document: dict[str, Any]) -> Table | Text:
-    """The bays for people who stand at a terminal: as the dock's page says them."""
+    """Return the bays for people who stand at a terminal: as the dock's page says them."""
     shown = tiles(document, "en")
     if not shown:
         return Text("No camera is docked.")
@@ -251,7 +251,7 @@ def _length(outcome: Outcome) -> str:
 
 
 def _preroll(outcome: Outcome) -> str:
-    """What the camera states to have delivered, and whether the dock saw it so."""
+    """Return what the camera states to have delivered, and whether the dock saw it so."""
     claim, verdict = outcome.claim, outcome.verdict
     if claim is None:
         return ""

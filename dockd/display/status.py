@@ -108,7 +108,7 @@ class StatusServer:
 
 
 def ask_status(path: Path) -> dict[str, Any]:
-    """The document of the dockd that serves `path`. Raises StatusRefusedError."""
+    """Return the document of the dockd that serves `path`. Raises StatusRefusedError."""
     answer = bytearray()
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:

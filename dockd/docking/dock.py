@@ -26,8 +26,8 @@ log = structlog.get_logger()
 class Docked:
     """A camera that stands there now.
 
-    `key` is this camera at this docking, `slot` the place: one docking at a time serves it. `bay` is
-    the place's name for people. `writable` opens the card for its erase, where `open` does not.
+    `key` is this camera at this docking, `slot` the place: one docking at a time serves it. `bay`
+    is the place's name for people. `writable` opens the card for its erase, where `open` does not.
     """
 
     key: Hashable
@@ -46,7 +46,7 @@ def mounted(
     writable: Writable | None = None,
     lease: Lease = NO_LEASE,
 ) -> Docked:
-    """A camera whose card is a mounted volume."""
+    """Return a camera whose card is a mounted volume."""
     place = volume.mountpoint
     key = (place, volume.volume_id)
     return Docked(
@@ -62,7 +62,7 @@ def mounted(
 
 
 def plugged(device: UsbDevice) -> Docked:
-    """A camera on the USB."""
+    """Return a camera on the USB."""
     return Docked(
         device.key,
         device.bay,
@@ -76,8 +76,8 @@ def plugged(device: UsbDevice) -> Docked:
 
 
 class Dock:
-    """All dockings. One thread calls it; `on_change` is called from a docking's thread, when a turn is
-    worth taking.
+    """All dockings. One thread calls it; `on_change` is called from a docking's thread, when a turn
+    is worth taking.
     """
 
     def __init__(

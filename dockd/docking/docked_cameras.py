@@ -91,7 +91,7 @@ class DockedCameras:
                 self._in_hand.discard(key)
 
     def facts_of(self, recording_id: str) -> dict[int, SegmentFacts]:
-        """What the timeline showed of the segments that this attempt has taken, by index.
+        """Return what the timeline showed of the segments that this attempt has taken, by index.
 
         They outlive the docking, as the attempt does: a camera that was taken out half-way is not
         read a second time for them.

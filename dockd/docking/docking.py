@@ -96,8 +96,8 @@ class Docking:
 
     @property
     def ended(self) -> bool:
-        """Whether the bay is free: nothing of this docking touches the card, the docked cameras or the board
-        any more.
+        """Whether the bay is free: nothing of this docking touches the card, the docked cameras or
+        the board any more.
         """
         return self._ended.is_set()
 

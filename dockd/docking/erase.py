@@ -1,12 +1,16 @@
 """The erase of one recording on its camera: the one step of the dock that may never be wrong.
 
- 1. The vault writes down the intent (it may refuse), on a receipt only: sealed, read back, catalogued.
- 2. The card is listed anew, and **every** object that is still there is identified again: name, size, head and tail against what
-    the vault proved. One that differs stops the erase before anything is deleted.
- 3. Object by object, in the order of CAMERA.md: identified once more, deleted. Before the signature goes, and again before the
-    manifest, the card is opened anew and listed: nothing that went before may stand there any more. A camera whose deletions are
-    lies (A7) so keeps the papers by which the next docking knows what is left. Then the folder.
- 4. The card is opened anew and listed again. Gone: the vault writes that down. Still there: it stays "erasing", and says so.
+ 1. The vault writes down the intent (it may refuse), on a receipt only: sealed, read back,
+    catalogued.
+ 2. The card is listed anew, and **every** object that is still there is identified again: name,
+    size, head and tail against what the vault proved. One that differs stops the erase before
+    anything is deleted.
+ 3. Object by object, in the order of CAMERA.md: identified once more, deleted. Before the signature
+    goes, and again before the manifest, the card is opened anew and listed: nothing that went
+    before may be there any more. A camera whose deletions are lies (A7) so keeps the papers by
+    which the next docking knows what is left. Then the folder.
+ 4. The card is opened anew and listed again. Gone: the vault writes that down. Still there: it
+    stays "erasing", and says so.
 
 A crash or a pulled camera between any two steps is mended by running all of them again.
 """
@@ -86,11 +90,11 @@ class Eraser:
         self._recall = recall
 
     def erase(self, recording: CardRecording, receipt: Receipt) -> Receipt:
-        """The receipt in state ERASED.
+        """Return the receipt in state ERASED.
 
-        Raises EraseRefused, ObjectDiffersError, StillThereError and the card's errors; but for CardGoneError the
-        vault's log has it then. Once begun it is not interrupted by a stop, only by the camera's
-        leaving.
+        Raises EraseRefused, ObjectDiffersError, StillThereError and the card's errors; but for
+        CardGoneError the vault's log has it then. Once begun it is not interrupted by a stop, only
+        by the camera's leaving.
         """
         expected = _expected(recording, receipt)
         receipt = self._intake.intend_erase(receipt)
@@ -190,7 +194,7 @@ class Eraser:
 
 
 def _all_paths(recording: CardRecording, expected: tuple[_Expected, ...]) -> set[tuple[str, ...]]:
-    """What was there, and what its manifest says should have been."""
+    """Return what was there, and what its manifest says should have been."""
     paths = {expected_object.path for expected_object in expected}
     if recording.folder is not None:
         paths.update((*recording.folder, segment.name) for segment in recording.claim.segments)

@@ -65,7 +65,9 @@ def outcome_of_refused(refused: RefusedRecording) -> Outcome:
 
 
 def shown_name(claim: RecordingClaim) -> str:
-    """The camera's name for a recording, safe to show: DCIM names are whatever the card says."""
+    """Return the camera's name for a recording, safe to show: DCIM names are whatever the card
+    says.
+    """
     return shown(tuple(claim.name.split("/")))
 
 

@@ -106,8 +106,8 @@ class Pull:
         """Take in and erase what can be.
 
         Raises what stops the camera as a whole: UnknownCamera (nothing was read), CardGoneError,
-        CardRefusedError, ManifestRefusedError, Stopping, and whatever the vault can't do. What concerns one
-        recording only is in the report.
+        CardRefusedError, ManifestRefusedError, Stopping, and whatever the vault can't do. What
+        concerns one recording only is in the report.
         """
         self._bay.enter(Phase.IDENTIFYING)
         with closing(self._port.open()) as card:

@@ -1,5 +1,5 @@
-"""The bytes of one recording, from its card into the vault, over as many buffers as the card and the
-vault have.
+"""The bytes of one recording, from its card into the vault, over as many buffers as the card and
+the vault have.
 """
 
 from collections.abc import Callable, Iterable

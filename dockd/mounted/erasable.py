@@ -35,8 +35,8 @@ class EraseDoor:
 
     @contextmanager
     def opened(self, bay: str) -> Iterator[Path]:
-        """The place at which the card may be erased; flushed and closed again at the end. Raises
-        CardReadOnlyError.
+        """Give the place at which the card may be erased; flushed and closed again at the end.
+        Raises CardReadOnlyError.
         """
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(ANSWER_S)

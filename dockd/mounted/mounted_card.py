@@ -100,7 +100,9 @@ class MountedCard:
         return False
 
     def files(self, below: tuple[str, ...] = ()) -> tuple[CardFile, ...]:
-        """Every regular file, sorted by path. CardRefusedError beyond the limits. Faults A13, B4, B7."""
+        """Every regular file, sorted by path. CardRefusedError beyond the limits. Faults A13, B4,
+        B7.
+        """
         self._must_stand()
         listing = MountedListing(
             self._clock, self._limits, _volume_bytes(self._descriptor), self.where
@@ -125,7 +127,9 @@ class MountedCard:
         return listing.sorted_files()
 
     def open(self, file: CardFile, offset: int = 0) -> "MountedStream":
-        """A reader from `offset` on. CardFileChangedError, CardReadFailedError, CardGoneError."""
+        """Return a stream from `offset` on. CardFileChangedError, CardReadFailedError,
+        CardGoneError.
+        """
         self._must_stand()
         try:
             with self._folder(file.path[:-1]) as folder:
@@ -186,7 +190,7 @@ class MountedCard:
 
     @contextmanager
     def _folder(self, path: tuple[str, ...]) -> Iterator[int]:
-        """The descriptor of a folder, reached name by name.
+        """Give the descriptor of a folder, reached name by name.
 
         Raises OSError, CardFileChangedError where another mount begins.
         """
@@ -204,7 +208,7 @@ class MountedCard:
             os.close(descriptor)
 
     def _open_listed(self, file: CardFile, folder: int) -> int:
-        """The descriptor of the file, if it still is what was listed.
+        """Return the descriptor of the file, if it still is what was listed.
 
         O_NONBLOCK: a FIFO put in its place must not hold us.
         """
@@ -255,8 +259,8 @@ class MountedCard:
             raise CardGoneError(f"The card at {self.where} is no longer there.")
 
     def _failure(self, error: OSError, what: str) -> CardError:
-        """What an operating system's error means for a reading: the card is gone, the file is
-        another, or it can't be read.
+        """Return what an operating system's error means for a reading: the card is gone, the file
+        is another, or it can't be read.
         """
         if not self._stands():
             return CardGoneError(f"The card at {self.where} is no longer there.")
@@ -276,8 +280,8 @@ class MountedCard:
 
 
 def _plain(path: tuple[str, ...]) -> tuple[str, ...]:
-    """The path, if each of its names is a name and no way out. No listing of ours holds another.
-    Fault A14.
+    """Return the path, if each of its names is a name and no way out. No listing of ours holds
+    another. Fault A14.
     """
     for name in path:
         if name in ("", ".", "..") or "/" in name or "\0" in name:
@@ -315,14 +319,14 @@ def has_medium(device: int, blocks: Path = BLOCKS) -> bool:
 
 
 def _mount_number(descriptor: int) -> bytes:
-    """The number of the mount that a descriptor was opened in (proc(5), fdinfo): a bind mount has
-    another.
+    """Return the number of the mount that a descriptor was opened in (proc(5), fdinfo): a bind
+    mount has another.
     """
     lines = Path(f"/proc/self/fdinfo/{descriptor}").read_bytes().splitlines()
     return next(line for line in lines if line.startswith(b"mnt_id:"))
 
 
 def _volume_bytes(descriptor: int) -> int | None:
-    """The size of the volume, None where it states none."""
+    """Return the size of the volume, None where it states none."""
     volume = os.fstatvfs(descriptor)
     return volume.f_blocks * volume.f_frsize or None

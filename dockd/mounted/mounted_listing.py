@@ -90,7 +90,8 @@ class MountedListing:
     def sorted_files(self) -> tuple[CardFile, ...]:
         """The files by path.
 
-        CardRefusedError if together they are larger than the volume: its directory is damaged or a lie.
+        CardRefusedError if together they are larger than the volume: its directory is damaged or a
+        lie.
         """
         total_bytes = sum(file.size_bytes for file in self._files)
         if self._volume_bytes is not None and total_bytes > self._volume_bytes:

@@ -40,8 +40,8 @@ class MountedStream:
         self._direct = self._set_direct(True)
 
     def readinto(self, buffer: memoryview) -> int:
-        """The next bytes; 0 at the listed size, once it is proven that the file ends there and was
-        not written meanwhile.
+        """Return the next bytes; 0 at the listed size, once it is proven that the file ends there
+        and was not written meanwhile.
         """
         try:
             if self._position >= self._file.size_bytes:

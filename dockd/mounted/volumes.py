@@ -213,8 +213,8 @@ class _Hint(FileSystemEventHandler):
 
 
 def _mounts() -> dict[Path, _Mount]:
-    """The mounts of this process by mount point, of several in one place the topmost (proc(5),
-    mountinfo).
+    """Return the mounts of this process by mount point, of several in one place the topmost
+    (proc(5), mountinfo).
     """
     mounts: dict[Path, _Mount] = {}
     for line in Path("/proc/self/mountinfo").read_bytes().splitlines():

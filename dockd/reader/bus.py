@@ -118,7 +118,7 @@ class RemoteBus:
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
     def lodge(self, greeting: dict[str, Any]) -> WorkerProcess:
-        """A connection to the bus's own reader, as that to a reader of the camera. Raises
+        """Return a connection to the bus's own reader, as that to a reader of the camera. Raises
         WorkerAbsentError.
         """
         near, far = socket.socketpair()
@@ -163,14 +163,14 @@ class RemoteBus:
             self._died = why
 
     def _heard(self, process: WorkerProcess) -> bool:
-        """Whether what the reader tells is new. Raises LineBrokenError, and TimeoutError where it tells
-        nothing.
+        """Whether what the reader tells is new. Raises LineBrokenError, and TimeoutError where it
+        tells nothing.
         """
         match process.line.receive_answer(Deadline(self._clock, self._silence_s)):
             case {"devices": [*words], "absent": str(absent)} if len(words) <= DEVICES_MAX:
                 devices = [self._device(each) for each in words]
             case _:
-                raise LineBrokenError("devices that are none")
+                raise LineBrokenError("a malformed list of devices")
         with self._lock:
             before = (set(self._known), self._absent)
             self._absent = printable_text(absent)
@@ -188,7 +188,7 @@ class RemoteBus:
             ] if all(isinstance(port, int) for port in ports or ()):
                 bay, volume_id = printable_text(bay), printable_text(volume_id)
             case _:
-                raise LineBrokenError("a device that is none")
+                raise LineBrokenError("a malformed device entry")
         if refusal is not None:
             refusal = printable_text(refusal)
             return UsbDevice(frozen(key), bay, volume_id, refusal, partial(_refuse, refusal))

@@ -67,7 +67,7 @@ class Workers:
         self._log_level = log_level
 
     def start(self, greeting: dict[str, Any]) -> WorkerProcess:
-        """A reader of what the greeting names. Raises WorkerAbsentError, WorkerDiedError."""
+        """Return a reader of what the greeting names. Raises WorkerAbsentError, WorkerDiedError."""
         try:
             process = (
                 self._activated(self._socket_path)

@@ -56,7 +56,7 @@ class Starts(Protocol):
     """Whoever starts workers."""
 
     def start(self, greeting: dict[str, Any]) -> WorkerProcess:
-        """A worker of what the greeting names. Raises WorkerAbsentError, WorkerDiedError."""
+        """Return a worker of what the greeting names. Raises WorkerAbsentError, WorkerDiedError."""
 
 
 class CameraWorker:
@@ -76,16 +76,20 @@ class CameraWorker:
         self._process: WorkerProcess | None = None
 
     def open(self, **question: Any) -> "RemoteCard":
-        """A card on the worker. Raises what opening the card raises, WorkerDiedError, WorkerAbsentError."""
+        """Return a card on the worker. Raises what opening the card raises, WorkerDiedError,
+        WorkerAbsentError.
+        """
         process = self._started()
         answer = self.ask(process, {"do": "card", **question})
         match answer:
             case {"card": int(number), "where": str(where)}:
                 return RemoteCard(self, process, number, printable_text(where))
-        raise self.died(process, "it opened a card that is none")
+        raise self.died(process, "it opened a malformed card")
 
     def greet(self) -> None:
-        """Have a worker answer, and open nothing. Raises WorkerAbsentError, WorkerDiedError, CardStuckError."""
+        """Have a worker answer, and open nothing. Raises WorkerAbsentError, WorkerDiedError,
+        CardStuckError.
+        """
         self.ask(self._started(), {"do": "greet"})
 
     def _started(self) -> WorkerProcess:
@@ -104,8 +108,8 @@ class CameraWorker:
             process.end()
 
     def ask(self, process: WorkerProcess, question: dict[str, Any], *descriptors: int) -> Any:
-        """An answer. Raises the card's errors, WorkerDiedError, and CardStuckError where none
-        comes in time.
+        """Ask, and return the answer. Raises the card's errors, WorkerDiedError, and CardStuckError
+        where none comes in time.
         """
         with self._lock:
             if self._process is not process:
@@ -287,7 +291,7 @@ class RemoteStream:
                 return int(size_bytes)
             if kind in (END, FAILED) and size_bytes <= FACTS_MAX:
                 return self._ended(kind, exactly(self._channel, size_bytes, deadline))
-            raise LineBrokenError("an answer that is none")
+            raise LineBrokenError("a malformed answer")
         except TimeoutError as error:
             raise CardStuckError(
                 f"The camera has not given the next bytes of {self._file.shown} in time."
@@ -296,8 +300,8 @@ class RemoteStream:
             raise self._card.died(f"{self._file.shown}: {error}") from error
 
     def facts(self) -> SegmentFacts:
-        """What the worker saw of the footage, once it came to the end. Raises CardFileChangedError
-        before.
+        """Return what the worker saw of the footage, once it came to the end. Raises
+        CardFileChangedError before.
         """
         if self._facts is None:
             raise CardFileChangedError(

@@ -121,8 +121,8 @@ class Line:
     def send(
         self, message: dict[str, Any], *descriptors: int, deadline: Deadline | None = None
     ) -> None:
-        """Raises LineBrokenError where nobody is at the other end, or nobody there takes it in time; TooMuch
-        before anything is sent.
+        """Raises LineBrokenError where nobody is at the other end, or nobody there takes it in
+        time; TooMuchError before anything is sent.
         """
         content = json.dumps(message, ensure_ascii=True).encode("ascii")
         if len(content) > MESSAGE_MAX or _marks(content) > MARKS_MAX:
@@ -136,8 +136,8 @@ class Line:
             raise LineBrokenError(str(error)) from error
 
     def receive_message(self, deadline: Deadline | None = None) -> tuple[dict[str, Any], list[int]]:
-        """The next message and the descriptors that came with it, which the caller closes. Raises
-        LineBrokenError, TimeoutError.
+        """Return the next message and the descriptors that came with it, which the caller closes.
+        Raises LineBrokenError, TimeoutError.
         """
         descriptors: list[int] = []
         try:
@@ -146,7 +146,7 @@ class Line:
                 raise LineBrokenError(f"a message of {length} bytes")
             message = parsed(exactly(self.socket, length, deadline))
             if not isinstance(message, dict):
-                raise LineBrokenError("a message that is no object")
+                raise LineBrokenError("a message that is not a JSON object")
         except BaseException as error:
             close_all(descriptors)
             if isinstance(error, (OSError, ValueError, RecursionError)) and not isinstance(
@@ -157,13 +157,13 @@ class Line:
         return message, descriptors
 
     def receive_answer(self, deadline: Deadline) -> dict[str, Any]:
-        """The next message of an end that has no descriptors to give.
-        Raises LineBrokenError, TimeoutError.
+        """Return the next message of an end that has no descriptors to give. Raises
+        LineBrokenError, TimeoutError.
         """
         message, strange = self.receive_message(deadline)
         if strange:
             close_all(strange)
-            raise LineBrokenError("descriptors that nobody asked for")
+            raise LineBrokenError("unexpected descriptors")
         return message
 
     def _head(self, descriptors: list[int], deadline: Deadline | None) -> bytes:
@@ -172,7 +172,7 @@ class Line:
         head, came, flags, _ = socket.recv_fds(self.socket, _LENGTH.size, DESCRIPTORS_MAX)
         descriptors += came
         if flags & socket.MSG_CTRUNC:
-            raise LineBrokenError("more descriptors than any message has")
+            raise LineBrokenError("a message with too many descriptors")
         if not head:
             raise LineBrokenError("the other end hung up")
         return head + exactly(self.socket, _LENGTH.size - len(head), deadline)
@@ -199,11 +199,11 @@ def exactly(connection: socket.socket, size_bytes: int, deadline: Deadline | Non
 
 
 def parsed(content: bytes) -> Any:
-    """The values of a JSON text, once it is sure that they are no more than memory is there for.
-    Raises LineBrokenError, ValueError.
+    """Return the values of a JSON text, once it is sure that they are no more than memory is there
+    for. Raises LineBrokenError, ValueError.
     """
     if _marks(content) > MARKS_MAX:
-        raise LineBrokenError("more in a message than any has")
+        raise LineBrokenError("a message with too many values")
     # Bytes alone would be looked at for the encodings in which marks are other bytes.
     return json.loads(content.decode("ascii"))
 
@@ -226,7 +226,7 @@ def file_of(words: Any) -> CardFile:
     match words:
         case [list(names), int(size_bytes), int(modified_ns)] if size_bytes >= 0:
             return CardFile(path_of(names), size_bytes, modified_ns)
-    raise LineBrokenError("a file that is none")
+    raise LineBrokenError("a malformed file entry")
 
 
 def path_of(words: Any) -> tuple[str, ...]:
@@ -234,37 +234,37 @@ def path_of(words: Any) -> tuple[str, ...]:
     if not isinstance(words, list) or not all(
         isinstance(name, str) and len(name) <= _NAME_MAX for name in words
     ):
-        raise LineBrokenError("a path that is none")
+        raise LineBrokenError("a malformed path")
     if len(words) > _DEPTH_MAX:
-        raise LineBrokenError("a path that is deeper than any")
+        raise LineBrokenError("a path deeper than any card has")
     return tuple(words)
 
 
 def printable_text(word: Any) -> str:
-    """What a reader says for people, cut where it says too much, and printable whatever it says.
-    Raises LineBrokenError for no text.
+    """Return what a reader says for people, cut where it says too much, and printable whatever it
+    says. Raises LineBrokenError for no text.
 
     A lone surrogate can't be sent on, and an escape would reach the terminal of whoever reads it.
     """
     if not isinstance(word, str):
-        raise LineBrokenError("a word that is none")
+        raise LineBrokenError("a malformed text")
     return printable(word[:TEXT_MAX])
 
 
 def facts_of(text: bytes) -> SegmentFacts | None:
-    """What a reader saw of the footage, where it looked. Raises LineBrokenError for what can be seen of
-    none.
+    """Return what a reader saw of the footage, where it looked. Raises LineBrokenError for what can
+    be seen of none.
     """
     if text == b"null":
         return None
     try:
         facts = FACTS.validate_json(text)
     except ValidationError as error:
-        raise LineBrokenError("facts that are none") from error
+        raise LineBrokenError("malformed segment facts") from error
     if any(abs(number) > _NUMBER_MAX for number in _numbers(facts)) or any(
         len(word) > _WORD_MAX for word in _words(facts)
     ):
-        raise LineBrokenError("facts of no footage")
+        raise LineBrokenError("segment facts out of range")
     return replace(facts, odd=tuple(printable_text(sentence) for sentence in facts.odd[:_ODD_MAX]))
 
 
@@ -283,7 +283,7 @@ def _words(facts: SegmentFacts) -> Iterator[str]:
 
 
 def frozen(words: list[Any]) -> Hashable:
-    """A device's key as it was before JSON made lists of it."""
+    """Return a device's key as it was before JSON made lists of it."""
     return tuple(frozen(word) if isinstance(word, list) else word for word in words)
 
 
@@ -292,10 +292,12 @@ def failure_words(failure: CardError) -> dict[str, str]:
 
 
 def failure_of(words: Any) -> CardError:
-    """The card's error that a reader tells of. Raises LineBrokenError for an error that no card has."""
+    """The card's error that a reader tells of. Raises LineBrokenError for an error that no card
+    has.
+    """
     match words:
         case {"code": str(code), "sentence": str(sentence), "hint": str(hint)} if (
             code in _CARD_ERRORS
         ):
             return _CARD_ERRORS[code](printable_text(sentence), hint=printable_text(hint))
-    raise LineBrokenError("an error that no card has")
+    raise LineBrokenError("an unknown card error")

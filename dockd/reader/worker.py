@@ -221,7 +221,7 @@ class StreamServer:
                     answer = self._read(view[: min(wanted, STREAM_BYTES)])
 
     def _read(self, block: memoryview) -> bytes:
-        """The next bytes into the block; the answer that says so."""
+        """Return the next bytes into the block; the answer that says so."""
         try:
             count = self._stream.readinto(block)
         except CardError as failure:
@@ -286,7 +286,7 @@ class BusReporter:
 
 
 def opener_of(device: UsbDevice | None) -> Callable[[dict[str, Any]], Card]:
-    """What opens the card of this device, where it still stands there."""
+    """Return what opens the card of this device, where it still stands there."""
 
     def opened(question: dict[str, Any]) -> Card:  # noqa: ARG001
         if device is None:

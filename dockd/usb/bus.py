@@ -83,8 +83,8 @@ class Bus(Protocol):
 
 
 def bus_of(setting: str) -> Bus | None:
-    """The bus that a setting `usb_backend` names: `libusb`, `usbip:HOST:PORT`, or
-    none for `off`.
+    """Return the bus that a setting `usb_backend` names: `libusb`, `usbip:HOST:PORT`, or none for
+    `off`.
     """
     if setting == "off":
         return None
@@ -96,8 +96,8 @@ def bus_of(setting: str) -> Bus | None:
 
 
 def _libusb() -> Iterable[usb.core.Device]:
-    """A fresh list each time. pyusb keeps one libusb context for the process; libusb itself follows
-    the kernel's list.
+    """Return a fresh list each time. pyusb keeps one libusb context for the process; libusb itself
+    follows the kernel's list.
     """
     backend = usb.backend.libusb1.get_backend(find_library=_found)
     if backend is None:
@@ -224,7 +224,9 @@ class UsbWatcher:
         return self._absent
 
     def find(self, key: Hashable) -> UsbDevice | None:
-        """The one device with this key, if it stands there now. No other one is asked anything."""
+        """Return the one device with this key, if it stands there now. No other one is asked
+        anything.
+        """
         device = next((device for device in self._bus() if _key(device) == key), None)
         return None if device is None else self._recognised(key, device)
 
@@ -261,7 +263,7 @@ class UsbWatcher:
             log.warning("no USB", sentence=sentence)
 
     def _recognised(self, key: Hashable, device: usb.core.Device) -> UsbDevice | None:
-        """What dockd makes of a device; None: nothing of ours, and it is left alone."""
+        """Return what dockd makes of a device; None: nothing of ours, and it is left alone."""
         bay = _bay(device)
         try:
             triples = [
@@ -319,8 +321,8 @@ class UsbWatcher:
 
 
 def _monitor() -> pyudev.Monitor | None:
-    """What udev has to say of USB devices, once its rules were applied. None where there is no
-    udev: looking has to do.
+    """Return what udev has to say of USB devices, once its rules were applied. None where there is
+    no udev: looking has to do.
     """
     try:
         monitor = pyudev.Monitor.from_netlink(_udev())

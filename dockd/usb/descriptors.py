@@ -33,7 +33,7 @@ class Configuration:
 
 
 def misframed(what: str) -> usb.core.USBError:
-    """The error for whatever a device says of itself that does not add up."""
+    """Return the error for whatever a device says of itself that does not add up."""
     return usb.core.USBError(f"its configuration {what}", -1, errno.EPROTO)
 
 
@@ -62,8 +62,8 @@ def parse_configuration(blob: bytes) -> Configuration:
 
 
 def _interfaces(blob: bytes, fields: SimpleNamespace) -> tuple[tuple[SimpleNamespace, ...], ...]:
-    """What stands below the head. A descriptor of a kind unknown here belongs to the
-    one before it.
+    """Return what stands below the head. A descriptor of a kind unknown here belongs to the one
+    before it.
     """
     found: dict[int, list[SimpleNamespace]] = {}
     last, current = fields, None
@@ -88,7 +88,7 @@ def _interfaces(blob: bytes, fields: SimpleNamespace) -> tuple[tuple[SimpleNames
 
 
 def _piece(blob: bytes, at: int) -> bytes:
-    """The descriptor there, at least its length and its type."""
+    """Return the descriptor there, at least its length and its type."""
     length = blob[at]
     if length < 2 or at + length > len(blob):
         raise misframed(f"has a descriptor of {length} bytes at byte {at} of {len(blob)}")

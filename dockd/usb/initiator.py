@@ -2,8 +2,8 @@
 
 What a transaction has brought is worth something only when all three hold: the bytes are as many as
 the container announced, the announcement is what was asked for, and the response says OK (faults A2
-to A4). Everything else is `TransactionBrokenError`: the camera is brought back to a known state first, and then the
-caller may try another way.
+to A4). Everything else is `TransactionBrokenError`: the camera is brought back to a known state
+first, and then the caller may try another way.
 """
 
 import array
@@ -46,8 +46,8 @@ class RequestRefusedError(Exception):
 
 
 class TransactionBrokenError(Exception):
-    """A transaction that did not keep to the protocol. The camera answers again; nothing of what
-    came may be used.
+    """Run a transaction that did not keep to the protocol. The camera answers again; nothing of
+    what came may be used.
     """
 
 
@@ -64,7 +64,8 @@ class Initiator:
         self._buffers: dict[int, array.array[int]] = {}
 
     def open_session(self) -> DeviceInfo:
-        """A new session, and who the camera says it is. Raises CardGoneError, CardStuckError.
+        """Return a new session, and who the camera says it is. Raises CardGoneError,
+        CardStuckError.
 
         A session that somebody left open is closed first: its object handles are not ours.
         """
@@ -93,8 +94,8 @@ class Initiator:
         self._pipes.close()
 
     def order(self, operation: int, *parameters: int, data: bytes | None = None) -> tuple[int, ...]:
-        """A transaction without data, or with data to the camera; the response's parameters. Raises
-        RequestRefusedError, TransactionBrokenError.
+        """Run a transaction without data, or with data to the camera; the response's parameters.
+        Raises RequestRefusedError, TransactionBrokenError.
         """
         with self._transaction_of(operation, parameters) as transaction:
             if data is not None:
@@ -102,7 +103,8 @@ class Initiator:
             return self.response(operation, transaction)
 
     def ask(self, operation: int, *parameters: int) -> bytes:
-        """A transaction that brings a dataset. Raises RequestRefusedError, TransactionBrokenError.
+        """Run a transaction that brings a dataset. Raises RequestRefusedError,
+        TransactionBrokenError.
 
         Asking changes nothing, so one that broke is asked once more: a hiccup in one of a listing's
         hundreds is not a camera that can't be read. Not so in a new session, to which the handles
@@ -126,8 +128,8 @@ class Initiator:
             return content
 
     def fill(self, buffer: memoryview, operation: int, *parameters: int) -> int:
-        """A transaction that brings at most `len(buffer)` bytes into the buffer; how many. Raises
-        RequestRefusedError, TransactionBrokenError.
+        """Run a transaction that brings at most `len(buffer)` bytes into the buffer; how many.
+        Raises RequestRefusedError, TransactionBrokenError.
         """
         with self._transaction_of(operation, parameters) as transaction:
             phase = _DataPhase(self, operation, transaction, HEADER_BYTES + len(buffer))
@@ -144,8 +146,8 @@ class Initiator:
             return filled
 
     def stream(self, size_bytes: int, operation: int, *parameters: int) -> "ObjectStream":
-        """A transaction that brings exactly so many bytes, in as many steps as the caller takes.
-        Raises RequestRefusedError, TransactionBrokenError.
+        """Run a transaction that brings exactly so many bytes, in as many steps as the caller
+        takes. Raises RequestRefusedError, TransactionBrokenError.
 
         Until the stream is closed nothing else may be asked.
         """
@@ -169,8 +171,8 @@ class Initiator:
 
     @contextmanager
     def mending(self, transaction: int) -> Iterator[None]:
-        """What breaks within becomes Broken, and the camera answers again; or CardGoneError, or
-        CardStuckError.
+        """What breaks within becomes TransactionBrokenError, and the camera answers again; or
+        CardGoneError, or CardStuckError.
         """
         try:
             yield
@@ -189,8 +191,8 @@ class Initiator:
         return self._transaction
 
     def response(self, operation: int, transaction: int) -> tuple[int, ...]:
-        """What the camera says at the end; the parameters where it says OK. Raises RequestRefusedError,
-        MalformedError, PipeBrokenError.
+        """Return what the camera says at the end; the parameters where it says OK. Raises
+        RequestRefusedError, MalformedError, PipeBrokenError.
         """
         content, self._ahead = self._ahead, b""
         empty = 0
@@ -359,7 +361,7 @@ class _DataPhase:
             )
 
     def piece(self) -> memoryview:
-        """The next bytes; empty at the end. The view is good until the next piece."""
+        """Return the next bytes; empty at the end. The view is good until the next piece."""
         empty = 0
         while not self._piece and self._left:
             if self._ended or empty > EMPTY_PACKETS_MAX:
@@ -393,8 +395,8 @@ class ObjectStream:
         self._open = True
 
     def readinto(self, buffer: memoryview) -> int:
-        """The next bytes; 0 at the end, after the camera said OK. Raises RequestRefusedError, TransactionBrokenError; the
-        stream is closed then.
+        """Return the next bytes; 0 at the end, after the camera said OK. Raises
+        RequestRefusedError, TransactionBrokenError; the stream is closed then.
         """
         try:
             with self._wire.mending(self._transaction):

@@ -70,7 +70,9 @@ class MtpCard:
     def __init__(
         self, session: PtpSession, clock: Clock, limits: CardLimits = DEFAULT_LIMITS
     ) -> None:
-        """Opens a session. Raises CardGoneError, CardStuckError, CardBusyError, CardForbiddenError, DeviceRefusedError."""
+        """Open a session. Raises CardGoneError, CardStuckError, CardBusyError, CardForbiddenError,
+        DeviceRefusedError.
+        """
         self._session = session
         self._clock = clock
         self._limits = limits
@@ -100,7 +102,9 @@ class MtpCard:
         return self._trouble
 
     def files(self, below: tuple[str, ...] = ()) -> tuple[CardFile, ...]:
-        """Every object that is a file, sorted by path. CardRefusedError beyond the limits. Fault A13."""
+        """Every object that is a file, sorted by path. CardRefusedError beyond the limits. Fault
+        A13.
+        """
         with self._asking("The card can't be listed") as initiator:
             for _ in range(LISTINGS_MAX):
                 epoch = self._session.epoch
@@ -120,7 +124,9 @@ class MtpCard:
         return tuple(sorted((file for file, _ in self._files.values()), key=lambda file: file.path))
 
     def open(self, file: CardFile, offset: int = 0) -> "MtpStream":
-        """A reader from `offset` on. CardFileChangedError, CardReadFailedError, CardGoneError, CardStuckError."""
+        """Return a stream from `offset` on. CardFileChangedError, CardReadFailedError,
+        CardGoneError, CardStuckError.
+        """
         with self._asking(f"{file.shown} can't be opened"):
             self.identified(file)
         return MtpStream(self, self._session, file, offset, self._ways(file))
@@ -258,8 +264,8 @@ class MtpCard:
         return place
 
     def handle_of(self, file: CardFile) -> int:
-        """The handle of a file that was identified in this session, or is now. The session is held.
-        CardFileChangedError.
+        """Return the handle of a file that was identified in this session, or is now. The session
+        is held. CardFileChangedError.
         """
         known = self._files.get(file.path)
         if known is None or not self._knows(file.path):

@@ -1,5 +1,5 @@
-"""One walk over a camera's storages, within the bounds that every camera keeps; and an object as the
-camera shows it now.
+"""One walk over a camera's storages, within the bounds that every camera keeps; and an object as
+the camera shows it now.
 """
 
 from dataclasses import dataclass
@@ -63,7 +63,9 @@ class MtpListing:
         self._twins: set[tuple[str, ...]] = set()
 
     def walk(self, below: tuple[str, ...]) -> None:
-        """List all that lies below a folder. Raises CardRefusedError, and what the initiator raises."""
+        """List all that lies below a folder. Raises CardRefusedError, and what the initiator
+        raises.
+        """
         capacity_bytes = 0
         for storage in decode_handles(self._initiator.ask(Operation.GET_STORAGE_IDS), "StorageIDs"):
             self._count()
@@ -79,8 +81,8 @@ class MtpListing:
             )
 
     def _descended(self, storage: int, below: tuple[str, ...]) -> list[tuple[tuple[str, ...], int]]:
-        """The folder to begin with, by looking at one level after the other; none where there is no
-        such folder.
+        """Return the folder to begin with, by looking at one level after the other; none where
+        there is no such folder.
         """
         here: tuple[str, ...] = ()
         folder = ROOT
@@ -202,8 +204,8 @@ class MtpListing:
 def object_now(
     initiator: Initiator, device: DeviceInfo, path: tuple[str, ...], place: MtpPlace
 ) -> CardFile:
-    """The object behind a handle, as it is shown now. CardFileChangedError where name, folder or kind
-    are others.
+    """Return the object behind a handle, as it is shown now. CardFileChangedError where name,
+    folder or kind are others.
     """
     info = ObjectInfo.decode(initiator.ask(Operation.GET_OBJECT_INFO, place.handle))
     size_bytes = _size(initiator, device, place.handle, info)
@@ -220,8 +222,8 @@ def object_now(
 
 
 def _size(initiator: Initiator, device: DeviceInfo, handle: int, info: ObjectInfo) -> int | None:
-    """The object's size; from 4 GiB on by the property ObjectSize, None where the camera lacks it
-    (fault A5).
+    """Return the object's size; from 4 GiB on by the property ObjectSize, None where the camera
+    lacks it (fault A5).
     """
     if info.compressed_size != WHOLE_LENGTH_UNKNOWN:
         return info.compressed_size
@@ -237,8 +239,8 @@ def _size(initiator: Initiator, device: DeviceInfo, handle: int, info: ObjectInf
 
 
 def _modified_ns(text: str) -> int:
-    """The object's time as a number that changes when it changes; 0 where the camera tells none.
-    Never an identity.
+    """Return the object's time as a number that changes when it changes; 0 where the camera tells
+    none. Never an identity.
     """
     try:
         shown_time = DateTime.decode(text)

@@ -18,7 +18,7 @@ class ListedObjects(Protocol):
     """The card that the object was listed on."""
 
     def handle_of(self, file: CardFile) -> int:
-        """The handle of a file in this session. The session is held. CardFileChangedError."""
+        """Return the handle of a file in this session. The session is held. CardFileChangedError."""
 
     def must_be(self, file: CardFile) -> None:
         """CardFileChangedError unless the file still is as it was listed."""
@@ -46,8 +46,8 @@ class MtpStream:
         self._stream: ObjectStream | None = None
 
     def readinto(self, buffer: memoryview) -> int:
-        """The next bytes; 0 at the listed size, once the camera still shows the object as it was
-        listed.
+        """Return the next bytes; 0 at the listed size, once the camera still shows the object as it
+        was listed.
         """
         left = self._file.size_bytes - self._position
         if left == 0:

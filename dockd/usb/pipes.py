@@ -128,8 +128,8 @@ class Pipes:
             raise self._broken(error, "taking a command") from error
 
     def receive_packets(self, buffer: "array.array[int]") -> int:
-        """What comes next from the device, at most the buffer, which is a multiple of the packet
-        size; 0 is an empty packet.
+        """Return what comes next from the device, at most the buffer, which is a multiple of the
+        packet size; 0 is an empty packet.
         """
         try:
             return int(self._in.read(buffer, self._patience.transfer_ms))
@@ -163,7 +163,7 @@ class Pipes:
         self._control(_TO_INTERFACE, _RESET, b"")
 
     def status(self) -> int:
-        """The device's own word on how it is: a response code (class request 0x67)."""
+        """Return the device's own word on how it is: a response code (class request 0x67)."""
         answer = self._control(_FROM_INTERFACE, _STATUS, 32)
         if len(answer) < 4:
             raise PipeBrokenError(f"{self.where} gives a status of {len(answer)} bytes")

@@ -152,7 +152,7 @@ class Container:
 
 
 def command(operation: int, transaction: int, *parameters: int) -> bytes:
-    """A command container. At most five parameters of 32 bits each."""
+    """Return a command container. At most five parameters of 32 bits each."""
     if len(parameters) > PARAMETERS_MAX:
         raise ValueError("PTP knows at most five parameters")
     return Container(
@@ -208,7 +208,7 @@ class _Reader:
 
 
 def encode_text(text: str) -> bytes:
-    """A PTP string of at most 254 UTF-16 units; the empty one is a single zero."""
+    """Return a PTP string of at most 254 UTF-16 units; the empty one is a single zero."""
     units = text.encode("utf-16-le", "surrogatepass")
     if len(units) > 2 * TEXT_UNITS_MAX or "\0" in text:
         raise ValueError("a PTP string has at most 254 units, and no NUL")
@@ -216,7 +216,7 @@ def encode_text(text: str) -> bytes:
 
 
 def decode_text(content: bytes, what: str) -> str:
-    """A dataset that is one string, such as the value of DateTime."""
+    """Return a dataset that is one string, such as the value of DateTime."""
     return _Reader(content, what).text("value")
 
 
@@ -226,12 +226,12 @@ def encode_array(values: tuple[int, ...], unit_bytes: int) -> bytes:
 
 
 def decode_handles(content: bytes, what: str) -> tuple[int, ...]:
-    """The dataset of GetObjectHandles and of GetStorageIDs."""
+    """Return the dataset of GetObjectHandles and of GetStorageIDs."""
     return _Reader(content, what).array(4, "handles")
 
 
 def decode_u64(content: bytes, what: str) -> int:
-    """The dataset of an object property such as ObjectSize."""
+    """Return the dataset of an object property such as ObjectSize."""
     return _Reader(content, what).u64("value")
 
 
@@ -452,8 +452,8 @@ class DateTime:
             raise MalformedError("a time that no calendar has") from error
 
     def utc(self) -> datetime:
-        """The moment in UTC. Raises MalformedError on the calendar's first and last day, where UTC may
-        have none.
+        """Return the moment in UTC. Raises MalformedError on the calendar's first and last day,
+        where UTC may have none.
         """
         try:
             return self.moment.replace(tzinfo=self.zone).astimezone(UTC)
@@ -465,11 +465,9 @@ class DateTime:
         zone = ""
         if self.zone is not None:
             offset_min = round(self.zone.utcoffset(None) / timedelta(minutes=1))
-            zone = (
-                "Z"
-                if self.zone is UTC
-                else f"{'-' if offset_min < 0 else '+'}{abs(offset_min) // 60:02d}{abs(offset_min) % 60:02d}"
-            )
+            sign = "-" if offset_min < 0 else "+"
+            hours, minutes = divmod(abs(offset_min), 60)
+            zone = "Z" if self.zone is UTC else f"{sign}{hours:02d}{minutes:02d}"
         return f"{self.moment.year:04d}{self.moment:%m%dT%H%M%S}{tenth}{zone}"
 
 

@@ -43,8 +43,8 @@ class PtpSession:
         return (self._connections, 0 if initiator is None else initiator.sessions)
 
     def begin_session(self) -> DeviceInfo:
-        """One user more, and a session that nobody used before. Raises CardGoneError, CardStuckError and what
-        opening a device raises.
+        """One user more, and a session that nobody used before. Raises CardGoneError,
+        CardStuckError and what opening a device raises.
         """
         with self._lock:
             initiator = self._initiator
@@ -76,7 +76,9 @@ class PtpSession:
 
     @contextmanager
     def held(self) -> Iterator[Initiator]:
-        """The initiator, for this thread alone. Raises CardGoneError where there is none any more."""
+        """Give the initiator, for this thread alone. Raises CardGoneError where there is none any
+        more.
+        """
         with self._lock:
             if self._initiator is None:
                 raise CardGoneError(f"The camera at {self.where} was let go.")

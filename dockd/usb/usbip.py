@@ -90,7 +90,7 @@ class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
         self.close()
 
     def enumerate_devices(self) -> Iterator[Link]:
-        """Imports what has come, and lets go of what has left. Who is here already stays, whatever
+        """Import what has come, and let go of what has left. Who is here already stays, whatever
         the server lists.
         """
         with self._lock:

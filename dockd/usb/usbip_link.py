@@ -84,7 +84,7 @@ class Link:
         return self._gone
 
     def control(self, setup: Setup, buffer: memoryview, timeout_ms: int) -> int:
-        """A transfer on endpoint 0; how many bytes moved. Raises USBError."""
+        """Run a transfer on endpoint 0; how many bytes moved. Raises USBError."""
         return self.transfer(setup.direction, 0, buffer, timeout_ms, setup=setup.pack())
 
     def transfer(

@@ -22,7 +22,7 @@ libusb's number, errno.
 
 
 def error_of(status: int) -> usb.core.USBError:
-    """The error that libusb's backend raises for the same thing."""
+    """Return the error that libusb's backend raises for the same thing."""
     kind, text, code, number = _ERRORS.get(
         status, (usb.core.USBError, "Input/Output Error", -1, errno.EIO)
     )

@@ -17,7 +17,7 @@ LEVELS = {
     "exception": "error",
     "critical": "critical",
 }
-CHAPTERS = {"dockd": "dockd", "Readers": "reader", "The back office": "web"}
+CHAPTERS = {"dockd": "dockd", "Workers": "reader", "The back office": "web"}
 IN_READERS = ("dockd.reader.worker", "dockd.usb.bus")
 
 

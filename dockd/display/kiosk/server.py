@@ -38,7 +38,7 @@ HEADERS = {
 
 
 def build_kiosk(status_socket: Path, back_office: str, hosts: frozenset[str]) -> Starlette:
-    """The application. `hosts`: the names under which it may be asked for."""
+    """Return the application. `hosts`: the names under which it may be asked for."""
     page = (
         (files("dockd.display.kiosk") / "page.html")
         .read_text(encoding="utf-8")

@@ -106,7 +106,7 @@ class Tile:
 
 
 def tiles(document: Mapping[str, Any], language: str) -> list[dict[str, Any]]:
-    """The tiles of a status document, in the order of the bays."""
+    """Return the tiles of a status document, in the order of the bays."""
     return [asdict(tile(bay, language)) for bay in document["bays"]]
 
 

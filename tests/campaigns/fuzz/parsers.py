@@ -283,7 +283,7 @@ PARSERS = (
     Parser(
         "ptp.Header",
         _header,
-        (ptp.Malformed,),
+        (ptp.MalformedError,),
         _ptp(*golden.CONTAINERS, golden.LONG_DATA),
         Hand.DATASET,
         share=6,
@@ -291,7 +291,7 @@ PARSERS = (
     Parser(
         "ptp.Container",
         _container,
-        (ptp.Malformed,),
+        (ptp.MalformedError,),
         _ptp(*golden.CONTAINERS),
         mend=fit_container,
         share=10,
@@ -299,7 +299,7 @@ PARSERS = (
     Parser(
         "ptp.DeviceInfo",
         _device_info,
-        (ptp.Malformed,),
+        (ptp.MalformedError,),
         _ptp(golden.DEVICE_INFO, golden.BARE_DEVICE_INFO),
         Hand.DATASET,
         share=16,
@@ -307,7 +307,7 @@ PARSERS = (
     Parser(
         "ptp.StorageInfo",
         _storage_info,
-        (ptp.Malformed,),
+        (ptp.MalformedError,),
         _ptp(golden.STORAGE_INFO),
         Hand.DATASET,
         share=8,
@@ -315,7 +315,7 @@ PARSERS = (
     Parser(
         "ptp.ObjectInfo",
         _object_info,
-        (ptp.Malformed,),
+        (ptp.MalformedError,),
         _ptp(*golden.OBJECT_INFOS),
         Hand.DATASET,
         share=16,
@@ -323,16 +323,16 @@ PARSERS = (
     Parser(
         "ptp.decode_handles",
         _handles,
-        (ptp.Malformed,),
+        (ptp.MalformedError,),
         _ptp(golden.HANDLES, golden.NO_HANDLES),
         Hand.DATASET,
         share=6,
     ),
-    Parser("ptp.decode_text", _text, (ptp.Malformed,), _ptp(*golden.TEXTS), Hand.DATASET, share=6),
+    Parser("ptp.decode_text", _text, (ptp.MalformedError,), _ptp(*golden.TEXTS), Hand.DATASET, share=6),
     Parser(
-        "ptp.decode_u64", _u64, (ptp.Malformed,), _ptp(golden.OBJECT_SIZE), Hand.DATASET, share=2
+        "ptp.decode_u64", _u64, (ptp.MalformedError,), _ptp(golden.OBJECT_SIZE), Hand.DATASET, share=2
     ),
-    Parser("ptp.DateTime", _time, (ptp.Malformed,), _TIMES, Hand.DATASET, share=6),
+    Parser("ptp.DateTime", _time, (ptp.MalformedError,), _TIMES, Hand.DATASET, share=6),
     Parser(
         "boxes.read_moov",
         read_moov,

@@ -170,8 +170,8 @@ def test_a_place_where_nothing_stands_is_told_with_what_there_is(
     done = pier.call("once", "usb:1-9")
     assert done.returncode == 75
     assert done.stderr.splitlines() == [
-        "No camera stands at usb 1-9. On the USB there is usb 1-3.",
-        "See with `dockd look` what stands where. [dock.nothing_there]",
+        "There is no camera at usb 1-9. On the USB there is usb 1-3.",
+        "Run `dockd look` to see what is where. [dock.nothing_there]",
     ]
     assert pier.call("once", tmp_path / "nowhere").returncode == 75
 
