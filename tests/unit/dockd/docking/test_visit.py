@@ -115,7 +115,12 @@ def test_a_card_that_went_and_came_back_between_two_looks_is_read_anew(
 
     phases: list[Phase | None] = []
     port = Port("VOL-1", lambda: reader.open(root=str(place)), 1, 0.0, keeper=reader)
-    waits = Waits(lambda: (phases.append(phase_of(quay)), away.rename(place)), another, nothing)
+
+    def another_card() -> None:
+        phases.append(phase_of(quay))
+        away.rename(place)
+
+    waits = Waits(another_card, another, nothing)
     visit = Visit("1", port, quay.workplace(), quay.board, waits, nothing)
     waits.over = visit.leave
     serve(visit)

@@ -138,7 +138,7 @@ def test_a_restore_brings_everything_back_and_waits_for_two(here: Office, tmp_pa
         clock_confirmation.confirm_clock(
             vault, here.clock, actor(vault, here.id("Carel")), actor(vault, here.id("Petra"))
         )
-        gone = []
+        gone: list[str] = []
         for _ in range(30):
             here.clock.pass_time(3600)
             gone += sweep.sweep(vault, here.clock).destroyed
