@@ -11,6 +11,44 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from vault.errors import ConfigurationError
 
 MIB = 1 << 20
+_SQLITE = "sqlite:///"
+CATALOGUE_SCHEMES = ("sqlite",)
+"""The engines that a catalogue may stand on."""
+
+
+def default_catalogue(root: Path) -> Path:
+    """Where a vault's catalogue is unless the settings name another place: in a folder of its own,
+    in which each of the services that share a vault may remove what SQLite made for another. In the
+    vault's other folders none may.
+    """
+    return root / "catalogue" / "catalogue.db"
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a catalogue in a SQLite file."""
+    return f"{_SQLITE}{path}"
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of a catalogue's URL."""
+    return Path(url.removeprefix(_SQLITE))
+
+
+def _catalogue_url(url: str) -> str:
+    scheme, colon, _ = url.partition(":")
+    example = f"{_SQLITE}/srv/catalogue/catalogue.db"
+    if not colon or scheme not in CATALOGUE_SCHEMES:
+        raise ValueError(
+            f"{url!r} names no engine that this program knows; a SQLite file is named as in "
+            f"{example!r}"
+        )
+    path = url.removeprefix(_SQLITE)
+    if path == url or not path.startswith("/") or path.endswith("/") or set(path) & set("?#%"):
+        raise ValueError(
+            f"{url!r} does not name a SQLite file by its absolute path, without options; write it "
+            f"as in {example!r}"
+        )
+    return url
 
 
 class WebSettings(BaseModel):
@@ -91,6 +129,10 @@ class VaultSettings(BaseModel):
     """The file that names the keyring's two signers. It stands outside the vault, where who can
     write the vault can't reach.
     """
+    catalogue: Annotated[str, AfterValidator(_catalogue_url)] | None = None
+    """The catalogue's URL, with an absolute path. Not named: `catalogue/catalogue.db` in the vault,
+    a SQLite file.
+    """
     log_key: Path | None = None
     """The key that signs heads of the log: a credential outside the vault. Not named: `log.key`
     beside the pins.
@@ -107,6 +149,11 @@ class VaultSettings(BaseModel):
     """The back office."""
     alerts: AlertSettings = AlertSettings()
     """Who is told of alarms."""
+
+    @property
+    def catalogue_url(self) -> str:
+        """The catalogue's URL as set, or the default's."""
+        return self.catalogue or sqlite_url(default_catalogue(self.root))
 
     @property
     def log_key_path(self) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from vault.catalogue import facts, recording_rows
-from vault.catalogue.database import Catalogue, catalogue_of
+from vault.catalogue.database import Catalogue
 from vault.catalogue.recording_rows import RecordingRow
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
@@ -19,7 +19,9 @@ from vault.keyring.keyring import Keyring, read_keyring, read_pins
 from vault.log.checkpoints import Checkpoints
 from vault.log.log import Entry, Log, read_leaves, read_tree
 from vault.log.projections import enter
-from vault.storage.store import Store, read_small
+from vault.storage.file_store import FileStore
+from vault.storage.small_files import read_small
+from vault.storage.store import Store
 
 FORMAT = "dock-vault/vault/1"
 KEYRING_LIMIT_BYTES = 4 << 20
@@ -60,20 +62,23 @@ class Vault:
         return self._keyring_file.read()
 
     @classmethod
-    def open(cls, settings: VaultSettings, clock: Clock) -> "Vault":
-        """Open a vault and check its keyring against the pins.
+    def open(cls, settings: VaultSettings, clock: Clock, store: Store | None = None) -> "Vault":
+        """Open a vault and check its keyring against the pins. `store`: where the sealed files are;
+        by default in folders of the vault's own.
 
         Raises NotAVault, CatalogueFailed, KeyringRefused. Writes nothing but the entry of a keyring
         that is new to it.
         """
-        return cls._open(
-            settings, clock, Catalogue.opened(catalogue_of(_demand_vault(settings.root)))
-        )
+        _demand_vault(settings.root)
+        opened = Catalogue.opened(settings.catalogue_url)
+        return cls._open(settings, clock, opened, store)
 
     @classmethod
-    def _open(cls, settings: VaultSettings, clock: Clock, opened: Catalogue) -> "Vault":
+    def _open(
+        cls, settings: VaultSettings, clock: Clock, opened: Catalogue, store: Store | None
+    ) -> "Vault":
         vault_id = read_vault_id(settings.root)
-        store = Store(settings.root, vault_id, settings.reserve_bytes)
+        store = store or FileStore(settings.root, vault_id, settings.reserve_bytes)
         log = Log(settings.root / "register", clock)
         _demand_signed_entries(settings.root, opened)
         keyring_file = _KeyringFile(settings, vault_id, opened, log, clock)
@@ -111,7 +116,7 @@ class Vault:
             yield tx
 
     def record(self, entry: Entry, tx: sa.Connection | None = None) -> int:
-        """Append an entry to the log and bring the rows up to it, in `tx` or in a transaction of its own.
+        """Append an entry to the log and project it to the rows, in `tx` or in its own transaction.
 
         Returns the entry's sequence. Raises StorageFailed, VaultFull, CatalogueFailed.
         """
@@ -144,10 +149,9 @@ def _demand_signed_entries(root: Path, opened: Catalogue) -> None:
         )
 
 
-def _demand_vault(root: Path) -> Path:
+def _demand_vault(root: Path) -> None:
     if not (root / "vault.json").is_file():
         raise NotAVault(f"There is no vault in {root}.")
-    return root
 
 
 def read_vault_id(root: Path) -> str:

@@ -30,8 +30,10 @@ def main() -> None:
 def catalogue_path() -> Path:
     """Find the catalogue of the vault that the settings name."""
     with CONFIG.open("rb") as file:
-        root: str = tomllib.load(file)["root"]
-    return CONFIG.parent / root / "catalogue" / "catalogue.db"
+        settings = tomllib.load(file)
+    if "catalogue" in settings:
+        return Path(str(settings["catalogue"]).removeprefix("sqlite:///"))
+    return CONFIG.parent / str(settings["root"]) / "catalogue" / "catalogue.db"
 
 
 def schema_of(catalogue: Path) -> str | None:

@@ -153,5 +153,5 @@ def test_a_second_use_within_30_s_says_whose_pictures_it_repeats(
     first, second = (station.frames(row).counters for row in station.rows())
     assert set(first) & set(second)
     with station.vault() as vault:
-        record = (vault.store.folder_at(station.rows()[1].folder) / "record.json").read_text()
+        record = (vault.settings.root / station.rows()[1].folder / "record.json").read_text()
     assert '"overlaps": "BWC0042-000001"' in record

@@ -24,10 +24,10 @@ from vault.intake.intake import Intake
 from vault.keyring.first import Founders
 from vault.keyring.seats import Founder
 from vault.operations.founding import found
-from vault.recording import Docking, PrerollClaim, TimelineVerdict, Wholeness
+from vault.recording import ClockOffset, PrerollClaim, TimelineVerdict, Wholeness
 from vault.rules.actions import Actor
 from vault.rules.roles import ESCROW_HOLDERS, Function
-from vault.storage.store import BytesSource
+from vault.storage.sealing import BytesSource
 from vault.vault import Vault
 
 ESCROW = {holder: f"escrow code of {holder}" for holder in ESCROW_HOLDERS}
@@ -79,7 +79,7 @@ class Office:
         self.counter += 1
         now = self.clock.now()
         stopped = changes.pop("stopped", now - timedelta(hours=1))
-        self.intake.docked(CAMERA, Docking(stopped - timedelta(hours=8), 0, "card"))
+        self.intake.docked(CAMERA, ClockOffset(stopped - timedelta(hours=8), 0, "card"))
         digests = [hashlib.sha256(content).hexdigest() for content in contents]
         segments = [
             {"name": f"{at:04d}.mp4", "sha256": digest} for at, digest in enumerate(digests)
@@ -98,7 +98,7 @@ class Office:
             preroll=PrerollClaim(30_000, 30_000, None, False),
             **changes,
         )
-        docking = Docking(now, 0, "card")
+        docking = ClockOffset(now, 0, "card")
         self.intake.docked(CAMERA, docking)
         attempt = self.intake.begin(claim, docking)
         for at, content in enumerate(contents):
@@ -123,7 +123,7 @@ class Office:
         return [entry for entry in self.entries() if entry["action"] in actions]
 
     def stands(self, recording_id: str) -> bool:
-        return any(path.name == recording_id for path in self.vault.store.folders())
+        return any(folder.recording_id == recording_id for folder in self.vault.store.recordings())
 
     def reopen(self) -> None:
         """As a new process would: everything in memory is gone."""

@@ -7,3 +7,8 @@ SYSTEMD = REPOSITORY / "systemd"
 UNIT_FILES = SYSTEMD / "units"
 CONFIG = REPOSITORY / "config"
 BAD_READERS = REPOSITORY / "tests" / "support" / "bad_readers"
+
+
+def catalogue_of(root: Path) -> Path:
+    """The file of a vault's catalogue, where its settings name no other."""
+    return root / "catalogue" / "catalogue.db"

@@ -17,7 +17,7 @@ from vault.keyring.first import Founders
 from vault.keyring.receivers import Unwrapper
 from vault.operations.founding import found
 from vault.recording import (
-    Docking,
+    ClockOffset,
     Origin,
     PrerollClaim,
     Receipt,
@@ -27,7 +27,7 @@ from vault.recording import (
     Wholeness,
 )
 from vault.rules.roles import ESCROW_HOLDERS, Function
-from vault.storage.store import BytesSource
+from vault.storage.sealing import BytesSource
 from vault.vault import Vault
 
 CHEAP = PassphraseCost(memory_kib=64, iterations=1, lanes=1)
@@ -90,8 +90,8 @@ def claim_of(
     return RecordingClaim(**(values | changes))  # type: ignore[arg-type]
 
 
-def docking_at(clock: HandClock, offset_ms: int | None = 0) -> Docking:
-    return Docking(clock.now(), offset_ms, "card")
+def docking_at(clock: HandClock, offset_ms: int | None = 0) -> ClockOffset:
+    return ClockOffset(clock.now(), offset_ms, "card")
 
 
 def received(

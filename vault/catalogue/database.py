@@ -1,42 +1,27 @@
-"""The catalogue's database: connections, transactions, and what makes a commit last.
+"""The catalogue's database: transactions, and what makes a commit last.
 
-SQLite in its rollback-journal mode with `synchronous=EXTRA`, both read back at each connection: the
-write-ahead log of the SQLite that Debian 12 ships can corrupt a database under two connections, and
-with less than EXTRA the folder's entry of the journal is not flushed. A connection lives for one
-transaction, in one thread. Readers fetch everything and close before any other I/O: an open cursor
-blocks a commit in this mode.
+Which engine it is, and where, its URL says; what only SQLite does is in `sqlite.py`. A connection
+lives for one transaction, in one thread. Readers fetch everything and close before any other I/O:
+an open cursor blocks a commit.
 
-A commit is the removal of the journal. A process that dies between that and the flush of the folder
-leaves a commit that everyone sees and that a power cut takes back. So a process flushes the folder
-before it goes on from what it finds: when it opens the catalogue, and in each write transaction
-before anything in it is done.
+A commit that everyone sees may not be durable yet, where the process that made it died. So a
+process settles the catalogue before it goes on from what it finds: when it opens the catalogue, and
+in each write transaction before anything in it is done.
 """
 
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import Any
+from contextlib import contextmanager
 
 import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
 
+from vault.catalogue.sqlite import SQLiteFile, is_in_transaction
 from vault.errors import CatalogueFailed, Reaction, VaultFull
-from vault.storage.durable import flush_folder
 
-NAME = "catalogue.db"
-SCHEMA_VERSION = "0002"
-_BUSY_TIMEOUT_MS = 10_000
-_SYNCHRONOUS_EXTRA = 3
-
-
-def catalogue_of(root: Path) -> Path:
-    """Where the catalogue of a vault stands: in a folder of its own, in which each of the services
-    that share a vault may remove what SQLite made for another; beside the vault's other things none
-    may.
-    """
-    return root / "catalogue" / NAME
+SCHEMA_VERSION = "0003"
+ENGINES = {"sqlite": SQLiteFile}
+"""By the scheme of a catalogue's URL."""
 
 
 class SchemaNewer(CatalogueFailed):
@@ -48,40 +33,53 @@ class SchemaNewer(CatalogueFailed):
     reaction = Reaction.REFUSE
     hint = "Install the newer version of this program again. Nothing was changed."
 
-    def __init__(self, found: str) -> None:
+    def __init__(self, schema: str) -> None:
         super().__init__(
-            f"The catalogue has schema {found}, and this program knows {SCHEMA_VERSION} at "
+            f"The catalogue has schema {schema}, and this program knows {SCHEMA_VERSION} at "
             f"the most."
         )
 
 
-class Catalogue:
-    """The database file, and the only way to it."""
+def place_of(url: str) -> SQLiteFile:
+    """Where the catalogue of this URL is. Raises CatalogueFailed for an engine that this program
+    does not know.
+    """
+    scheme = url.partition(":")[0]
+    if scheme not in ENGINES:
+        raise CatalogueFailed(
+            f"The catalogue's URL names the engine {scheme!r}; this program knows "
+            f"{', '.join(ENGINES)}.",
+            hint="Correct `catalogue` in the vault's settings.",
+        )
+    return ENGINES[scheme](url)
 
-    def __init__(self, path: Path) -> None:
+
+class Catalogue:
+    """The database, and the only way to it."""
+
+    def __init__(self, url: str) -> None:
+        """Name the catalogue; nothing is opened yet. Raises CatalogueFailed."""
         # SQLite's own waiting is a poll; within one process writers queue here, so that no bay
         # waits longer than its turn.
         self._one_writer = threading.Lock()
-        self._folder = path.parent
-        self._engine = sa.create_engine(f"sqlite:///{path}", poolclass=NullPool)
-        sa.event.listen(self._engine, "connect", _prepare)
-        sa.event.listen(self._engine, "begin", _begin)
+        self._place = place_of(url)
+        self._engine = self._place.engine()
 
     @classmethod
-    def opened(cls, path: Path) -> "Catalogue":
+    def opened(cls, url: str) -> "Catalogue":
         """Raises CatalogueFailed where there is none, it can't be read, or its
         schema is another.
         """
-        if not path.is_file():
+        catalogue = cls(url)
+        if not catalogue._place.exists():
             raise CatalogueFailed("The vault has no catalogue.")
-        catalogue = cls(path)
-        flush_folder(path.parent)
-        found = catalogue.schema()
-        if found > SCHEMA_VERSION:
-            raise SchemaNewer(found)
-        if found != SCHEMA_VERSION:
+        catalogue._place.settle()
+        schema = catalogue.schema()
+        if schema > SCHEMA_VERSION:
+            raise SchemaNewer(schema)
+        if schema != SCHEMA_VERSION:
             raise CatalogueFailed(
-                f"The catalogue has schema {found}, this program needs {SCHEMA_VERSION}.",
+                f"The catalogue has schema {schema}, this program needs {SCHEMA_VERSION}.",
                 hint="Run `vault migrate`.",
             )
         return catalogue
@@ -89,30 +87,20 @@ class Catalogue:
     def schema(self) -> str:
         """The version of its schema, four digits. Raises CatalogueFailed where it has none."""
         with self.reading() as tx:
-            found = tx.execute(
+            schema = tx.execute(
                 sa.text("SELECT version_num FROM alembic_version")
             ).scalar_one_or_none()
-        if not isinstance(found, str):
+        if not isinstance(schema, str):
             raise CatalogueFailed("The catalogue does not say which schema it has.")
-        return found
+        return schema
 
-    def copy_to(self, path: Path) -> None:
-        """A whole copy at `path`, as of one moment, flushed. `path` is an empty file.
+    def copy_to(self, copy: SQLiteFile) -> None:
+        """Copy the whole catalogue into an empty one, as of one moment, flushed.
 
         Raises CatalogueFailed where what was copied is damaged, VaultFull.
         """
         with self.reading() as tx:
-            source = tx.connection.driver_connection
-            assert isinstance(source, sqlite3.Connection)
-            with closing(sqlite3.connect(path)) as target:
-                target.execute(f"PRAGMA synchronous={_SYNCHRONOUS_EXTRA}")
-                source.backup(target)
-                said = target.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if said != "ok":
-            raise CatalogueFailed(
-                f"The catalogue is damaged: {said}.",
-                hint="Run `vault rebuild`: it makes one from the folders.",
-            )
+            self._place.copy_into(tx, copy)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -127,48 +115,19 @@ class Catalogue:
 
         Inside a transaction SQLite may roll back by itself when the disk is full; whatever followed
         would then commit alone. So every error leaves the block, and the commit is refused unless
-        the transaction still stands.
+        the transaction is still open.
         """
         with self._one_writer, _catalogue_errors(), self._engine.connect() as plain:
             connection = plain.execution_options(dock_writes=True)
             with connection.begin():
-                flush_folder(self._folder)
+                self._place.settle()
                 yield connection
-                if not _in_transaction(connection):
+                if not is_in_transaction(connection):
                     raise CatalogueFailed("The catalogue's transaction was rolled back under way.")
 
     def dispose(self) -> None:
+        """Close what is open."""
         self._engine.dispose()
-
-
-def _prepare(dbapi: Any, _: object) -> None:
-    dbapi.isolation_level = None
-    cursor = dbapi.cursor()
-    for pragma in (
-        f"busy_timeout={_BUSY_TIMEOUT_MS}",
-        "journal_mode=DELETE",
-        "synchronous=EXTRA",
-        "foreign_keys=ON",
-        "mmap_size=0",
-    ):
-        cursor.execute(f"PRAGMA {pragma}").fetchall()
-    mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
-    level = cursor.execute("PRAGMA synchronous").fetchone()[0]
-    cursor.close()
-    if mode != "delete" or level != _SYNCHRONOUS_EXTRA:
-        raise CatalogueFailed(
-            f"SQLite did not take its durable settings (journal {mode}, synchronous {level})."
-        )
-
-
-def _begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("dock_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _in_transaction(connection: sa.Connection) -> bool:
-    driver = connection.connection.driver_connection
-    return bool(driver is not None and driver.in_transaction)
 
 
 @contextmanager
@@ -176,7 +135,7 @@ def _catalogue_errors() -> Iterator[None]:
     try:
         yield
     except (sa.exc.DatabaseError, sqlite3.Error) as error:
-        said = str(error.orig if isinstance(error, sa.exc.DatabaseError) else error)
-        if "disk is full" in said:
+        reason = str(error.orig if isinstance(error, sa.exc.DatabaseError) else error)
+        if "disk is full" in reason:
             raise VaultFull("The vault's disk is full (catalogue).") from error
-        raise CatalogueFailed(f"The catalogue refused a transaction: {said}.") from error
+        raise CatalogueFailed(f"The catalogue refused a transaction: {reason}.") from error

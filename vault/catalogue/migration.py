@@ -1,61 +1,58 @@
-"""Makes a catalogue's schema, and brings an older one to today's. Alembic, run from the program and
+"""Makes a catalogue's schema, and brings an older one up to date. Alembic, run from the program and
 never by hand.
 """
 
 from pathlib import Path
 
-from vault.catalogue.database import SCHEMA_VERSION, Catalogue, SchemaNewer, catalogue_of
+from vault.catalogue.database import SCHEMA_VERSION, Catalogue, SchemaNewer, place_of
 from vault.errors import CatalogueFailed
-from vault.storage.durable import make_empty, remove_file, replace_file
 
 
-def migrate(path: Path, to: str = SCHEMA_VERSION) -> None:
-    """Bring the catalogue at `path` to a schema, by default this program's; makes it where there is
-    none.
+def migrate(url: str, register: Path, to: str = SCHEMA_VERSION) -> None:
+    """Bring a catalogue to a schema, by default this program's; makes it where there is none.
+
+    `register`: the vault's folder of papers and log lines, to which texts move that leave a row.
     """
     # Imported where it is needed, once in a vault's life and at an upgrade: restore and first start
     # name this module too.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
-    make_empty(path)
+    place_of(url).make()
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("sqlalchemy.url", f"sqlite:///{path}")
-    config.attributes["catalogue"] = path
+    config.attributes["catalogue"] = url
+    config.attributes["register"] = register
     command.upgrade(config, to)
 
 
-def upgrade(root: Path) -> Path | None:
-    """Bring a vault's catalogue to the schema of this program, keeping a copy of it as it was; the
-    copy, where one was needed.
+def upgrade(url: str, register: Path) -> str | None:
+    """Bring a vault's catalogue to the schema of this program, keeping a copy of it as it was;
+    where the copy is, if one was needed.
 
     The copy is whole and sound before it gets its name, and takes the place of an earlier attempt's
-    in one step. Then all migrations happen in one transaction of SQLite's: a power cut leaves the
-    old schema or the new one, and this can be run again. The caller holds the intake lock. Raises
-    SchemaNewer, CatalogueFailed, StorageFailed, VaultFull.
+    in one step. Then all migrations happen in one transaction: a power cut leaves the old schema or
+    the new one, and this can be run again. The caller holds the intake lock. Raises SchemaNewer,
+    CatalogueFailed, StorageFailed, VaultFull.
     """
-    path = catalogue_of(root)
-    if not path.is_file():
+    place = place_of(url)
+    if not place.exists():
         raise CatalogueFailed(
             "The vault has no catalogue.",
             hint="Run `vault rebuild`: it makes one from the folders.",
         )
-    catalogue = Catalogue(path)
-    found = catalogue.schema()
-    if found > SCHEMA_VERSION:
-        raise SchemaNewer(found)
-    if found == SCHEMA_VERSION:
+    catalogue = Catalogue(url)
+    schema = catalogue.schema()
+    if schema > SCHEMA_VERSION:
+        raise SchemaNewer(schema)
+    if schema == SCHEMA_VERSION:
         return None
-    kept = path.with_name(f"catalogue-{found}.db")
-    part = path.with_name(f".{kept.name}.part")
-    # With the part that a power cut left goes its journal, which SQLite would otherwise play into
-    # the new one.
-    for leftover in (path.with_name(f"{part.name}-journal"), part):
-        remove_file(leftover)
-    make_empty(part)
+    kept = place.sibling(f"catalogue-{schema}.db")
+    part = place.sibling(f".catalogue-{schema}.db.part")
+    part.discard()
+    part.make()
     catalogue.copy_to(part)
     catalogue.dispose()
-    replace_file(part, kept)
-    migrate(path)
-    return kept
+    part.replace(kept)
+    migrate(url, register)
+    return str(kept)

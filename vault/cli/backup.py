@@ -6,16 +6,15 @@ from pathlib import Path
 
 import click
 
-from vault.cli.base import (
+from vault.cli.acting import (
     NOTE_LIMIT_BYTES,
     ask_codes,
     config_option,
     demand_compared,
     demand_key_folder,
-    err,
     opened,
-    out,
 )
+from vault.cli.output import err, out
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.custody.witness import read_witnessed
@@ -23,9 +22,10 @@ from vault.errors import Reaction
 from vault.log.keys_outside import keyring_in
 from vault.operations import backup
 from vault.operations.drill import drill
+from vault.operations.restore import restore as restore_vault
 from vault.storage.durable import make_folder
 from vault.storage.locks import IntakeLock
-from vault.storage.store import read_small
+from vault.storage.small_files import read_small
 from vault.vault import Vault
 
 
@@ -130,7 +130,7 @@ def restore(
         keyring.unlock(holder, code)
     make_folder(settings.root)
     with IntakeLock(settings.root):
-        done = backup.restore(settings, source, SystemClock(), gone, lambda _: None, pins)
+        done = restore_vault(settings, source, SystemClock(), gone, lambda _: None, pins)
     out.print(
         f"{done.rebuilt.recordings} recordings stand again, {done.rebuilt.log_entries} log entries."
     )

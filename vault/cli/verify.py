@@ -14,13 +14,14 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from vault.cli.base import NOTE_LIMIT_BYTES, config_option, err, opened, out
+from vault.cli.acting import NOTE_LIMIT_BYTES, config_option, opened
+from vault.cli.output import err, out
 from vault.custody.retention.confirmation import unconfirmed_since
 from vault.custody.witness import log_key, read_witnessed
 from vault.log.checkpoints import Checkpoint, parse_checkpoint, verify_since
 from vault.log.signed_note import LogVerifier
 from vault.operations.verify import daily_part, total_bytes, verify, verify_daily
-from vault.storage.store import read_small
+from vault.storage.small_files import read_small
 
 
 @click.command("verify")

@@ -16,7 +16,7 @@ from vault.keyring.keyring import Identity, Keyring
 from vault.rules.actions import Action, demand, demand_second
 from vault.storage.durable import remove_file, replace_new
 from vault.storage.locks import KeyringLock
-from vault.storage.store import read_small
+from vault.storage.small_files import read_small
 from vault.vault import KEYRING_LIMIT_BYTES, Vault
 
 

@@ -37,7 +37,7 @@ from vault.keyring.changes import device_lock, with_security_keys
 from vault.keyring.form import SecurityKeyForm
 from vault.log.log import Entry
 from vault.storage.locks import KeyringLock
-from vault.storage.store import read_small
+from vault.storage.small_files import read_small
 from vault.vault import KEYRING_LIMIT_BYTES, Vault
 
 MOST = 5

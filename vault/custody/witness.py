@@ -15,7 +15,7 @@ from vault.errors import Reaction, StorageFailed, VaultError, VaultExists
 from vault.log.checkpoints import Checkpoints
 from vault.log.keys_outside import follow_log_key
 from vault.log.signed_note import CheckpointRefused, LogKey, LogVerifier
-from vault.storage.store import read_small
+from vault.storage.small_files import read_small
 from vault.vault import Vault
 
 LIMIT_S = 30

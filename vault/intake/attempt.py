@@ -22,7 +22,7 @@ from vault.intake.receipts import ACTOR, receipt_of
 from vault.keyring.receivers import Wrapper
 from vault.log.log import Entry
 from vault.recording import (
-    Docking,
+    ClockOffset,
     Observer,
     Receipt,
     RecordingClaim,
@@ -30,7 +30,7 @@ from vault.recording import (
     StoredSegment,
     TimelineVerdict,
 )
-from vault.storage.buffers import Lanes
+from vault.storage.buffers import BufferPool
 from vault.storage.record import (
     Record,
     Retention,
@@ -42,7 +42,8 @@ from vault.storage.record import (
     recording_row,
     timeline_part,
 )
-from vault.storage.store import MANIFEST_NAME, BytesSource, Target
+from vault.storage.sealing import Announced, BytesSource, digest_source
+from vault.storage.store import MANIFEST_NAME, FolderName, Target, sha256_of
 from vault.vault import Vault
 
 
@@ -61,19 +62,19 @@ class Attempt:
         ended: "Callable[[Attempt, BaseException | None], None]",
         vault: Vault,
         wrapper: Wrapper,
-        lanes: Lanes,
+        buffers: BufferPool,
         claim: RecordingClaim,
-        docking: Docking,
+        docking: ClockOffset,
     ) -> None:
         self.recording_id = str(uuid.uuid4())
         self.claim = claim
         self._ended = ended
         self._vault = vault
         self._wrapper = wrapper
-        self._lanes = lanes
+        self._buffers = buffers
         self._docking = docking
         self._key = new_data_key()
-        self._folder = vault.store.folder_of(self.recording_id, docking.docked_utc)
+        self._folder = FolderName.of(self.recording_id, docking.docked_utc)
         self._stored: dict[int, StoredSegment] = {}
         self._confirmed: set[int] = set()
         self._guard = threading.Lock()
@@ -109,12 +110,9 @@ class Attempt:
         """
         segment = self.claim.segments[index]
         target = Target(
-            recording_id=self.recording_id,
-            folder=self._folder,
-            sealed_name=f"{index:04d}.sealed",
-            name=segment.name,
-            size_bytes=segment.size_bytes,
-            sha256=segment.sha256,
+            self._folder,
+            f"{index:04d}.sealed",
+            Announced(segment.name, segment.size_bytes, segment.sha256),
         )
         stored = self._guarded_take_in(target, source, observers)
         with self._guard:
@@ -124,11 +122,11 @@ class Attempt:
     def _guarded_take_in(
         self, target: Target, source: Source, observers: Sequence[Observer]
     ) -> StoredSegment:
-        with self._lanes.lane() as lane:
+        with self._buffers.borrow() as buffers:
             self._enter()
             failure: VaultError | None = None
             try:
-                return self._vault.store.take_in(target, self._key, source, observers, lane)
+                return self._vault.store.take_in(target, self._key, source, observers, buffers)
             except (ContentDiffers, ReadBackDiffers, StorageFailed, VaultFull) as error:
                 failure = error
                 raise
@@ -140,14 +138,11 @@ class Attempt:
         ContentDiffers: attempt over.
         """
         stored = self._stored[index]
-        with self._lanes.lane() as lane:
+        with self._buffers.borrow() as buffers:
             self._enter()
             failure: VaultError | None = None
             try:
-                if self._vault.store.source_digest(source, lane) != (
-                    stored.size_bytes,
-                    stored.sha256,
-                ):
+                if digest_source(source, buffers) != (stored.size_bytes, stored.sha256):
                     raise ContentDiffers(
                         f"{stored.name} came over differently when it was read a second time."
                     )
@@ -187,14 +182,8 @@ class Attempt:
         if claim.manifest is None or claim.signature is None:
             return None
         content = claim.signature + claim.manifest
-        target = Target(
-            recording_id=self.recording_id,
-            folder=self._folder,
-            sealed_name=MANIFEST_NAME,
-            name="manifest",
-            size_bytes=len(content),
-            sha256=self._vault.store.digest_of(content),
-        )
+        announced = Announced("manifest", len(content), sha256_of(content))
+        target = Target(self._folder, MANIFEST_NAME, announced)
         return self._guarded_take_in(target, BytesSource(content), ())
 
     def _record(self, verdict: TimelineVerdict, manifest: StoredSegment | None) -> Record:
@@ -249,7 +238,7 @@ class Attempt:
         vault = self._vault
         row = recording_row(
             record,
-            vault.store.relative(self._folder),
+            self._folder.text,
             digest,
             vault.now_utc(),
             proven=True,

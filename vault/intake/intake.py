@@ -28,17 +28,16 @@ from vault.keyring.receivers import Wrapper
 from vault.log.log import Entry, read_tree
 from vault.recording import (
     Camera,
-    Docking,
+    ClockOffset,
     Receipt,
     RecordingClaim,
     State,
 )
-from vault.storage.buffers import Lanes
-from vault.storage.durable import flush_folder
+from vault.storage.buffers import BufferPool
 from vault.storage.locks import IntakeLock
 from vault.storage.process_memory import forbid_dumps
-from vault.storage.record import LIMIT_BYTES, docking_part, file_rows, parse_record, recording_row
-from vault.storage.store import RECORD_NAME, read_small
+from vault.storage.record import docking_part, file_rows, parse_record, recording_row
+from vault.storage.store import RECORD_NAME, FolderName, sha256_of
 from vault.vault import UNCONFIRMED, Vault
 
 STORAGE_FAILURES_BEFORE_READ_ONLY = 3
@@ -75,7 +74,7 @@ class Intake:
         self._vault = vault
         self._wrapper = vault.keyring.wrapper()
         self._wrapper_guard = threading.Lock()
-        self._lanes = Lanes(vault.settings.lanes)
+        self._buffers = BufferPool(vault.settings.lanes)
         self._open_attempts: dict[tuple[str, str, str], Attempt] = {}
         self._guard = threading.Lock()
         self._storage_failures = 0
@@ -87,7 +86,7 @@ class Intake:
         """
         for attempt in list(self._open_attempts.values()):
             attempt.abandon()
-        self._lanes.wipe()
+        self._buffers.wipe()
         self._lock.close()
 
     def __enter__(self) -> "Intake":
@@ -117,42 +116,38 @@ class Intake:
             )
         parts, folders = vault.store.drop_parts(), 0
         adopted, damaged = [], []
-        for folder in vault.store.folders():
-            if folder.name in known:
+        for folder in vault.store.recordings():
+            if folder.recording_id in known:
                 continue
-            if not (folder / RECORD_NAME).exists():
+            if vault.store.size_of(folder, RECORD_NAME) is None:
                 vault.store.drop_recording(folder)
                 folders += 1
-            elif self._adopt(folder.name, vault.store.relative(folder)):
-                adopted.append(folder.name)
+            elif self._adopt(folder):
+                adopted.append(folder.recording_id)
             else:
-                damaged.append(folder.name)
+                damaged.append(folder.recording_id)
         return Recovery(parts, folders, tuple(adopted), tuple(damaged))
 
-    def _adopt(self, recording_id: str, relative: str) -> bool:
-        vault = self._vault
-        folder = vault.store.folder_at(relative)
+    def _adopt(self, folder: FolderName) -> bool:
+        vault, recording_id = self._vault, folder.recording_id
         try:
-            content = read_small(folder / RECORD_NAME, LIMIT_BYTES)
+            content = vault.store.read_record(folder)
             record = parse_record(content)
             if (record.vault, record.recording) != (vault.id, recording_id):
                 return False
             for part in record.files:
-                if vault.store.file_digest(folder / part.sealed_name) != (
+                if vault.store.file_digest(folder, part.sealed_name) != (
                     part.sealed_bytes,
                     part.sealed_sha256,
                 ):
                     return False
         except (CannotOpen, StorageFailed):
             return False
-        # Seen is not durable: the process that was killed may not have flushed the name of
+        # Visible is not durable: the process that was killed may not have flushed the name of
         # record.json, or the folder's.
-        for place in (folder, *folder.parents):
-            flush_folder(place)
-            if place == vault.store.footage:
-                break
-        digest = vault.store.digest_of(content)
-        row = recording_row(record, relative, digest, vault.now_utc(), proven=False)
+        vault.store.settle(folder)
+        digest = sha256_of(content)
+        row = recording_row(record, folder.text, digest, vault.now_utc(), proven=False)
         with vault.writing() as tx:
             recording_rows.add_recording(tx, row, file_rows(record))
             details = {
@@ -172,7 +167,7 @@ class Intake:
             row = camera_rows.standing_camera(tx, serial)
         return cameras.camera_of(row) if row else None
 
-    def docked(self, serial: str, docking: Docking) -> None:
+    def docked(self, serial: str, docking: ClockOffset) -> None:
         """Remember a docking: its time bounds what the camera's clock may claim, its offset is kept
         with the recordings.
         """
@@ -253,7 +248,7 @@ class Intake:
 
     # --- taking in --------------------------------------------------------------------------------
 
-    def begin(self, claim: RecordingClaim, docking: Docking) -> "Attempt":
+    def begin(self, claim: RecordingClaim, docking: ClockOffset) -> "Attempt":
         """Start to take a recording in, or go on with the attempt that was left open for the same
         content.
 
@@ -270,7 +265,7 @@ class Intake:
                 )
             self._vault.store.demand_room(claim.size_bytes)
             attempt = Attempt(
-                self.ended, self._vault, self._newest_wrapper(), self._lanes, claim, docking
+                self.ended, self._vault, self._newest_wrapper(), self._buffers, claim, docking
             )
             self._open_attempts[key] = attempt
             return attempt

@@ -34,7 +34,7 @@ from vault.log.signed_note import (
     note_parts,
 )
 from vault.storage.durable import make_folder, remove_file, replace_new, write_new
-from vault.storage.store import read_small
+from vault.storage.small_files import read_small
 
 
 class LogForked(VaultError):

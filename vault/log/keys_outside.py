@@ -18,7 +18,7 @@ from vault.log.checkpoints import Checkpoints
 from vault.log.log import Entry, Log
 from vault.log.signed_note import LogKey, LogVerifier
 from vault.storage.durable import make_folder, remove_file, replace_new, write_new
-from vault.storage.store import read_small
+from vault.storage.small_files import read_small
 
 KEY_LIMIT_BYTES = 4096
 PINS_LIMIT_BYTES = 65536

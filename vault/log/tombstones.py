@@ -20,7 +20,7 @@ from vault.errors import StorageFailed
 from vault.recording import StoredSegment
 from vault.storage.durable import make_folder, remove_file, write_new
 from vault.storage.record import FilePart
-from vault.storage.store import read_small
+from vault.storage.small_files import read_small
 
 FOLDER = "tombstones"
 LIMIT_BYTES = 4 << 20

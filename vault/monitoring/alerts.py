@@ -18,7 +18,7 @@ from vault.crypto.canonical_json import Json, parse_object, readable
 from vault.monitoring.alarms import RULES, Figures, Rule, Severity
 from vault.monitoring.messenger import Channel, Message, NotDelivered
 from vault.storage.durable import make_folder, remove_file, replace_new, storage_errors
-from vault.storage.store import read_small
+from vault.storage.small_files import read_small
 
 FORMAT = "dock-vault/alerts/1"
 STATE_FORMAT = "dock-vault/alert-state/1"

@@ -17,7 +17,7 @@ from pathlib import Path
 from vault.clock import MachineClock, utc_moment
 from vault.operations.health import Health, measure
 from vault.service_units import CALLED, RUNNING, RUNTIME, ask_units, judge_unit
-from vault.storage.durable import try_disk
+from vault.storage.store import Store
 from vault.vault import Vault
 
 MIB = 1 << 20
@@ -68,7 +68,7 @@ def examine(vault: Vault, clock: MachineClock) -> Iterator[Line]:
         "keyring", Verdict.GOOD, f"Version {found.keyring_version} bears the two pinned signatures."
     )
     yield _space(found)
-    yield _speed(vault.settings.root, clock.monotonic_s)
+    yield _speed(vault.store, clock.monotonic_s)
     yield _clock(found, synced=clock.is_synced())
     yield _catalogue(found)
     yield _pins(vault.settings.pins)
@@ -139,10 +139,10 @@ def _space(found: Health) -> Line:
     return Line("space", Verdict.GOOD, free)
 
 
-def _speed(root: Path, monotonic_s: Callable[[], float]) -> Line:
+def _speed(store: Store, monotonic_s: Callable[[], float]) -> Line:
     content = os.urandom(SAMPLE_BYTES)
     began_s = monotonic_s()
-    try_disk(root / "incoming" / "doctor.part", content)
+    store.probe(content)
     speed = SAMPLE_BYTES / max(monotonic_s() - began_s, 1e-6)
     sentence = f"{speed / 1e6:.0f} MB/s, written and flushed."
     if speed < SLOW_BYTES_PER_S:

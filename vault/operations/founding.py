@@ -3,7 +3,7 @@
 import uuid
 from pathlib import Path
 
-from vault.catalogue.database import Catalogue, catalogue_of
+from vault.catalogue.database import Catalogue, place_of
 from vault.catalogue.facts import set_meta
 from vault.catalogue.migration import migrate
 from vault.clock import MachineClock, utc_text
@@ -16,8 +16,10 @@ from vault.keyring.keyring import read_keyring
 from vault.log.log import Entry, Log
 from vault.log.projections import enter
 from vault.log.signed_note import LogKey
+from vault.operations.restore import BEGUN
 from vault.rules.clock_guard import SEEN, confirm, look_at, seen_text
 from vault.storage.durable import make_folder, remove_file, replace_file, write_new
+from vault.storage.file_store import FileStore
 from vault.vault import CLOCK_TRUSTED, FORMAT, KEYRING_VERSION
 
 
@@ -42,22 +44,27 @@ def found(
             f"{settings.log_key_path} exists: it signs another log.",
             hint="Move it away first, or name another file.",
         )
+    place = place_of(settings.catalogue_url)
+    if place.exists():
+        raise VaultExists(
+            f"{place} exists: it is another vault's catalogue.",
+            hint="Move it away first, or name another file.",
+        )
     vault_id = str(uuid.uuid4())
     made_utc = utc_text(clock.now())
     key_path = settings.log_key_path
     founding = found_keyring(vault_id, made_utc, founders, cost)
+    FileStore(root, vault_id).prepare()
+    place.make_folder()
     for folder in (
-        root / "incoming",
-        root / "footage",
         root / "register",
-        root / "catalogue",
         root / "checkpoints",
         settings.pins.parent,
         key_path.parent,
     ):
         make_folder(folder)
-    migrate(catalogue_of(root))
-    catalogue = Catalogue.opened(catalogue_of(root))
+    migrate(settings.catalogue_url, settings.root / "register")
+    catalogue = Catalogue.opened(settings.catalogue_url)
     with catalogue.writing() as tx:
         summary = read_keyring(founding.keyring).summary(made_utc)
         enter(
@@ -109,8 +116,12 @@ def discard_unfinished(settings: VaultSettings) -> bool:
     root, pins = settings.root, unprinted(settings).pins
     if settings.pins.exists() or any(path.is_file() for path in (root / "footage").rglob("*")):
         return False
-    if not pins.exists() and ((root / "vault.json").exists() or not _begun(root)):
+    if not pins.exists() and ((root / "vault.json").exists() or not _begun(settings)):
         return False
+    catalogue = place_of(settings.catalogue_url)
+    if pins.exists() and catalogue.exists():
+        # Outside the vault's folder only those pins prove that it is this ceremony's.
+        catalogue.discard()
     # The pins last: as long as they are there, all of this is done again.
     for path in (
         root / "vault.json",
@@ -123,9 +134,10 @@ def discard_unfinished(settings: VaultSettings) -> bool:
     return True
 
 
-def _begun(root: Path) -> bool:
+def _begun(settings: VaultSettings) -> bool:
     """Whether `found` stopped on its way: what it makes first is there, and no restore's mark."""
-    return catalogue_of(root).exists() and not (root / ".restore.json").exists()
+    catalogue = place_of(settings.catalogue_url)
+    return catalogue.exists() and not (settings.root / BEGUN).exists()
 
 
 def _write(folder: Path, path: Path, content: bytes) -> None:

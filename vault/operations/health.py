@@ -16,7 +16,6 @@ from vault.log.log import REMEMBERED, newest_leaves, newest_of, read_tree
 from vault.recording import Wholeness
 from vault.rules.actions import Action, Actor, demand
 from vault.rules.due import RETENTION
-from vault.storage.durable import free_bytes
 from vault.vault import BACKUP_WHOLE, CLOCK_TRUSTED, Vault
 
 LOOK_BACK = 50_000
@@ -103,7 +102,7 @@ def measure(vault: Vault) -> Health:
         bytes=int(size),
         broken=broken,
         unproven=unproven,
-        free_bytes=free_bytes(vault.settings.root),
+        free_bytes=vault.store.free_bytes(),
         reserve_bytes=vault.settings.reserve_bytes,
         log_entries=entries,
         keyring_version=vault.keyring.version,

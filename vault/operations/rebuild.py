@@ -13,8 +13,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from vault.catalogue import camera_rows, facts, recording_rows, tables
-from vault.catalogue.database import Catalogue, catalogue_of
+from vault.catalogue import camera_rows, deletion_rows, facts, recording_rows, tables
+from vault.catalogue.database import Catalogue, place_of
 from vault.catalogue.migration import migrate
 from vault.clock import Clock, utc_text
 from vault.config import VaultSettings
@@ -26,9 +26,10 @@ from vault.log.merkle import Tree, leaf_hash
 from vault.log.projections import project
 from vault.log.tombstones import Tombstone, read_tombstones
 from vault.recording import State
-from vault.storage.durable import make_folder, remove_file, replace_file
-from vault.storage.record import LIMIT_BYTES, Record, file_rows, parse_record, recording_row
-from vault.storage.store import RECORD_NAME, Store, read_small
+from vault.storage.file_store import FileStore
+from vault.storage.paper_files import papers_in, reason_of_absence, write_paper
+from vault.storage.record import Record, file_rows, parse_record, recording_row
+from vault.storage.store import Store, sha256_of
 from vault.vault import (
     BACKUP_WHOLE,
     CLOCK_SURE,
@@ -66,15 +67,14 @@ def rebuild(
     register lacks an entry.
     """
     root = settings.root
-    store = Store(root, vault_id or read_vault_id(root), settings.reserve_bytes)
+    store = FileStore(root, vault_id or read_vault_id(root), settings.reserve_bytes)
     log = Log(root / "register", clock)
-    old = catalogue_of(root)
-    made = old.with_name(NEW_NAME)
-    make_folder(old.parent, root)
-    for leftover in (made, made.with_name(NEW_NAME + "-journal")):
-        remove_file(leftover)
-    migrate(made)
-    new = Catalogue.opened(made)
+    old = place_of(settings.catalogue_url)
+    made = old.sibling(NEW_NAME)
+    old.make_folder()
+    made.discard()
+    migrate(made.url, root / "register")
+    new = Catalogue.opened(made.url)
     with new.writing() as tx:
         replayed = _replay(tx, log)
         buried = _buried(root, replayed)
@@ -95,13 +95,12 @@ def rebuild(
         facts.set_meta(
             tx, CLOCK_SURE, str(doubted["since_sequence"] if doubted else read_tree(tx).size)
         )
+        _write_moved_reasons(tx, log, root / "register")
         facts.set_meta(tx, UNCONFIRMED, utc_text(clock.now()))
         told = {"recordings": recordings, "unproven": unproven, "destroyed_again": again}
         entries = log.append(tx, Entry("vault.rebuilt", "vault rebuild", None, told))
     new.dispose()
-    # A hot journal of the lost catalogue must not be played into the new one.
-    remove_file(old.with_name(old.name + "-journal"))
-    replace_file(made, old)
+    made.replace(old)
     return Rebuilt(recordings, unproven, entries + 1, tuple(damaged), tuple(again))
 
 
@@ -155,6 +154,19 @@ def _apply(tx: sa.Connection, entry: Json, replayed: _Replayed) -> None:
             replayed.tombstones[subject] = details["tombstone_sha256"]
 
 
+def _write_moved_reasons(tx: sa.Connection, log: Log, register: Path) -> None:
+    """The papers of the reasons that old entries of absences hold themselves, where they stand and
+    no migration has written them.
+    """
+    standing = {row.id for row in deletion_rows.standing_papers(tx)}
+    for leaf in log.lines():
+        entry = parse_object(leaf)
+        if entry["action"] == "absence.recorded" and "reason" in entry["details"]:
+            moved = reason_of_absence(entry["subject"], entry["details"]["reason"])
+            if moved.id in standing and not (papers_in(register) / f"{moved.id}.json").exists():
+                write_paper(register, moved)
+
+
 def _buried(root: Path, replayed: _Replayed) -> dict[str, Tombstone]:
     """The tombstones that the log's entries name, by recording."""
     found = read_tombstones(root / "register")
@@ -178,23 +190,24 @@ def _take_up(
     tx: sa.Connection, store: Store, replayed: _Replayed, gone: Collection[str]
 ) -> tuple[int, int, list[str], list[str]]:
     recordings, unproven, damaged, again = 0, 0, [], []
-    for folder in store.folders():
-        if folder.name in gone or folder.name in replayed.tombstones:
+    for folder in store.recordings():
+        recording_id = folder.recording_id
+        if recording_id in gone or recording_id in replayed.tombstones:
             store.destroy(folder)
-            again.append(folder.name)
+            again.append(recording_id)
             continue
         try:
-            content = read_small(folder / RECORD_NAME, LIMIT_BYTES)
+            content = store.read_record(folder)
             record: Record = parse_record(content)
         except (StorageFailed, CannotOpen):
-            damaged.append(store.relative(folder))
+            damaged.append(folder.text)
             continue
-        digest = store.digest_of(content)
-        logged, stored_utc = replayed.stored.get(folder.name, ("", record.sealed_utc))
-        proven = logged == digest and record.recording == folder.name
-        row = recording_row(record, store.relative(folder), digest, stored_utc, proven)
-        row |= {"id": folder.name, "state": replayed.states.get(folder.name, State.STORED).value}
-        row |= {"log_sequence": replayed.sequences.get(folder.name)}
+        digest = sha256_of(content)
+        logged, stored_utc = replayed.stored.get(recording_id, ("", record.sealed_utc))
+        proven = logged == digest and record.recording == recording_id
+        row = recording_row(record, folder.text, digest, stored_utc, proven)
+        row |= {"id": recording_id, "state": replayed.states.get(recording_id, State.STORED).value}
+        row |= {"log_sequence": replayed.sequences.get(recording_id)}
         recording_rows.add_recording(tx, row, file_rows(record))
         recordings, unproven = recordings + 1, unproven + (not proven)
     return recordings, unproven, damaged, again

@@ -10,7 +10,7 @@ log held elsewhere.
 
 import contextlib
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
@@ -25,8 +25,9 @@ from vault.log.tombstones import read_tombstones
 from vault.operations.health import last_told
 from vault.recording import StoredSegment
 from vault.rules.due import RETENTION
-from vault.storage.record import LIMIT_BYTES, Record, file_rows, parse_record, recording_row
-from vault.storage.store import RECORD_NAME, read_small
+from vault.rules.states import RECORDING_KEPT, RecordingState, recording_state
+from vault.storage.record import Record, file_rows, parse_record, recording_row
+from vault.storage.store import RECORD_NAME, FolderName, sha256_of
 from vault.vault import Vault
 
 ACTOR = "vault verify"
@@ -163,18 +164,27 @@ def _in_hand(vault: Vault, finding: Finding) -> bool:
         return True
     with vault.reading() as tx:
         row = recording_rows.find_recording(tx, finding.subject)
-    if finding.code == "tombstone.without_entry":
-        # It is written before the row changes and the entry is made, in one transaction; the
-        # recording stands until then.
-        return row is not None and row.destroyed_utc is None
-    if finding.code == "folder.without_row":
-        found = [folder for folder in vault.store.folders() if folder.name == finding.subject]
-        return row is not None or not any((folder / RECORD_NAME).exists() for folder in found)
-    if finding.code == "destroyed.remains":
-        return not any(folder.name == finding.subject for folder in vault.store.folders())
-    # It stood when the check began, and its files went while they were read.
-    of_files = finding.code.partition(".")[0] in ("record", "row", "file", "keys")
-    return of_files and row is not None and row.destroyed_utc is not None
+    state = None if row is None else recording_state(row)
+    match finding.code.split("."):
+        case ["tombstone", "without_entry"]:
+            # It is written before the row changes and the entry is made, in one transaction; the
+            # recording is kept until then.
+            return state in RECORDING_KEPT
+        case ["folder", "without_row"]:
+            folders = _folders_of(vault, finding.subject)
+            return state is not None or not any(
+                vault.store.may_hold(folder, RECORD_NAME) for folder in folders
+            )
+        case ["destroyed", "remains"]:
+            return not _folders_of(vault, finding.subject)
+        case ["record" | "row" | "file" | "keys", _]:
+            # It was kept when the check began, and its files went while they were read.
+            return state is RecordingState.DESTROYED
+    return False
+
+
+def _folders_of(vault: Vault, recording_id: str) -> list[FolderName]:
+    return [folder for folder in vault.store.recordings() if folder.recording_id == recording_id]
 
 
 def verify(
@@ -212,19 +222,37 @@ def _check_recording(
     later_keys: dict[str, dict[str, str]],
     progress: Progress,
 ) -> Iterator[Finding]:
-    folder = vault.store.folder_at(row.folder)
+    """Hold a recording's record against catalogue and log, and each of its files against both."""
+    folder = FolderName(row.folder)
     try:
-        content = read_small(folder / RECORD_NAME, LIMIT_BYTES)
+        content = vault.store.read_record(folder)
         record = parse_record(content)
     except (StorageFailed, CannotOpen) as error:
         yield Finding("record.unreadable", row.id, f"record.json of {row.id}: {error.sentence}")
         return
-    digest = vault.store.digest_of(content)
+    yield from _check_record(row, files, record, content, records_in_log.get(row.id))
+    yield from _check_files(vault, row.id, folder, record, progress)
+    keys = later_keys.get(row.id, {})
+    yield from _check_later_keys(vault, row.id, folder, keys)
+    expected = {part.sealed_name for part in record.files} | {RECORD_NAME, *keys}
+    for name in vault.store.names(folder):
+        if name not in expected:
+            yield Finding("file.stray", row.id, f"{row.id}/{name} belongs to nothing.")
+
+
+def _check_record(
+    row: recording_rows.RecordingRow,
+    files: tuple[StoredSegment, ...],
+    record: Record,
+    content: bytes,
+    logged_sha256: str | None,
+) -> Iterator[Finding]:
+    digest = sha256_of(content)
     if digest != row.record_sha256:
         yield Finding(
             "record.altered", row.id, f"record.json of {row.id} is not the one the catalogue knows."
         )
-    if row.proven and records_in_log.get(row.id) != digest:
+    if row.proven and logged_sha256 != digest:
         yield Finding(
             "record.not_in_log",
             row.id,
@@ -234,31 +262,41 @@ def _check_recording(
         yield Finding(
             "row.altered", row.id, f"The catalogue's row of {row.id} differs from its record.json."
         )
+
+
+def _check_files(
+    vault: Vault, recording_id: str, folder: FolderName, record: Record, progress: Progress
+) -> Iterator[Finding]:
     for part in record.files:
+        name = f"{recording_id}/{part.sealed_name}"
         try:
-            found = vault.store.file_digest(folder / part.sealed_name)
+            size_bytes, digest = vault.store.file_digest(folder, part.sealed_name)
         except StorageFailed as error:
-            yield Finding("file.missing", row.id, f"{row.id}/{part.sealed_name}: {error.sentence}")
+            yield Finding("file.missing", recording_id, f"{name}: {error.sentence}")
             continue
-        progress(found[0])
-        if found != (part.sealed_bytes, part.sealed_sha256):
-            yield Finding(
-                "file.altered",
-                row.id,
-                f"{row.id}/{part.sealed_name} is not the file that was sealed.",
-            )
-    expected = {part.sealed_name for part in record.files} | {RECORD_NAME}
-    for name, digest in later_keys.get(row.id, {}).items():
-        expected.add(name)
-        if not (folder / name).is_file() or vault.store.file_digest(folder / name)[1] != digest:
+        progress(size_bytes)
+        if (size_bytes, digest) != (part.sealed_bytes, part.sealed_sha256):
+            yield Finding("file.altered", recording_id, f"{name} is not the file that was sealed.")
+
+
+def _check_later_keys(
+    vault: Vault, recording_id: str, folder: FolderName, logged: Mapping[str, str]
+) -> Iterator[Finding]:
+    """`logged`: the name of each file of later keys, and its SHA-256, as the log has it."""
+    for name, digest in logged.items():
+        if not _has_digest(vault, folder, name, digest):
             yield Finding(
                 "keys.altered",
-                row.id,
-                f"{row.id}/{name} is not the file of later keys that the log tells of.",
+                recording_id,
+                f"{recording_id}/{name} is not the file of later keys that the log tells of.",
             )
-    for path in sorted(folder.iterdir()):
-        if path.name not in expected:
-            yield Finding("file.stray", row.id, f"{row.id}/{path.name} belongs to nothing.")
+
+
+def _has_digest(vault: Vault, folder: FolderName, name: str, sha256: str) -> bool:
+    try:
+        return vault.store.file_digest(folder, name)[1] == sha256
+    except StorageFailed:
+        return False
 
 
 def _row_agrees(
@@ -286,14 +324,12 @@ def _check_custody(vault: Vault, rows: Sequence[recording_rows.RecordingRow]) ->
     """What was stored a while ago is the vault's own, as the folder of it all is: the dock, which
     took it in, can't change it.
     """
-    owner = vault.settings.root.stat().st_uid
     latest = vault.clock.now() - timedelta(seconds=CUSTODY_S)
     for row in rows:
-        folder = vault.store.folder_at(row.folder)
         # What can't be looked at is a finding of its own.
-        with contextlib.suppress(OSError):
-            owners = {(folder / RECORD_NAME).stat().st_uid, folder.stat().st_uid}
-            if owners != {owner} and utc_moment(row.stored_utc) < latest:
+        with contextlib.suppress(StorageFailed):
+            is_own = vault.store.is_own(FolderName(row.folder))
+            if not is_own and utc_moment(row.stored_utc) < latest:
                 sentence = (
                     f"{row.id} was stored at {row.stored_utc} and is still the dock's, which "
                     f"could change it."
@@ -304,23 +340,24 @@ def _check_custody(vault: Vault, rows: Sequence[recording_rows.RecordingRow]) ->
 def _check_strays(vault: Vault, known: set[str]) -> Iterator[Finding]:
     with vault.reading() as tx:
         destroyed = {row.id for row in recording_rows.destroyed_recordings(tx)}
-    for folder in vault.store.folders():
-        relative = vault.store.relative(folder)
-        if folder.name in destroyed:
+    for folder in vault.store.recordings():
+        if folder.recording_id in destroyed:
             sentence = (
-                f"{relative} was destroyed, and something of it stands; the next sweep destroys "
+                f"{folder} was destroyed, and something of it stands; the next sweep destroys "
                 f"it again."
             )
-            yield Finding("destroyed.remains", folder.name, sentence)
-        elif folder.name not in known:
+            yield Finding("destroyed.remains", folder.recording_id, sentence)
+        elif folder.recording_id not in known:
             yield Finding(
-                "folder.without_row", folder.name, f"{relative} has no row in the catalogue."
+                "folder.without_row",
+                folder.recording_id,
+                f"{folder} has no row in the catalogue.",
             )
-    for path in sorted(vault.store.incoming.iterdir()):
+    for name in vault.store.parts():
         yield Finding(
             "incoming.part",
-            path.name,
-            f"incoming/{path.name} is left from an interrupted intake; dockd drops it.",
+            name,
+            f"incoming/{name} is left from an interrupted intake; dockd drops it.",
         )
 
 
@@ -357,7 +394,7 @@ def _check_papers(vault: Vault) -> Iterator[Finding]:
         rows = deletion_rows.standing_papers(tx)
     for row in rows:
         path = vault.settings.root / "register" / "papers" / f"{row.id}.json"
-        if not path.is_file() or vault.store.digest_of(path.read_bytes()) != row.sha256:
+        if not path.is_file() or sha256_of(path.read_bytes()) != row.sha256:
             yield Finding(
                 "paper.altered",
                 row.subject,

@@ -121,6 +121,10 @@ class RecordingState(StrEnum):
     DESTROYED = "destroyed"
 
 
+RECORDING_KEPT = frozenset({RecordingState.KEPT, RecordingState.ARCHIVED})
+"""Its files are in the vault."""
+
+
 class RecordingMoments(Protocol):
     """What the state of a recording is derived from."""
 

@@ -58,7 +58,7 @@ def _bypass_cache(fd: int) -> None:
             raise
 
 
-class Part:
+class PartFile:
     """A file on its way in: created anew, written from start to end, flushed, then published or
     dropped.
 

@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.support.office import Office, office
+from tests.support.places import catalogue_of
 from vault.catalogue import recording_rows, tables
-from vault.catalogue.database import catalogue_of
 from vault.clock import utc_text
 from vault.crypto.canonical_json import canonical
 from vault.custody.retention import disposition, sweep
@@ -142,7 +142,7 @@ def questions(here: Office, recordings: int) -> dict[str, Callable[[], object]]:
             return recording_rows.newest_recordings(tx, 500)
 
     def why() -> object:
-        return disposition.fate(here.vault, here.actor("Petra"), newest)
+        return disposition.disposition(here.vault, here.actor("Petra"), newest)
 
     def planned() -> object:
         now = here.clock.now()

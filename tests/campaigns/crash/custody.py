@@ -41,8 +41,9 @@ from hypothesis.stateful import (
 )
 
 from tests.support.office import Office, office
+from tests.support.places import catalogue_of
 from vault.catalogue import case_rows
-from vault.catalogue.database import Catalogue, catalogue_of
+from vault.catalogue.database import Catalogue
 from vault.crypto.canonical_json import parse_object
 from vault.custody import cases
 from vault.custody.cases import CaseRefused, NewCase
@@ -467,9 +468,10 @@ class Custody(RuleBasedStateMachine):
     def what_is_held_and_what_is_not_destroyed_stands(self) -> None:
         destroyed = self.destroyed()
         assert not self.held() & set(destroyed)
-        folders = {folder.name: folder for folder in self.here.vault.store.folders()}
+        store = self.here.vault.store
+        folders = {folder.recording_id: folder for folder in store.recordings()}
         for recording in self.standing():
-            assert (folders[recording] / "record.json").exists(), recording
+            assert store.size_of(folders[recording], "record.json") is not None, recording
         for recording in destroyed:
             assert recording not in folders, recording
 
@@ -516,7 +518,7 @@ class Custody(RuleBasedStateMachine):
 
     def rows(self) -> dict[str, list[Any]]:
         found = {}
-        catalogue = Catalogue.opened(catalogue_of(self.here.settings.root))
+        catalogue = Catalogue.opened(self.here.settings.catalogue_url)
         with catalogue.reading() as tx:
             for name in (
                 "person",

@@ -44,7 +44,7 @@ DURABLE = unit("tests/unit/vault/storage/test_durable.py")
 CATALOGUE = unit("tests/unit/vault/catalogue/test_catalogue.py")
 INTAKE = unit("tests/unit/vault/intake/test_intake.py")
 MOUNT = unit("tests/unit/dockd/mounted/test_mounted_card.py")
-VISIT = unit("tests/unit/dockd/docking/test_visit.py")
+DOCKING = unit("tests/unit/dockd/docking/test_docking.py")
 ERASE = unit("tests/unit/dockd/docking/test_erase.py")
 RETENTION = unit("tests/unit/vault/custody/retention/test_retention.py")
 VIEWING = unit("tests/unit/vault/custody/viewing/test_viewing.py")
@@ -89,6 +89,10 @@ def store(old: str, new: str) -> Edit:
     return Edit("vault/storage/store.py", old, new)
 
 
+def file_store(old: str, new: str) -> Edit:
+    return Edit("vault/storage/file_store.py", old, new)
+
+
 def intake(old: str, new: str) -> Edit:
     return Edit("vault/intake/intake.py", old, new)
 
@@ -99,6 +103,10 @@ def attempt(old: str, new: str) -> Edit:
 
 def catalogue(old: str, new: str) -> Edit:
     return Edit("vault/catalogue/database.py", old, new)
+
+
+def sqlite(old: str, new: str) -> Edit:
+    return Edit("vault/catalogue/sqlite.py", old, new)
 
 
 def erase(old: str, new: str) -> Edit:
@@ -132,8 +140,9 @@ MUTANTS = (
         "folder that a killed process made not flushed",
         EXPLORER,
         (
-            store("make_folder(target.folder, within=self.footage)", "make_folder(target.folder)"),
-            store("make_folder(folder, within=self.footage)", "make_folder(folder)"),
+            file_store(
+                "make_folder(self._path(at), within=self._footage)", "make_folder(self._path(at))"
+            ),
         ),
     ),
     Mutant(
@@ -161,17 +170,21 @@ MUTANTS = (
     Mutant(
         "adopted folder not flushed",
         EXPLORER,
-        (intake("            flush_folder(place)\n            if place", "            if place"),),
+        (
+            file_store(
+                "            flush_folder(place)\n            if place", "            if place"
+            ),
+        ),
     ),
     Mutant(
         "removal of a journal not flushed at the start",
         CATALOGUE,
-        (catalogue("        flush_folder(path.parent)\n", ""),),
+        (catalogue("        catalogue._place.settle()\n", ""),),
     ),
     Mutant(
         "removal of a journal not flushed before a transaction",
         CATALOGUE,
-        (catalogue("                flush_folder(self._folder)\n", ""),),
+        (catalogue("                self._place.settle()\n", ""),),
     ),
     Mutant(
         "deletion on the card not flushed",
@@ -202,11 +215,11 @@ MUTANTS = (
     ),
     Mutant(
         "reader kept for a card that went",
-        VISIT,
+        DOCKING,
         (
             Edit(
-                "dockd/docking/visit.py",
-                "            self._port.keeper.leave()\n\n    def",
+                "dockd/docking/docking.py",
+                "            self._port.lease.end()\n\n    def",
                 "\n    def",
             ),
         ),
@@ -216,26 +229,26 @@ MUTANTS = (
         "catalogue with synchronous=OFF",
         EXPLORER,
         (
-            catalogue('"synchronous=EXTRA"', '"synchronous=OFF"'),
-            catalogue("_SYNCHRONOUS_EXTRA = 3", "_SYNCHRONOUS_EXTRA = 0"),
+            sqlite('"synchronous=EXTRA"', '"synchronous=OFF"'),
+            sqlite("_SYNCHRONOUS_EXTRA = 3", "_SYNCHRONOUS_EXTRA = 0"),
         ),
     ),
     Mutant(
         "catalogue with synchronous=FULL",
         EXPLORER,
         (
-            catalogue('"synchronous=EXTRA"', '"synchronous=FULL"'),
-            catalogue("_SYNCHRONOUS_EXTRA = 3", "_SYNCHRONOUS_EXTRA = 2"),
+            sqlite('"synchronous=EXTRA"', '"synchronous=FULL"'),
+            sqlite("_SYNCHRONOUS_EXTRA = 3", "_SYNCHRONOUS_EXTRA = 2"),
         ),
     ),
     Mutant(
         "catalogue with a write-ahead log and synchronous=NORMAL",
         CATALOGUE,
         (
-            catalogue('"journal_mode=DELETE"', '"journal_mode=WAL"'),
-            catalogue('"synchronous=EXTRA"', '"synchronous=NORMAL"'),
-            catalogue("_SYNCHRONOUS_EXTRA = 3", "_SYNCHRONOUS_EXTRA = 1"),
-            catalogue('if mode != "delete"', 'if mode != "wal"'),
+            sqlite('"journal_mode=DELETE"', '"journal_mode=WAL"'),
+            sqlite('"synchronous=EXTRA"', '"synchronous=NORMAL"'),
+            sqlite("_SYNCHRONOUS_EXTRA = 3", "_SYNCHRONOUS_EXTRA = 1"),
+            sqlite('if mode != "delete"', 'if mode != "wal"'),
         ),
     ),
     Mutant(
@@ -264,18 +277,17 @@ MUTANTS = (
         EXPLORER,
         (
             store(
-                "        self._part_numbers = itertools.count()\n",
-                "        self._part_numbers = itertools.count()\n        self.late: "
-                "list[tuple[Path, Path]] = []\n",
+                "        self._reserve_bytes = reserve_bytes\n",
+                "        self._reserve_bytes = reserve_bytes\n        self.late: list[Part] = []\n",
             ),
             store(
-                "            publish(part_path, target.folder / target.sealed_name)",
-                "            self.late.append((part_path, target.folder / target.sealed_name))",
+                "            self.make_place(target.folder)\n            part.publish()",
+                "            self.make_place(target.folder)\n            self.late.append(part)",
             ),
             store(
-                "        write_new(self._new_part(RECORD_NAME), folder / RECORD_NAME, content)\n",
-                "        write_new(self._new_part(RECORD_NAME), folder / RECORD_NAME, content)\n"
-                "        for late in self.late:\n            publish(*late)\n        "
+                "        self.publish(at, RECORD_NAME, content)\n",
+                "        self.publish(at, RECORD_NAME, content)\n"
+                "        for late in self.late:\n            late.publish()\n        "
                 "self.late.clear()\n",
             ),
         ),
@@ -311,7 +323,7 @@ MUTANTS = (
                 "dockd/docking/pull.py",
                 "            receipt = attempt.commit(verdict)\n",
                 "            for file in recording.files:\n                if file is not None:\n"
-                "                    lanes._card.delete(file)\n            receipt = "
+                "                    transfer._card.delete(file)\n            receipt = "
                 "attempt.commit(verdict)\n",
             ),
         ),
@@ -378,8 +390,9 @@ MUTANTS = (
         "what was read back not compared",
         INTAKE,
         (
-            store(
-                "if target.sha256 is not None and proof.plain_sha256 != target.sha256:",
+            Edit(
+                "vault/storage/sealing.py",
+                "if announced.sha256 is not None and proof.plain_sha256 != announced.sha256:",
                 "if proof.plain_bytes < 0:",
             ),
         ),
@@ -389,9 +402,9 @@ MUTANTS = (
         INTAKE,
         (
             intake(
-                "(folder / part.sealed_name) != (\n                    part.sealed_bytes,\n"
+                "(folder, part.sealed_name) != (\n                    part.sealed_bytes,\n"
                 "                    part.sealed_sha256,\n                ):",
-                "(folder / part.sealed_name)[0] != part.sealed_bytes:",
+                "(folder, part.sealed_name)[0] != part.sealed_bytes:",
             ),
         ),
     ),
@@ -426,7 +439,7 @@ MUTANTS = (
         "sealed files destroyed before their keys",
         BACKUP,
         (
-            store(
+            file_store(
                 "            overwrite_and_remove(path)\n        remove_folder(folder)",
                 "            pass\n",
             ),
@@ -536,7 +549,7 @@ MUTANTS = (
         (
             Edit(
                 "vault/operations/backup.py",
-                "        if folder.name in gone or not",
+                "        if recording_id in gone or not",
                 "        if not",
             ),
         ),
@@ -547,8 +560,8 @@ MUTANTS = (
         (
             Edit(
                 "vault/operations/backup.py",
-                "        if folder.name in gone or not may_be((folder / RECORD_NAME).exists):",
-                "        if folder.name not in standing:",
+                "        if recording_id in gone or not there.may_hold(folder, RECORD_NAME):",
+                "        if recording_id not in here:",
             ),
         ),
     ),
@@ -562,8 +575,8 @@ MUTANTS = (
         BACKUP,
         (
             Edit(
-                "vault/operations/backup.py",
-                "            if not (place / RECORD_NAME).exists():",
+                "vault/operations/restore.py",
+                "            if here.size_of(folder, RECORD_NAME) is None:",
                 "            if True:",
             ),
         ),

@@ -14,7 +14,7 @@ from tests.campaigns.crash.forked_dockd import Nursery
 from tests.campaigns.crash.oracle import check, check_after_recovery, check_at_the_end, committed
 from tests.campaigns.crash.reference_world import Shift, World
 from tests.campaigns.crash.strace import once
-from vault.catalogue.database import catalogue_of
+from tests.support.places import catalogue_of
 
 Harm = Callable[[World], None]
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import usb.core
 
-from dockd.card.document import ManifestRefused, device_document, recording_document
+from dockd.card.document import ManifestRefusedError, device_document, recording_document
+from dockd.card.judgement import judge
 from dockd.card.mp4_boxes import BrokenBoxError, SampleDefaults, read_moof, read_moov
-from dockd.card.timeline import SegmentFacts, SegmentTimeline, judge
+from dockd.card.timeline import SegmentFacts, SegmentTimeline
 from dockd.usb import ptp
 from dockd.usb.descriptors import parse_configuration
 from tests.campaigns.fuzz.conversation import CONFIGURATION, WITH_KEYBOARD, converse
@@ -282,7 +283,7 @@ PARSERS = (
     Parser(
         "ptp.Header",
         _header,
-        (ptp.Malformed,),
+        (ptp.MalformedError,),
         _ptp(*golden.CONTAINERS, golden.LONG_DATA),
         Hand.DATASET,
         share=6,
@@ -290,7 +291,7 @@ PARSERS = (
     Parser(
         "ptp.Container",
         _container,
-        (ptp.Malformed,),
+        (ptp.MalformedError,),
         _ptp(*golden.CONTAINERS),
         mend=fit_container,
         share=10,
@@ -298,7 +299,7 @@ PARSERS = (
     Parser(
         "ptp.DeviceInfo",
         _device_info,
-        (ptp.Malformed,),
+        (ptp.MalformedError,),
         _ptp(golden.DEVICE_INFO, golden.BARE_DEVICE_INFO),
         Hand.DATASET,
         share=16,
@@ -306,7 +307,7 @@ PARSERS = (
     Parser(
         "ptp.StorageInfo",
         _storage_info,
-        (ptp.Malformed,),
+        (ptp.MalformedError,),
         _ptp(golden.STORAGE_INFO),
         Hand.DATASET,
         share=8,
@@ -314,7 +315,7 @@ PARSERS = (
     Parser(
         "ptp.ObjectInfo",
         _object_info,
-        (ptp.Malformed,),
+        (ptp.MalformedError,),
         _ptp(*golden.OBJECT_INFOS),
         Hand.DATASET,
         share=16,
@@ -322,16 +323,23 @@ PARSERS = (
     Parser(
         "ptp.decode_handles",
         _handles,
-        (ptp.Malformed,),
+        (ptp.MalformedError,),
         _ptp(golden.HANDLES, golden.NO_HANDLES),
         Hand.DATASET,
         share=6,
     ),
-    Parser("ptp.decode_text", _text, (ptp.Malformed,), _ptp(*golden.TEXTS), Hand.DATASET, share=6),
     Parser(
-        "ptp.decode_u64", _u64, (ptp.Malformed,), _ptp(golden.OBJECT_SIZE), Hand.DATASET, share=2
+        "ptp.decode_text", _text, (ptp.MalformedError,), _ptp(*golden.TEXTS), Hand.DATASET, share=6
     ),
-    Parser("ptp.DateTime", _time, (ptp.Malformed,), _TIMES, Hand.DATASET, share=6),
+    Parser(
+        "ptp.decode_u64",
+        _u64,
+        (ptp.MalformedError,),
+        _ptp(golden.OBJECT_SIZE),
+        Hand.DATASET,
+        share=2,
+    ),
+    Parser("ptp.DateTime", _time, (ptp.MalformedError,), _TIMES, Hand.DATASET, share=6),
     Parser(
         "boxes.read_moov",
         read_moov,
@@ -364,7 +372,7 @@ PARSERS = (
     Parser(
         "document.device.json",
         device_document,
-        (ManifestRefused,),
+        (ManifestRefusedError,),
         (Seed.of_json(json.dumps(_MAKER.device()).encode()),),
         tokens=_JSON_TOKENS,
         share=8,
@@ -372,7 +380,7 @@ PARSERS = (
     Parser(
         "document.recording.json",
         _recording,
-        (ManifestRefused,),
+        (ManifestRefusedError,),
         (Seed.of_json(_RECORDING_JSON), Seed.of_json(_RECOVERED_JSON)),
         tokens=_JSON_TOKENS,
         weight=Bound(10_000, 8),

@@ -100,7 +100,7 @@ def first_start(life: Life) -> str:
                 f"vault camera add {serial} --public-key {shlex.quote(key)} --as BC", words("BC")
             )
         dock_card(life, pc, CARD)
-        life.recording = pc.rows("vault list")[0]["id"]
+        life.recording = pc.rows("vault list --as CM", words("CM"))[0]["id"]
         look_together(life, pc, "D-1")
         for unit in ("vault-sweep", "vault-verify", "vault-checkpoint"):
             pc.does(f"{unit}.service")

@@ -36,8 +36,8 @@ from vault.custody import cameras
 from vault.intake.intake import Intake
 from vault.keyring.first import Founders
 from vault.operations.founding import found
-from vault.recording import Docking
-from vault.storage.store import BytesSource
+from vault.recording import ClockOffset
+from vault.storage.sealing import BytesSource
 from vault.vault import Vault
 
 HERE = Path(__file__).resolve().parent
@@ -126,7 +126,7 @@ def fill(settings: VaultSettings, clock: Clock) -> None:
         intake = Intake(vault)
         for at in range(RECORDINGS):
             contents = (b"seen on the street " * 4000, b"and a little later " * 2000)
-            attempt = intake.begin(claim_of(contents, at + 1), Docking(clock.now(), 0, "card"))
+            attempt = intake.begin(claim_of(contents, at + 1), ClockOffset(clock.now(), 0, "card"))
             for missing in attempt.missing():
                 attempt.receive(missing, BytesSource(contents[missing]))
             attempt.commit(WHOLE)

@@ -67,7 +67,7 @@ def test_the_second_reader_seeks_in_a_file_of_several_pieces(
         receipt.recording_id,
         *((name, PASSPHRASES[name]) for name in ("PO", "CM")),
     )
-    (path,) = vault.store.footage.glob(f"*/*/{receipt.recording_id}/0000.sealed")
+    (path,) = (vault.settings.root / "footage").glob(f"*/*/{receipt.recording_id}/0000.sealed")
     for start, stop in (
         (0, 10),
         (PIECE_BYTES - 5, PIECE_BYTES + 5),
@@ -100,7 +100,7 @@ def test_no_key_material_stands_in_the_catalogue(
 ) -> None:
     """Destroying record.json destroys the footage: no wrapped half is anywhere else."""
     receipt = stored(intake, claim_of([b"x"]), [b"x"], clock)
-    (record,) = vault.store.footage.glob(f"*/*/{receipt.recording_id}/record.json")
+    (record,) = (vault.settings.root / "footage").glob(f"*/*/{receipt.recording_id}/record.json")
     halves = [
         half
         for entry in second_reader._parse(record.read_bytes(), "record")["keys"]

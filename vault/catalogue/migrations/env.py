@@ -1,4 +1,4 @@
-"""Runs the migrations on the catalogue that `vault.catalogue.migration.migrate` names, in one
+"""Runs the migrations on the catalogue whose URL `vault.catalogue.migration.migrate` names, in one
 transaction with the durable settings.
 """
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from vault.catalogue import case_rows, deletion_rows, facts, person_rows, recording_rows
 from vault.catalogue.recording_rows import RecordingRow
 from vault.crypto.canonical_json import Json
-from vault.custody.papers import remove_paper
+from vault.custody.papers import file_paper, remove_paper
 from vault.custody.people import entry
 from vault.errors import Reaction, VaultError
 from vault.log.log import Entry
@@ -27,6 +27,7 @@ from vault.log.tombstones import publish_tombstone, tombstone_of
 from vault.recording import State
 from vault.rules.actions import Action, Actor, demand, demand_second
 from vault.rules.protocol import RETENTION as RETENTION_SENTENCE
+from vault.storage.store import FolderName
 from vault.vault import UNCONFIRMED, Vault
 
 ACTOR = "vault sweep"
@@ -101,7 +102,7 @@ def finish(vault: Vault) -> int:
     """Bring every destruction that was begun to its end, and destroy again what came back; returns
     how many there were.
     """
-    standing = {folder.name for folder in vault.store.folders()}
+    standing = {folder.recording_id for folder in vault.store.recordings()}
     with vault.reading() as tx:
         left = [
             recording_rows.find_recording(tx, row.recording_id)
@@ -115,7 +116,7 @@ def finish(vault: Vault) -> int:
 
 
 def _finish(vault: Vault, row: RecordingRow) -> None:
-    folder = vault.store.folder_at(row.folder)
+    folder = FolderName(row.folder)
     vault.store.destroy(folder)
     with vault.reading() as tx:
         texts = deletion_rows.report_papers_to_remove(tx, row.id)
@@ -125,7 +126,7 @@ def _finish(vault: Vault, row: RecordingRow) -> None:
     with vault.writing() as tx:
         for text in texts:
             vault.record(Entry("paper.removed", ACTOR, text.id, {"removed_utc": now}), tx)
-        if not folder.exists():
+        if not vault.store.exists(folder):
             vault.record(Entry("destruction.confirmed", ACTOR, row.id, {"confirmed_utc": now}), tx)
 
 
@@ -156,6 +157,8 @@ def delete(vault: Vault, first: Actor, second: Actor, recording_id: str, reason:
     def told(given: Json) -> Entry:
         return entry(acting, "recording.destroyed", given["id"], given["details"])
 
-    more = {"reason": reason, "second": other.person, "second_role": other.role.value}
+    paper = file_paper(vault, {"reason": reason})
+    more = {**paper.details(), "second": other.person, "second_role": other.role.value}
     if not destroy_recording(vault, recording_id, "by_hand", told, more):
+        remove_paper(vault, paper.id)
         raise Held(f"A case holds the recording {recording_id} since a moment ago.")

@@ -13,18 +13,18 @@ from vault.errors import CannotOpen, PairRefused, UnknownRecording
 from vault.keyring.receivers import Unwrapper, Wrapper
 from vault.log.log import Entry
 from vault.rules.roles import Pair, pair_of
-from vault.storage.buffers import BLOCK_READ_BYTES, Lane
-from vault.storage.durable import MediumReader, publish, remove_file
+from vault.rules.states import is_destroyed
+from vault.storage.buffers import BLOCK_READ_BYTES, BufferPair
+from vault.storage.durable import publish, remove_file
 from vault.storage.process_memory import forbid_dumps
 from vault.storage.record import (
-    LIMIT_BYTES,
     FilePart,
     Record,
     later_keys_content,
     parse_later_keys,
     parse_record,
 )
-from vault.storage.store import LATER_KEYS, MANIFEST_NAME, RECORD_NAME, read_small, read_span
+from vault.storage.store import MANIFEST_NAME, FolderName, Store, sha256_of
 from vault.vault import Vault
 
 _SIGNATURE_BYTES = 64
@@ -33,10 +33,11 @@ _SIGNATURE_BYTES = 64
 class Opened:
     """A recording that two persons have opened: its record, and the key in memory until `close`."""
 
-    def __init__(self, vault_id: str, folder: Path, record: Record, key: bytes) -> None:
+    def __init__(self, vault: Vault, folder: FolderName, record: Record, key: bytes) -> None:
         self.folder = folder
         self.record = record
-        self._vault_id = vault_id
+        self._vault_id = vault.id
+        self._store = vault.store
         self._key: bytes | None = key
 
     def close(self) -> None:
@@ -65,14 +66,14 @@ class Opened:
         """The plaintext of one file in order. Nothing of it may be used unless the iteration ends
         without an error: only the end proves that nothing is missing. Raises CannotOpen.
         """
-        lane = Lane()
+        buffers = BufferPair()
         opener = Opener(self.key(), self._place(part))
-        with MediumReader(self.folder / part.sealed_name) as reader:
-            while count := reader.readinto(lane.sealed[:BLOCK_READ_BYTES]):
-                opened = opener.update_into(lane.sealed[:count], lane.plain)
-                yield lane.plain[:opened]
-        opened = opener.finish(lane.plain)
-        yield lane.plain[:opened]
+        with self._store.open(self.folder, part.sealed_name) as reader:
+            while count := reader.readinto(buffers.sealed[:BLOCK_READ_BYTES]):
+                opened = opener.update_into(buffers.sealed[:count], buffers.plain)
+                yield buffers.plain[:opened]
+        opened = opener.finish(buffers.plain)
+        yield buffers.plain[:opened]
 
     def span(self, part: FilePart, start: int, stop: int) -> bytes:
         """Plaintext bytes from `start` to `stop` of one file; the pieces around them were opened to
@@ -85,7 +86,7 @@ class Opened:
         first, last = start // PIECE_BYTES, max(start, stop - 1) // PIECE_BYTES
         for piece in range(first, last + 1) if start < stop else ():
             offset, length = piece_span(part.size_bytes, piece)
-            sealed = read_span(self.folder / part.sealed_name, offset, length)
+            sealed = self._store.read_span(self.folder, part.sealed_name, offset, length)
             plain = open_piece(self.key(), self._place(part), piece, sealed)
             begin = piece * PIECE_BYTES
             found.append(plain[max(0, start - begin) : stop - begin])
@@ -152,7 +153,7 @@ def open_recording(
     if first.person == second.person:
         raise PairRefused("Both seats are held by one person; four eyes are of two persons (P40).")
     row = vault.get_recording(recording_id)
-    if row.destroyed_utc is not None:
+    if is_destroyed(row):
         raise UnknownRecording(
             f"The recording {recording_id} was destroyed on {row.destroyed_utc}."
         )
@@ -162,25 +163,25 @@ def open_recording(
         "purpose": purpose,
     }
     vault.record(Entry("recording.opened", first.person, recording_id, details))
-    folder = vault.store.folder_at(row.folder)
-    content = read_small(folder / RECORD_NAME, LIMIT_BYTES)
-    if vault.store.digest_of(content) != row.record_sha256:
+    folder = FolderName(row.folder)
+    content = vault.store.read_record(folder)
+    if sha256_of(content) != row.record_sha256:
         raise CannotOpen(f"record.json of {recording_id} is not the one that was stored.")
     record = parse_record(content)
-    wrapped = _wrapped(folder, record, pair.name)
+    wrapped = _wrapped(vault.store, folder, record, pair.name)
     key = join(first.half(wrapped, recording_id), second.half(wrapped, recording_id))
-    return Opened(vault.id, folder, record, key)
+    return Opened(vault, folder, record, key)
 
 
-def _wrapped(folder: Path, record: Record, pair_name: str) -> WrappedKey:
+def _wrapped(store: Store, folder: FolderName, record: Record, pair_name: str) -> WrappedKey:
     """The wrapped key of a pair: from record.json, or sealed later (`keys-N.json`). Raises
     CannotOpen.
     """
     try:
         return record.wrapped_key(pair_name)
     except CannotOpen:
-        for path in sorted(folder.glob(LATER_KEYS)):
-            later = parse_later_keys(read_small(path, LIMIT_BYTES))
+        for name in store.later_keys(folder):
+            later = parse_later_keys(store.read_small(folder, name))
             if later.recording == record.recording and (found := later.wrapped_key(pair_name)):
                 return found
         raise
@@ -198,17 +199,17 @@ def seal_later(
     recording_id = opened.record.recording
     wrapped = wrapper.wrap_for(pair, opened.key(), recording_id)
     content = later_keys_content(vault.id, recording_id, vault.now_utc(), by, [wrapped])
-    number = len(sorted(opened.folder.glob(LATER_KEYS))) + 1
+    number = len(vault.store.later_keys(opened.folder)) + 1
     name = f"keys-{number}.json"
     with vault.writing() as tx:
         details = {
             "pair": pair.name,
             "persons": sorted(by),
             "file": name,
-            "sha256": vault.store.digest_of(content),
+            "sha256": sha256_of(content),
         }
         vault.record(Entry("recording.sealed_later", by[0], recording_id, details), tx)
-    vault.store.write_beside(opened.folder, name, content)
+    vault.store.publish(opened.folder, name, content)
 
 
 def extract(opened: Opened, part: FilePart, target: Path) -> None:

@@ -12,28 +12,30 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from tests.support.places import catalogue_of
 from vault.catalogue import tables
-from vault.catalogue.database import Catalogue, SchemaNewer, catalogue_of
+from vault.catalogue.database import Catalogue, SchemaNewer
 from vault.catalogue.facts import get_meta, set_meta
 from vault.catalogue.migration import migrate, upgrade
+from vault.config import sqlite_url
 from vault.errors import CatalogueFailed, Failure
 from vault.storage.durable import make_folder, write_new
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    migrate(tmp_path / "catalogue.db")
+    migrate(sqlite_url(tmp_path / "catalogue.db"), tmp_path / "register")
     return tmp_path / "catalogue.db"
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_program(path: Path) -> None:
-    with Catalogue.opened(path).reading() as tx:
+    with Catalogue.opened(sqlite_url(path)).reading() as tx:
         assert compare_metadata(MigrationContext.configure(tx), tables.tables) == []
 
 
 def test_durable_settings_stand_on_every_connection(path: Path) -> None:
     """Fault D1: rollback journal and EXTRA, as read back from SQLite."""
-    for transaction in (Catalogue(path).reading, Catalogue(path).writing):
+    for transaction in (Catalogue(sqlite_url(path)).reading, Catalogue(sqlite_url(path)).writing):
         with transaction() as tx:
             assert tx.exec_driver_sql("PRAGMA journal_mode").scalar() == "delete"
             assert tx.exec_driver_sql("PRAGMA synchronous").scalar() == 3
@@ -53,7 +55,7 @@ def test_what_another_committed_is_flushed_before_anything_goes_on_from_it(
         real(fd)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    opened = Catalogue.opened(path)
+    opened = Catalogue.opened(sqlite_url(path))
     assert flushed == [path.parent]
     with opened.writing() as tx:
         assert flushed == [path.parent] * 2
@@ -62,7 +64,7 @@ def test_what_another_committed_is_flushed_before_anything_goes_on_from_it(
 
 def test_an_error_takes_the_whole_transaction_with_it(path: Path) -> None:
     """Fault D2."""
-    opened = Catalogue(path)
+    opened = Catalogue(sqlite_url(path))
     with pytest.raises(CatalogueFailed), opened.writing() as tx:
         set_meta(tx, "a", "1")
         tx.exec_driver_sql("INSERT INTO meta VALUES ('a', '2')")
@@ -72,7 +74,7 @@ def test_an_error_takes_the_whole_transaction_with_it(path: Path) -> None:
 
 def test_a_transaction_that_sqlite_rolled_back_does_not_commit(path: Path) -> None:
     """Fault D2: after SQLite rolled back by itself the next statement would commit alone."""
-    opened = Catalogue(path)
+    opened = Catalogue(sqlite_url(path))
     with pytest.raises(CatalogueFailed, match="rolled back"), opened.writing() as tx:
         set_meta(tx, "a", "1")
         tx.exec_driver_sql("ROLLBACK")
@@ -85,7 +87,7 @@ def test_another_schema_is_refused(path: Path) -> None:
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(CatalogueFailed, match="9999"):
-        Catalogue.opened(path)
+        Catalogue.opened(sqlite_url(path))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_no_catalogue_is_a_clear_error(tmp_path: Path, content: bytes | None) ->
     if content is not None:
         (tmp_path / "catalogue.db").write_bytes(content)
     with pytest.raises(CatalogueFailed) as refused:
-        Catalogue.opened(tmp_path / "catalogue.db")
+        Catalogue.opened(sqlite_url(tmp_path / "catalogue.db"))
     assert "vault rebuild" in refused.value.hint
 
 
@@ -103,7 +105,7 @@ def older(root: Path) -> Path:
     """A catalogue as the first program left it, with something in it."""
     path = catalogue_of(root)
     path.parent.mkdir()
-    migrate(path, "0001")
+    migrate(sqlite_url(path), path.parents[1] / "register", "0001")
     with sqlite3.connect(path) as connection:
         connection.execute("INSERT INTO meta VALUES ('kept', 'yes')")
     return path
@@ -113,16 +115,16 @@ def test_an_older_catalogue_is_brought_up_and_kept_as_it_was(tmp_path: Path) -> 
     path = older(tmp_path)
     before = path.read_bytes()
     with pytest.raises(CatalogueFailed, match="vault migrate"):
-        Catalogue.opened(path)
-    kept = upgrade(tmp_path)
-    assert kept == catalogue_of(tmp_path).with_name("catalogue-0001.db")
-    with Catalogue.opened(path).reading() as tx:
+        Catalogue.opened(sqlite_url(path))
+    kept = upgrade(sqlite_url(catalogue_of(tmp_path)), tmp_path / "register")
+    assert kept == str(catalogue_of(tmp_path).with_name("catalogue-0001.db"))
+    with Catalogue.opened(sqlite_url(path)).reading() as tx:
         assert get_meta(tx, "kept") == "yes"
-    assert Catalogue(kept).schema() == "0001"
-    with Catalogue(kept).reading() as tx:
+    assert Catalogue(sqlite_url(Path(kept))).schema() == "0001"
+    with Catalogue(sqlite_url(Path(kept))).reading() as tx:
         assert get_meta(tx, "kept") == "yes"
     assert path.read_bytes() != before
-    assert upgrade(tmp_path) is None
+    assert upgrade(sqlite_url(catalogue_of(tmp_path)), tmp_path / "register") is None
 
 
 def test_what_a_power_cut_left_of_an_upgrade_spoils_neither_the_copy_nor_the_next_try(
@@ -134,9 +136,9 @@ def test_what_a_power_cut_left_of_an_upgrade_spoils_neither_the_copy_nor_the_nex
     older(tmp_path)
     for name in (".catalogue-0001.db.part", ".catalogue-0001.db.part-journal", "catalogue-0001.db"):
         catalogue_of(tmp_path).with_name(name).write_bytes(b"half of it" * 1000)
-    kept = upgrade(tmp_path)
+    kept = upgrade(sqlite_url(catalogue_of(tmp_path)), tmp_path / "register")
     assert kept is not None
-    assert Catalogue(kept).schema() == "0001"
+    assert Catalogue(sqlite_url(Path(kept))).schema() == "0001"
     assert sorted(path.name for path in catalogue_of(tmp_path).parent.iterdir()) == [
         "catalogue-0001.db",
         "catalogue.db",
@@ -154,7 +156,7 @@ def test_a_damaged_catalogue_is_neither_migrated_nor_put_over_its_good_copy(tmp_
     # The second half of the rows' pages: the schema's own are at the front.
     path.write_bytes(good[: len(good) // 2] + bytes(4096) * 4 + good[len(good) // 2 + 4 * 4096 :])
     with pytest.raises(CatalogueFailed, match="damaged") as refused:
-        upgrade(tmp_path)
+        upgrade(sqlite_url(catalogue_of(tmp_path)), tmp_path / "register")
     assert "vault rebuild" in refused.value.hint
     assert catalogue_of(tmp_path).with_name("catalogue-0001.db").read_bytes() == good
 
@@ -169,11 +171,11 @@ def test_an_upgrade_without_room_says_so(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
     try:
         with pytest.raises(Failure):
-            upgrade(tmp_path)
+            upgrade(sqlite_url(catalogue_of(tmp_path)), tmp_path / "register")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, told)
-    assert Catalogue(catalogue_of(tmp_path)).schema() == "0001"
+    assert Catalogue(sqlite_url(catalogue_of(tmp_path))).schema() == "0001"
     assert not catalogue_of(tmp_path).with_name("catalogue-0001.db").exists()
 
 
@@ -183,7 +185,10 @@ def test_a_newer_catalogue_is_refused_and_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0999'")
     before = path.read_bytes()
-    for attempt in (lambda: Catalogue.opened(path), lambda: upgrade(tmp_path)):
+    for attempt in (
+        lambda: Catalogue.opened(sqlite_url(path)),
+        lambda: upgrade(sqlite_url(catalogue_of(tmp_path)), tmp_path / "register"),
+    ):
         with pytest.raises(SchemaNewer, match="0999"):
             attempt()
     assert path.read_bytes() == before
@@ -199,7 +204,7 @@ def test_a_shared_vault_is_the_groups_and_any_other_its_owners(
     root.chmod(0o2770 if shared else 0o700)
     before = os.umask(0o007)
     try:
-        migrate(root / "catalogue.db")
+        migrate(sqlite_url(root / "catalogue.db"), root / "register")
         make_folder(root / "footage" / "2026", within=root)
         write_new(root / "footage" / "part", root / "footage" / "file", b"content")
     finally:

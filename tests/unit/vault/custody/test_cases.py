@@ -135,7 +135,7 @@ def test_a_refusal_waits_for_the_term_of_objection(here: Office) -> None:
     with pytest.raises(CaseRefused, match="pending"):
         cases.close(here.vault, petra, case)
     cases.decide_objection(here.vault, here.actor("Carel"), case, upheld=True, reference="B-1")
-    with pytest.raises(CaseRefused, match="anew"):
+    with pytest.raises(CaseRefused, match="decided again"):
         cases.close(here.vault, petra, case)
     here.clock.pass_time(1)
     cases.decide(
@@ -220,8 +220,8 @@ def test_bad_cases_are_refused_with_what_to_do(here: Office) -> None:
 def test_archiving_lengthens_nothing(here: Office) -> None:
     """Proves P26, Q9."""
     recording = here.record()
-    before = disposition.fate(here.vault, here.actor("Petra"), recording).due
+    before = disposition.disposition(here.vault, here.actor("Petra"), recording).due
     cases.archive(here.vault, here.actor("Carel"), recording)
-    assert disposition.fate(here.vault, here.actor("Petra"), recording).due == before
+    assert disposition.disposition(here.vault, here.actor("Petra"), recording).due == before
     with pytest.raises(NotAllowed, match="archiveren"):
         cases.archive(here.vault, here.actor("Bea"), recording)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.hand_clock import HandClock
+from tests.support.places import catalogue_of
 from tests.support.vault_world import (
     SERIAL,
     WHOLE,
@@ -21,7 +22,6 @@ from tests.support.vault_world import (
     stored,
 )
 from vault.catalogue import recording_rows
-from vault.catalogue.database import catalogue_of
 from vault.config import VaultSettings
 from vault.crypto.canonical_json import parse_object
 from vault.errors import (
@@ -36,8 +36,8 @@ from vault.errors import (
 from vault.intake.intake import ChainEnd, Intake
 from vault.log.log import read_leaves
 from vault.operations.verify import verify
-from vault.recording import Docking, State
-from vault.storage.store import BytesSource
+from vault.recording import ClockOffset, State
+from vault.storage.sealing import BytesSource
 from vault.vault import Vault
 
 CONTENTS = [os.urandom(300_000), b"", os.urandom(65_537)]
@@ -61,7 +61,7 @@ def test_a_recording_stands_whole_and_opens_to_what_the_camera_gave(
     assert intake.standing(claim) == receipt
     assert actions(vault)[-2:] == ["recording.stored", "recording.opened"]
     assert verify(vault, lambda _: None).findings == ()
-    assert not list(vault.store.incoming.iterdir())
+    assert not list((vault.settings.root / "incoming").iterdir())
 
 
 def test_every_pair_of_the_policy_opens_and_each_recording_has_a_key_of_its_own(
@@ -80,7 +80,7 @@ def test_every_pair_of_the_policy_opens_and_each_recording_has_a_key_of_its_own(
     ):
         assert plaintexts(vault, first.recording_id, *pair)["0000.sealed"] == CONTENTS[0]
     sealed = [
-        (vault.store.folder_at(_folder(vault, receipt.recording_id)) / "0000.sealed").read_bytes()
+        ((vault.settings.root / _folder(vault, receipt.recording_id)) / "0000.sealed").read_bytes()
         for receipt in (first, second)
     ]
     assert sealed[0] != sealed[1]
@@ -156,7 +156,7 @@ def test_close_drops_what_is_open_and_gives_the_lock_back(vault: Vault, clock: H
         intake.begin(claim_of(CONTENTS), docking_at(clock)).receive(0, BytesSource(CONTENTS[0]))
         with pytest.raises(VaultBusy):
             Intake(vault)
-    assert not vault.store.folders()
+    assert not vault.store.recordings()
     with Intake(vault):
         pass
 
@@ -225,14 +225,14 @@ def test_a_full_disk_refuses_before_anything_is_read(tmp_path: Path, clock: Hand
         intake.recover()
         with pytest.raises(VaultFull, match="MiB free"):
             intake.begin(claim_of(CONTENTS), docking_at(clock))
-        assert files_below(vault.store.footage) == set()
+        assert files_below(vault.settings.root / "footage") == set()
 
 
 def test_storage_that_fails_three_times_makes_intake_read_only(
     intake: Intake, vault: Vault, clock: HandClock
 ) -> None:
     """Fault C4: the light is red until a person has looked."""
-    vault.store.footage.rename(vault.settings.root / "moved")
+    (vault.settings.root / "footage").rename(vault.settings.root / "moved")
     (vault.settings.root / "footage").write_text("no folder")
     for _ in range(3):
         attempt = intake.begin(claim_of(CONTENTS), docking_at(clock))
@@ -266,7 +266,7 @@ def test_a_stop_time_is_believed_between_two_dockings(
     18:00.
     """
     if previous_h is not None:
-        intake.docked(SERIAL, Docking(clock.now() + timedelta(hours=previous_h), 0, "card"))
+        intake.docked(SERIAL, ClockOffset(clock.now() + timedelta(hours=previous_h), 0, "card"))
     docking = docking_at(clock, offset_ms)
     intake.docked(SERIAL, docking)
     attempt = intake.begin(claim_of([b"x"]), docking)
@@ -290,8 +290,8 @@ def test_recovery_drops_parts_and_folders_without_a_record(
     with Vault.open(settings, clock) as vault:
         with Intake(vault) as intake:
             stored(intake, claim_of(CONTENTS), CONTENTS, clock)
-        (vault.store.incoming / "1-0-0000.sealed.part").write_bytes(b"left")
-        orphan = vault.store.footage / "2026/11/00000000-0000-4000-8000-000000000000"
+        (vault.settings.root / "incoming" / "1-0-0000.sealed.part").write_bytes(b"left")
+        orphan = vault.settings.root / "footage" / "2026/11/00000000-0000-4000-8000-000000000000"
         orphan.mkdir()
         (orphan / "0000.sealed").write_bytes(b"no key opens this any more")
         with Intake(vault) as intake:
@@ -351,7 +351,7 @@ def test_what_a_killed_process_left_is_durable_before_anything_goes_on_from_it(
     with Vault.open(settings, clock) as vault:
         with Intake(vault) as intake:
             receipt = stored(intake, claim_of(CONTENTS), CONTENTS, clock)
-        folder = vault.store.folder_at(_folder(vault, receipt.recording_id))
+        folder = vault.settings.root / _folder(vault, receipt.recording_id)
         _lose_row(vault, receipt.recording_id)
         monkeypatch.setattr(os, "fsync", fsync)
         with Intake(vault) as intake:
@@ -373,7 +373,7 @@ def test_a_damaged_folder_without_a_row_is_left_for_a_person(
     with Vault.open(settings, clock) as vault:
         with Intake(vault) as intake:
             receipt = stored(intake, claim_of(CONTENTS), CONTENTS, clock)
-        folder = vault.store.folder_at(_folder(vault, receipt.recording_id))
+        folder = vault.settings.root / _folder(vault, receipt.recording_id)
         _lose_row(vault, receipt.recording_id)
         sealed = folder / "0000.sealed"
         content = sealed.read_bytes()

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from tests.support.note_reader import NotANote, read_note, tree_root
 from tests.support.office import Office, office
+from tests.support.places import catalogue_of
 from vault.catalogue import tables
-from vault.catalogue.database import catalogue_of
 from vault.custody.witness import (
     WitnessFailed,
     hand_to,

@@ -15,7 +15,7 @@ from tests.support import second_reader
 from tests.support.hand_clock import HandClock
 from tests.support.note_reader import read_note, tree_root
 from tests.support.office import ESCROW, Office
-from vault.catalogue.database import catalogue_of
+from tests.support.places import catalogue_of
 from vault.catalogue.facts import delete_meta
 from vault.catalogue.recording_rows import all_recordings
 from vault.config import VaultSettings
@@ -37,10 +37,11 @@ from vault.errors import (
 from vault.log.checkpoints import LogForked, parse_checkpoint, verify_since
 from vault.log.signed_note import CheckpointRefused, LogKey
 from vault.operations import backup
-from vault.operations.backup import PARTS, BackedUp, OtherLog, Restored
+from vault.operations.backup import READING_PARTS, BackedUp, OtherLog
 from vault.operations.drill import drill
 from vault.operations.health import measure
 from vault.operations.rebuild import rebuild
+from vault.operations.restore import Restored, restore
 from vault.operations.verify import verify, verify_daily
 from vault.rules.case_kinds import CaseKind
 from vault.vault import Vault
@@ -64,7 +65,7 @@ def restored(
 ) -> tuple[VaultSettings, Restored]:
     settings = elsewhere(here, folder)
     settings.root.mkdir()
-    return settings, backup.restore(settings, target, here.clock, witnessed, quiet)
+    return settings, restore(settings, target, here.clock, witnessed, quiet)
 
 
 def delete(here: Office, recording: str) -> None:
@@ -143,7 +144,9 @@ def test_a_restore_brings_everything_back_and_waits_for_two(here: Office, tmp_pa
             here.clock.pass_time(3600)
             gone += sweep.sweep(vault, here.clock).destroyed
         assert gone == [free]
-        assert "OM-1" in disposition.fate(vault, actor(vault, here.id("Petra")), recording).nl
+        assert (
+            "OM-1" in disposition.disposition(vault, actor(vault, here.id("Petra")), recording).nl
+        )
 
 
 def test_a_restore_that_would_fill_the_disk_copies_nothing(
@@ -156,12 +159,12 @@ def test_a_restore_that_would_fill_the_disk_copies_nothing(
     back_up(here, tmp_path / "b")
     sealed_bytes = sum(path.stat().st_size for path in (tmp_path / "b").glob("footage/*/*/*/*"))
     free_bytes = (here.settings.reserve_mb << 20) + sealed_bytes
-    monkeypatch.setattr("vault.storage.store.free_bytes", lambda _: free_bytes - 1)
+    monkeypatch.setattr("vault.storage.file_store.free_bytes", lambda _: free_bytes - 1)
     with pytest.raises(VaultFull, match="what the backup holds and the reserve"):
         restored(here, tmp_path / "b", tmp_path)
     assert not list((tmp_path / "restored").glob("footage/**/*.sealed"))
-    monkeypatch.setattr("vault.storage.store.free_bytes", lambda _: free_bytes)
-    backup.restore(elsewhere(here, tmp_path), tmp_path / "b", here.clock, frozenset(), quiet)
+    monkeypatch.setattr("vault.storage.file_store.free_bytes", lambda _: free_bytes)
+    restore(elsewhere(here, tmp_path), tmp_path / "b", here.clock, frozenset(), quiet)
     assert list((tmp_path / "restored").glob(f"footage/*/*/{recording}/record.json"))
 
 
@@ -180,7 +183,9 @@ def test_an_older_backup_does_not_bring_back_what_a_witness_names(
     assert witnessed == {recording}
     settings, done = restored(here, tmp_path / "old", tmp_path, witnessed)
     assert done.left_out == (recording,)
-    assert [folder.name for folder in Vault.open(settings, here.clock).store.folders()] == [other]
+    assert [
+        folder.recording_id for folder in Vault.open(settings, here.clock).store.recordings()
+    ] == [other]
 
 
 def test_a_folder_put_back_by_hand_is_destroyed_again(here: Office, tmp_path: Path) -> None:
@@ -215,7 +220,7 @@ def test_a_backup_goes_on_where_it_was_cut_off_and_refuses_strangers(
         with pytest.raises(VaultExists):
             back_up(here, target)
     with pytest.raises(VaultExists, match="not empty"):
-        backup.restore(here.settings, tmp_path / "b", here.clock, frozenset(), quiet)
+        restore(here.settings, tmp_path / "b", here.clock, frozenset(), quiet)
 
 
 def test_a_damaged_vault_is_not_backed_up_over_a_good_copy(here: Office, tmp_path: Path) -> None:
@@ -293,7 +298,7 @@ def test_a_newer_backup_is_not_cut_back_to_an_older_vault(here: Office, tmp_path
     settings, _ = restored(here, tmp_path / "old", tmp_path)
     before = {path: path.read_bytes() for path in (tmp_path / "new").rglob("*") if path.is_file()}
     with Vault.open(settings, here.clock) as vault:
-        with pytest.raises(OtherLog, match="goes on otherwise"):
+        with pytest.raises(OtherLog, match="differs from this vault"):
             backup.back_up(vault, tmp_path / "new", quiet)
         assert backup.back_up(vault, tmp_path / "old", quiet).whole
     assert {
@@ -329,13 +334,13 @@ def test_a_restore_that_goes_on_keeps_what_it_has_brought(
     settings.root.mkdir()
     with monkeypatch.context() as patch:
         patch.setattr(
-            "vault.operations.backup.rebuild", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+            "vault.operations.restore.rebuild", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
         )
         with pytest.raises(KeyboardInterrupt):
-            backup.restore(settings, tmp_path / "b", here.clock, frozenset(), quiet)
+            restore(settings, tmp_path / "b", here.clock, frozenset(), quiet)
     (copy,) = (tmp_path / "b").glob(f"footage/*/*/{recording}/record.json")
     copy.write_bytes(b"{")
-    done = backup.restore(settings, tmp_path / "b", here.clock, frozenset(), quiet)
+    done = restore(settings, tmp_path / "b", here.clock, frozenset(), quiet)
     assert (done.rebuilt.recordings, done.rebuilt.unproven, done.lost) == (1, 0, {})
 
 
@@ -403,10 +408,10 @@ def test_a_medium_that_is_away_every_other_week_is_read_all_the_same() -> None:
         read = {
             part
             for day in days
-            for part in range(PARTS)
+            for part in range(READING_PARTS)
             if backup._is_read_today(str(UUID(int=part)), day)
         }
-        assert read == set(range(PARTS))
+        assert read == set(range(READING_PARTS))
 
 
 def test_what_a_medium_has_lost_keeps_nothing_else_from_being_restored(
@@ -473,8 +478,8 @@ def test_a_machine_that_lost_pins_and_log_key_gets_both_anew(here: Office, tmp_p
     back_up(here, tmp_path / "b")
     settings = new_machine(here, tmp_path)
     with pytest.raises(Failure):
-        backup.restore(settings, tmp_path / "b", here.clock, frozenset(), quiet)
-    done = backup.restore(
+        restore(settings, tmp_path / "b", here.clock, frozenset(), quiet)
+    done = restore(
         settings, tmp_path / "b", here.clock, frozenset(), quiet, here.vault.keyring.next_pins()
     )
     with Vault.open(settings, here.clock) as vault:
@@ -501,7 +506,7 @@ def test_a_machine_that_lost_pins_and_log_key_gets_both_anew(here: Office, tmp_p
                 list(vault.leaves())[: int(following.stem)]
             )
     again = new_machine(here, tmp_path / "second")
-    done = backup.restore(
+    done = restore(
         again, tmp_path / "b", here.clock, frozenset(), quiet, here.vault.keyring.next_pins()
     )
     assert [path.name for path in sorted((again.root / "checkpoints").iterdir())] == [
@@ -534,11 +539,11 @@ def test_a_backup_whose_log_was_altered_is_restored_and_nothing_is_signed(
             note.write_bytes(b"torn")
     settings = new_machine(here, tmp_path)
     with pytest.raises(CheckpointRefused if how == "no note" else LogForked):
-        backup.restore(
+        restore(
             settings, tmp_path / "b", here.clock, frozenset(), quiet, here.vault.keyring.next_pins()
         )
     with Vault.open(settings, here.clock) as vault:
-        assert [folder.name for folder in vault.store.folders()] == [recording]
+        assert [folder.recording_id for folder in vault.store.recordings()] == [recording]
         assert not settings.log_key_path.exists()
         assert not [leaf for leaf in vault.leaves() if b"log.key_changed" in leaf]
         with pytest.raises((LogForked, CheckpointRefused)):
@@ -579,7 +584,7 @@ def test_another_vaults_log_key_is_refused_before_anything_is_copied(
     settings.pins.parent.mkdir(parents=True)
     settings.log_key_path.write_bytes(LogKey.generate(f"dock-vault/{here.vault.id}").content())
     with pytest.raises(CheckpointRefused):
-        backup.restore(
+        restore(
             settings, tmp_path / "b", here.clock, frozenset(), quiet, here.vault.keyring.next_pins()
         )
     assert not settings.root.exists()
@@ -616,7 +621,7 @@ def cut_off(here: Office, target: Path, settings: VaultSettings, cut: tuple[str,
         settings.pins.parent.parent.mkdir()
         settings.pins.parent.write_text("no folder")
     with pytest.raises((KeyboardInterrupt, Failure, NotADirectoryError)):
-        backup.restore(settings, target, clock, frozenset(), tell, here.vault.keyring.next_pins())
+        restore(settings, target, clock, frozenset(), tell, here.vault.keyring.next_pins())
     if what == "keys":
         settings.pins.parent.unlink()
 
@@ -634,11 +639,11 @@ def test_a_restore_that_was_cut_off_goes_on(
     settings = new_machine(here, tmp_path)
     pins = here.vault.keyring.next_pins()
     cut_off(here, tmp_path / "b", settings, cut)
-    done = backup.restore(settings, tmp_path / "b", here.clock, frozenset(), quiet, pins)
+    done = restore(settings, tmp_path / "b", here.clock, frozenset(), quiet, pins)
     assert (done.rebuilt.recordings, done.left_out) == (2, ())
     with Vault.open(settings, here.clock) as vault:
         assert verify(vault, quiet_progress).findings == ()
-        assert {folder.name for folder in vault.store.folders()} == recordings
+        assert {folder.recording_id for folder in vault.store.recordings()} == recordings
         actions = [parse_object(leaf)["action"] for leaf in vault.leaves()]
         assert [
             actions.count(action)
@@ -647,4 +652,4 @@ def test_a_restore_that_was_cut_off_goes_on(
         assert log_key(vault).verifier.text() == done.log_key
         sign_head(vault)
     with pytest.raises(VaultExists):
-        backup.restore(settings, tmp_path / "b", here.clock, frozenset(), quiet, pins)
+        restore(settings, tmp_path / "b", here.clock, frozenset(), quiet, pins)

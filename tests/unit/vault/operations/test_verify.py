@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.hand_clock import HandClock
+from tests.support.places import catalogue_of
 from tests.support.vault_world import (
     SERIAL,
     claim_of,
@@ -23,7 +24,6 @@ from tests.support.vault_world import (
     unlocked,
 )
 from vault.catalogue import camera_rows, recording_rows
-from vault.catalogue.database import catalogue_of
 from vault.config import VaultSettings
 from vault.crypto.canonical_json import parse_object, to_base64
 from vault.custody import cameras
@@ -66,7 +66,7 @@ def receipt(intake: Intake, clock: HandClock) -> Receipt:
 
 
 def folder_of(vault: Vault, receipt: Receipt) -> Path:
-    return next(vault.store.footage.glob(f"*/*/{receipt.recording_id}"))
+    return next((vault.settings.root / "footage").glob(f"*/*/{receipt.recording_id}"))
 
 
 def sql(vault: Vault, statement: str) -> None:
@@ -112,9 +112,12 @@ HARMS: dict[str, tuple[str, Callable[[Vault, Receipt], object]]] = {
     ),
     "a folder without a row": (
         "folder.without_row",
-        lambda v, r: (v.store.footage / "2026/11/x").mkdir(),
+        lambda v, r: (v.settings.root / "footage" / "2026/11/x").mkdir(),
     ),
-    "a part left": ("incoming.part", lambda v, r: (v.store.incoming / "x.part").write_bytes(b"")),
+    "a part left": (
+        "incoming.part",
+        lambda v, r: (v.settings.root / "incoming" / "x.part").write_bytes(b""),
+    ),
     "a storing not in the log": ("record.not_in_log", lambda v, r: _restate(v)),
 }
 
@@ -404,13 +407,13 @@ def test_what_dockd_has_in_hand_is_no_finding_of_the_daily_check(
     stored is one.
     """
     received(intake, claim_of(CONTENTS), CONTENTS, clock)
-    (vault.store.incoming / "x.part").write_bytes(b"")
+    (vault.settings.root / "incoming" / "x.part").write_bytes(b"")
     assert {finding.code for finding in verify(vault, quiet).findings} == {
         "folder.without_row",
         "incoming.part",
     }
     assert verify_daily(vault, quiet).findings == ()
-    planted = vault.store.footage / "2026/11" / str(uuid.uuid4())
+    planted = vault.settings.root / "footage" / "2026/11" / str(uuid.uuid4())
     planted.mkdir()
     (planted / "record.json").write_bytes(b"{}")
     assert [finding.code for finding in verify_daily(vault, quiet).findings] == [

@@ -10,7 +10,7 @@ from vault.rules.roles import Role
 COORDINATOR = Actor("p-bc", "Bo", frozenset({Role.COORDINATOR}))
 MANAGER = Actor("p-cm", "Cor", frozenset({Role.CLUSTER_MANAGER}))
 OFFICER = Actor("p-mw", "Mo", frozenset({Role.OFFICER}))
-NOBODY: frozenset[str] = frozenset()
+NO_LEASE: frozenset[str] = frozenset()
 THE_COORDINATOR = frozenset({"p-bc"})
 
 
@@ -27,7 +27,7 @@ def test_who_may_be_asked() -> None:
 
 
 def test_the_coordinator_approves_unless_in_conflict() -> None:
-    assert approver(COORDINATOR, THE_COORDINATOR, NOBODY) == Acting("p-bc", Role.COORDINATOR)
+    assert approver(COORDINATOR, THE_COORDINATOR, NO_LEASE) == Acting("p-bc", Role.COORDINATOR)
     with pytest.raises(NotAllowed):
         approver(COORDINATOR, THE_COORDINATOR, THE_COORDINATOR)
 
@@ -37,7 +37,7 @@ def test_the_cluster_manager_approves_where_every_coordinator_is_in_conflict() -
         "p-cm", Role.CLUSTER_MANAGER
     )
     with pytest.raises(NotAllowed):
-        approver(MANAGER, THE_COORDINATOR, NOBODY)
+        approver(MANAGER, THE_COORDINATOR, NO_LEASE)
     with pytest.raises(NotAllowed):
         approver(MANAGER, frozenset({"p-bc", "p-two"}), THE_COORDINATOR)
     with pytest.raises(NotAllowed):

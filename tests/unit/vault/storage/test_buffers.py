@@ -5,7 +5,7 @@ they are wiped.
 import ctypes
 
 from vault.crypto.sealed_file import CHUNK_BYTES, GROWTH_BYTES, TAG_BYTES
-from vault.storage.buffers import BLOCK_READ_BYTES, BUFFER_BYTES, Lane
+from vault.storage.buffers import BLOCK_READ_BYTES, BUFFER_BYTES, BufferPair
 from vault.storage.durable import BLOCK_BYTES
 
 
@@ -23,15 +23,15 @@ def test_room_for_the_worst_block() -> None:
 
 
 def test_buffers_lie_on_huge_pages() -> None:
-    lane = Lane()
-    for view in (lane.plain, lane.sealed):
+    buffers = BufferPair()
+    for view in (buffers.plain, buffers.sealed):
         assert len(view) == BUFFER_BYTES
         assert address(view) % BUFFER_BYTES == 0
-    assert address(lane.sealed) - address(lane.plain) == BUFFER_BYTES
+    assert address(buffers.sealed) - address(buffers.plain) == BUFFER_BYTES
 
 
 def test_wiped_buffer_holds_no_footage() -> None:
-    lane = Lane()
-    lane.plain[:] = b"\x55" * BUFFER_BYTES
-    lane.wipe()
-    assert lane.plain == bytes(BUFFER_BYTES)
+    buffers = BufferPair()
+    buffers.plain[:] = b"\x55" * BUFFER_BYTES
+    buffers.wipe()
+    assert buffers.plain == bytes(BUFFER_BYTES)

@@ -14,7 +14,7 @@ from vault.errors import StorageFailed, VaultFull
 from vault.storage.durable import (
     BLOCK_BYTES,
     MediumReader,
-    Part,
+    PartFile,
     append_line,
     make_folder,
     publish,
@@ -46,7 +46,7 @@ def read_all(path: Path) -> bytes:
 )
 def test_a_part_has_exactly_its_announced_size(tmp_path: Path, size_bytes: int) -> None:
     content = os.urandom(size_bytes)
-    part = Part(tmp_path / "a.part", size_bytes)
+    part = PartFile(tmp_path / "a.part", size_bytes)
     if size_bytes:
         part.write(block_of(content))
     part.close()
@@ -66,7 +66,7 @@ def test_a_part_that_exists_or_is_a_link_is_not_written_through(tmp_path: Path) 
     (tmp_path / "real").write_bytes(b"mine")
     (tmp_path / "a.part").symlink_to(tmp_path / "real")
     with pytest.raises(StorageFailed):
-        Part(tmp_path / "a.part", 10)
+        PartFile(tmp_path / "a.part", 10)
     assert (tmp_path / "real").read_bytes() == b"mine"
 
 
@@ -114,7 +114,7 @@ def test_what_was_written_last_goes_first(tmp_path: Path) -> None:
 def test_a_part_that_finds_no_room_leaves_nothing(tmp_path: Path) -> None:
     """Fault C5: a size that no disk has is refused before a byte is written."""
     with pytest.raises((VaultFull, StorageFailed)):
-        Part(tmp_path / "a.part", 1 << 62)
+        PartFile(tmp_path / "a.part", 1 << 62)
     assert not list(tmp_path.iterdir())
 
 
@@ -142,7 +142,7 @@ def test_a_flush_that_failed_is_not_tried_again(tmp_path: Path, flushed: list[Pa
     """Fault C4: the kernel may have dropped the pages that could not be written, and would call the
     second flush a success.
     """
-    part = Part(tmp_path / "a.part", BLOCK_BYTES)
+    part = PartFile(tmp_path / "a.part", BLOCK_BYTES)
     part.write(block_of(b"x"))
     flushed.append(tmp_path / "a.part" / "fails")
     with pytest.raises(StorageFailed):

@@ -271,11 +271,11 @@ def test_a_disk_without_room_beside_the_reserve_takes_no_package(
     case = case_of(here, CaseKind.DEMAND, recording)
     free_bytes = (here.settings.reserve_mb << 20) + sum(map(len, CONTENTS))
     with session_for(here, Purpose.DEMAND, case, (recording,), "Petra", "Carel") as session:
-        monkeypatch.setattr("vault.storage.store.free_bytes", lambda _: free_bytes - 1)
+        monkeypatch.setattr("vault.storage.file_store.free_bytes", lambda _: free_bytes - 1)
         with pytest.raises(VaultFull, match="this package and the reserve"):
             hand_over(here.vault, session, order(tmp_path, receiver))
         assert not list((tmp_path / "out").iterdir())
-        monkeypatch.setattr("vault.storage.store.free_bytes", lambda _: free_bytes + (1 << 20))
+        monkeypatch.setattr("vault.storage.file_store.free_bytes", lambda _: free_bytes + (1 << 20))
         assert hand_over(here.vault, session, order(tmp_path, receiver)).path.exists()
 
 

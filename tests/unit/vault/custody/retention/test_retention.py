@@ -13,6 +13,7 @@ from tests.support.vault_world import claim_of
 from vault.catalogue import deletion_rows
 from vault.custody import cases
 from vault.custody.cases import NewCase
+from vault.custody.papers import Paper, read_paper
 from vault.custody.retention import clock_confirmation, deletion, disposition, sweep
 from vault.custody.retention.deletion import Held, ReasonMissing
 from vault.errors import Failure, NotAllowed, UnknownRecording
@@ -116,7 +117,8 @@ def test_by_hand_it_takes_a_reason_and_both(here: Office) -> None:
     assert not here.stands(recording)
     (gone,) = here.told("recording.destroyed")
     assert (gone["actor"], gone["details"]["second"]) == (here.id("Carel"), here.id("Petra"))
-    assert gone["details"]["reason"] == "made in the dressing room"
+    paper = Paper(gone["details"]["paper"], gone["details"]["paper_sha256"])
+    assert read_paper(here.vault, paper) == {"reason": "made in the dressing room"}
     with pytest.raises(UnknownRecording):
         deletion.delete(here.vault, carel, petra, recording, "once more")
     assert sound(here) == ()
@@ -268,20 +270,20 @@ def test_what_comes_back_on_a_camera_is_known_by_its_tombstone(here: Office) -> 
 
 def test_why_says_when_and_why(here: Office) -> None:
     recording = here.record()
-    fate = disposition.fate(here.vault, here.actor("Petra"), recording)
+    fate = disposition.disposition(here.vault, here.actor("Petra"), recording)
     assert fate.nl.startswith(
         "Deze opname wordt na 21 december 2026 om 19:00 uur automatisch verwijderd"
     )
     case_for(here, recording)
-    held = disposition.fate(here.vault, here.actor("Petra"), recording)
+    held = disposition.disposition(here.vault, here.actor("Petra"), recording)
     assert ("een klacht (K-1)" in held.nl, held.regime) == (True, "AVG")
     demand = NewCase(CaseKind.DEMAND, "OM-1", here.clock.now(), (recording,))
     cases.register(here.vault, here.actor("Petra"), demand)
-    assert disposition.fate(here.vault, here.actor("Petra"), recording).regime == "Wpg"
+    assert disposition.disposition(here.vault, here.actor("Petra"), recording).regime == "Wpg"
     with pytest.raises(NotAllowed):
-        disposition.fate(here.vault, here.actor("Mo"), recording)
+        disposition.disposition(here.vault, here.actor("Mo"), recording)
     with pytest.raises(UnknownRecording):
-        disposition.fate(here.vault, here.actor("Petra"), "none")
+        disposition.disposition(here.vault, here.actor("Petra"), "none")
 
 
 def test_what_falls_due_is_listed_a_week_ahead(here: Office) -> None:

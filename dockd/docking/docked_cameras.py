@@ -10,7 +10,7 @@ from vault.errors import Failure, Reaction
 from vault.recording import RecordingClaim
 
 
-class InHand(Failure):
+class InHandError(Failure):
     """Another bay takes in this very recording at this moment: a second camera with the same
     serial.
     """
@@ -23,7 +23,7 @@ class InHand(Failure):
     )
 
 
-class Roster:
+class DockedCameras:
     """Shared by all bays; any thread."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Roster:
         self._facts: dict[str, dict[int, SegmentFacts]] = {}
         self._clocks: dict[str, datetime] = {}
 
-    def join(self, bay: str, serial: str) -> bool:
+    def add(self, bay: str, serial: str) -> bool:
         """This camera stands in this bay. False if another bay has one that says the same of itself
         (fault A11).
 
@@ -49,7 +49,7 @@ class Roster:
                 self._doubled.update([bay, *twins])
             return not twins
 
-    def leave(self, bay: str) -> None:
+    def remove(self, bay: str) -> None:
         with self._lock:
             self._serials.pop(bay, None)
             self._doubled.discard(bay)
@@ -72,7 +72,7 @@ class Roster:
 
     @contextmanager
     def in_hand(self, claim: RecordingClaim) -> Iterator[None]:
-        """Within it nobody else takes in this recording. Raises InHand.
+        """Within it nobody else takes in this recording. Raises InHandError.
 
         The vault gives everybody who asks the attempt that was left open; it belongs to one bay at
         a time.
@@ -80,7 +80,7 @@ class Roster:
         key = (claim.camera_serial, claim.name, claim.identity)
         with self._lock:
             if key in self._in_hand:
-                raise InHand(
+                raise InHandError(
                     f"{claim.camera_serial}: the same recording is being taken in from another bay."
                 )
             self._in_hand.add(key)

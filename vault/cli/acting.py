@@ -1,28 +1,21 @@
-"""What every command shares: settings, who acts, tables and JSON, and how a time is typed."""
+"""Who acts on a terminal, with which settings, and how they prove who they are."""
 
-import dataclasses
-import json
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import UTC, datetime
-from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 import click
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
 
-from vault.catalogue import person_rows, recording_rows
-from vault.clock import SystemClock, utc_text
+from vault.cli.output import err, out
+from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.crypto.escrow_code import as_typed
 from vault.custody.keyholders import fingerprint_lines
 from vault.custody.people import Signed, sign_in
-from vault.errors import ConfigurationError, UnknownRecording
+from vault.custody.search import recording_called
+from vault.errors import ConfigurationError
 from vault.keyring.keyring import Keyring
 from vault.keyring.seats import LEAST_PASSPHRASE
 from vault.rules.roles import ESCROW_HOLDERS
@@ -33,13 +26,6 @@ DEMO_NAME = "demo-passphrases.json"
 """Beside the settings of a demonstration; never beside real recordings."""
 NOTE_LIMIT_BYTES = 64 << 20
 """More than a witness's note of a vault's whole life."""
-SHORT_ID = 8
-"""How much of an id a table shows; every command takes any unambiguous start of it."""
-ZONE = ZoneInfo("Europe/Amsterdam")
-
-out = Console(highlight=False, markup=False)
-err = Console(stderr=True, highlight=False, markup=False)
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 config_option = click.option(
@@ -69,6 +55,31 @@ def as_option(default: str | None = None) -> Callable[[Command], Command]:
         help="Who does this: name, officer's code, or a function that one person holds. The "
         "passphrase is asked.",
     )
+
+
+NOBODY_ASKS = (
+    "Say who asks: --as NAME, an officer's code, or a function that one person holds. The "
+    "passphrase is asked. The administrator reads no lists: `vault doctor`, `vault verify` and the "
+    "metrics tell whether the vault is sound."
+)
+
+
+def reader_option(function: Command) -> Command:
+    """Who reads: `--as`, as `as_option`. Without it nothing is shown, to root neither."""
+    return click.option(
+        "--as",
+        "acting",
+        callback=_somebody,
+        metavar="NAME",
+        help="Who asks: name, officer's code, or a function that one person holds. The passphrase "
+        "is asked.",
+    )(function)
+
+
+def _somebody(context: click.Context, _: click.Parameter, value: str | None) -> str:
+    if value is None:
+        raise click.UsageError(NOBODY_ASKS, context)
+    return value
 
 
 def two_option(function: Command) -> Command:
@@ -170,79 +181,6 @@ def signed_two(vault: Vault, called: Sequence[str]) -> tuple[Signed, Signed]:
     return first, second
 
 
-def recording_id(vault: Vault, start: str) -> str:
-    """The one recording whose id starts so. Raises UnknownRecording."""
-    with vault.reading() as tx:
-        found = recording_rows.recordings_starting(tx, start.lower()) if start else []
-    if len(found) != 1:
-        raise UnknownRecording(f"{len(found)} recordings have an id that starts with {start!r}.")
-    return found[0]
-
-
-def recording_ids(vault: Vault, starts: Iterable[str]) -> list[str]:
-    return [recording_id(vault, start) for start in starts]
-
-
-def names(vault: Vault) -> dict[str, str]:
-    """Every person's id and name, those who left too."""
-    with vault.reading() as tx:
-        return {row.id: row.name for row in person_rows.persons(tx)}
-
-
-def moment(typed: str) -> datetime:
-    """A time as a person types it: `2026-11-24 18:05` or `2026-11-24` in the municipality's own
-    time, or RFC 3339 with a Z.
-    """
-    for form in ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d"):
-        try:
-            return datetime.strptime(typed, form).replace(tzinfo=ZONE).astimezone(UTC)
-        except ValueError:
-            continue
-    try:
-        found = datetime.fromisoformat(typed)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise click.BadParameter(f"{typed!r} is no time: type it as 2026-11-24 18:05.")
-    return found.astimezone(UTC)
-
-
-def local(utc: str | None) -> str:
-    """A stored time as a table shows it, in the municipality's own time."""
-    if utc is None:
-        return ""
-    return datetime.fromisoformat(utc).astimezone(ZONE).strftime("%Y-%m-%d %H:%M")
-
-
-def plain(value: Any) -> Any:
-    """A result as JSON writes it."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, datetime):
-        return utc_text(value)
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [
-            plain(one) for one in (sorted(value) if isinstance(value, (set, frozenset)) else value)
-        ]
-    if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
-    return value.hex() if isinstance(value, bytes) else value
-
-
-def show_json(values: Iterable[Any]) -> None:
-    for value in values:
-        click.echo(json.dumps(plain(value), ensure_ascii=False))
-
-
-def show_table(headings: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
-    """A table, or one sentence where there is nothing to show."""
-    listed = [[str(cell) if cell is not None else "" for cell in row] for row in rows]
-    if not listed:
-        out.print(nothing)
-        return
-    table = Table(*headings, box=SIMPLE, pad_edge=False)
-    for row in listed:
-        table.add_row(*row)
-    out.print(table)
+def recordings_called(vault: Vault, starts: Iterable[str]) -> list[str]:
+    """Recordings by the starts of their ids. Raises UnknownRecording."""
+    return [recording_called(vault, start) for start in starts]

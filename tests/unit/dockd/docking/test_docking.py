@@ -8,13 +8,14 @@ from pathlib import Path
 import structlog
 from structlog.testing import capture_logs
 
-from dockd.card.contract import SENTENCE_MAX, CardGone, CardTrouble
+from dockd.card.contract import SENTENCE_MAX, CardGoneError, CardTrouble
+from dockd.card.transport import MOUNTED
 from dockd.docking.bay import Phase, Vigil
-from dockd.docking.pull import SAID_MAX, Port
+from dockd.docking.docking import FIRST_WAIT_S, LONGEST_WAIT_S, OUT_OF_TURN, PATIENCE, Docking
+from dockd.docking.pull import SENTENCES_MAX, Port
 from dockd.docking.quarantine import Quarantine
-from dockd.docking.visit import FIRST_WAIT_S, LONGEST_WAIT_S, OUT_OF_TURN, PATIENCE, Visit
-from dockd.reader.processes import ReaderDied, Readers
-from dockd.reader.remote_card import CameraReader
+from dockd.reader.processes import WorkerDiedError, Workers
+from dockd.reader.remote_card import CameraWorker
 from tests.support.card_maker import CardMaker
 from tests.support.dock import Quay, card_with
 from tests.support.memory_card import Medium, path_of
@@ -25,7 +26,7 @@ ENOUGH_S = 30.0
 
 
 class Waits:
-    """The pause of a visit's thread: each wait is written down, and the test says what happens
+    """The pause of a docking's thread: each wait is written down, and the test says what happens
     during it.
     """
 
@@ -46,18 +47,18 @@ def nothing() -> None:
     """A wait in which nothing happens."""
 
 
-def visit_of(quay: Quay, medium: Medium, waits: Waits) -> Visit:
-    """A visit that ends by leaving once the waits' script is through."""
-    visit = Visit(
-        "1", Port("VOL-1", medium.open, 1, 0.0), quay.workplace(), quay.board, waits, nothing
+def docking_of(quay: Quay, medium: Medium, waits: Waits) -> Docking:
+    """A docking that ends by leaving once the waits' script is through."""
+    docking = Docking(
+        "1", Port("VOL-1", medium.open, MOUNTED, 0.0), quay.workplace(), quay.board, waits, nothing
     )
-    waits.over = visit.leave
-    return visit
+    waits.over = docking.note_gone
+    return docking
 
 
-def serve(visit: Visit) -> None:
-    visit.start()
-    assert visit.join(ENOUGH_S)
+def serve(docking: Docking) -> None:
+    docking.start()
+    assert docking.join(ENOUGH_S)
 
 
 def phase_of(quay: Quay) -> Phase | None:
@@ -71,7 +72,7 @@ def test_a_camera_that_is_done_waits_without_end_and_leaves_an_empty_bay(
     quay.register(maker)
     phases: list[Phase | None] = []
     waits = Waits(lambda: phases.append(phase_of(quay)))
-    serve(visit_of(quay, medium, waits))
+    serve(docking_of(quay, medium, waits))
     assert phases == [Phase.SAFE]
     assert set(waits.seconds) == {None}
     assert quay.board.states() == ()
@@ -89,7 +90,7 @@ def test_what_appears_later_on_a_docked_card_is_taken_in_too(quay: Quay, tmp_pat
 
     opened: list[int] = []
     waits = Waits(nothing, lambda: opened.append(medium.opened), add)
-    serve(visit_of(quay, medium, waits))
+    serve(docking_of(quay, medium, waits))
     assert quay.states() == {"BWC0042-000001": "erased", "BWC0042-000002": "erased"}
     assert quay.actions().count("camera.docked") == 1
 
@@ -104,7 +105,7 @@ def test_a_card_that_went_and_came_back_between_two_looks_is_read_anew(
     quay.register(maker)
     place, away = maker.root, tmp_path / "away"
     place.rename(away)
-    reader = CameraReader(Readers(None), {"place": "volume", "roots": [str(place)]}, SystemClock())
+    reader = CameraWorker(Workers(None), {"place": "volume", "roots": [str(place)]}, SystemClock())
 
     def another() -> None:
         place.rename(tmp_path / "first")
@@ -114,16 +115,16 @@ def test_a_card_that_went_and_came_back_between_two_looks_is_read_anew(
         more.write(more.make(2, previous=None))
 
     phases: list[Phase | None] = []
-    port = Port("VOL-1", lambda: reader.open(root=str(place)), 1, 0.0, keeper=reader)
+    port = Port("VOL-1", lambda: reader.open(root=str(place)), MOUNTED, 0.0, lease=reader)
 
     def another_card() -> None:
         phases.append(phase_of(quay))
         away.rename(place)
 
     waits = Waits(another_card, another, nothing)
-    visit = Visit("1", port, quay.workplace(), quay.board, waits, nothing)
-    waits.over = visit.leave
-    serve(visit)
+    docking = Docking("1", port, quay.workplace(), quay.board, waits, nothing)
+    waits.over = docking.note_gone
+    serve(docking)
     assert phases == [Phase.TAKEN_EARLY]
     assert quay.states() == {"BWC0042-000001": "erased", "BWC0042-000002": "erased"}
     assert waits.seconds == [FIRST_WAIT_S, None, None, None]
@@ -136,7 +137,7 @@ def test_failures_are_tried_again_ever_more_slowly(quay: Quay, tmp_path: Path) -
     maker, medium = card_with(tmp_path / "card", count=1)
     times = 8
     waits = Waits(*[nothing] * times, lambda: quay.register(maker))
-    serve(visit_of(quay, medium, waits))
+    serve(docking_of(quay, medium, waits))
     doubling = [min(FIRST_WAIT_S * 2**at, LONGEST_WAIT_S) for at in range(times + 1)]
     assert waits.seconds[: times + 1] == doubling
     assert quay.states() == {"BWC0042-000001": "erased"}
@@ -144,11 +145,11 @@ def test_failures_are_tried_again_ever_more_slowly(quay: Quay, tmp_path: Path) -
 
 
 class Teller:
-    """A keeper whose camera has answered so often."""
+    """A lease whose camera has answered so often."""
 
     answers = 0
 
-    def leave(self) -> None:
+    def end(self) -> None:
         """Nothing is held."""
 
 
@@ -158,9 +159,9 @@ def test_a_reader_that_answers_does_not_stand_still(quay: Quay, tmp_path: Path) 
     """
     _, medium = card_with(tmp_path / "card", count=1)
     teller = Teller()
-    visit = Visit(
+    docking = Docking(
         "1",
-        Port("VOL-1", medium.open, 1, 0.0, keeper=teller),
+        Port("VOL-1", medium.open, MOUNTED, 0.0, lease=teller),
         quay.workplace(),
         quay.board,
         Waits(),
@@ -168,18 +169,18 @@ def test_a_reader_that_answers_does_not_stand_still(quay: Quay, tmp_path: Path) 
     )
     vigil = Vigil(120, quay.hand)
     for _ in range(5):
-        assert vigil.all_is_well([visit.pulse()])
+        assert vigil.all_is_well([docking.heartbeat()])
         quay.hand.sleep(110)
         teller.answers += 1
-    assert vigil.all_is_well([visit.pulse()])
+    assert vigil.all_is_well([docking.heartbeat()])
     quay.hand.sleep(121)
-    assert not vigil.all_is_well([visit.pulse()])
+    assert not vigil.all_is_well([docking.heartbeat()])
 
 
 def test_an_unknown_camera_leaves_without_a_word(quay: Quay, tmp_path: Path) -> None:
     _, medium = card_with(tmp_path / "card", count=1)
     phases: list[Phase | None] = []
-    serve(visit_of(quay, medium, Waits(lambda: phases.append(phase_of(quay)))))
+    serve(docking_of(quay, medium, Waits(lambda: phases.append(phase_of(quay)))))
     assert phases == [Phase.UNKNOWN]
     assert quay.board.states() == ()
 
@@ -199,7 +200,7 @@ def test_who_left_before_its_turn_leaves_no_word_behind(quay: Quay, tmp_path: Pa
         killed.enter_context(quay.quarantine.serving("2"))
         messages: list[str] = []
         serve(
-            visit_of(quay, medium, Waits(lambda: messages.append(quay.board.states()[0].message)))
+            docking_of(quay, medium, Waits(lambda: messages.append(quay.board.states()[0].message)))
         )
     assert messages == [OUT_OF_TURN]
     assert medium.opened == 0
@@ -217,7 +218,7 @@ def test_a_card_that_fails_the_same_way_again_and_again_only_keeps_its_bay(
     waits = Waits(
         *[nothing] * (PATIENCE - 1), lambda: messages.append(quay.board.states()[0].message)
     )
-    serve(visit_of(quay, medium, waits))
+    serve(docking_of(quay, medium, waits))
     assert waits.seconds[:PATIENCE] == [5, 10, 20, 40, None]
     assert "Nothing more is tried" in messages[0]
 
@@ -232,7 +233,7 @@ def test_a_failure_of_another_kind_starts_the_count_anew(quay: Quay, tmp_path: P
         medium.keeps = {path_of("RECORDINGS/BWC0042-000001/0000.mp4")}
 
     waits = Waits(*[nothing] * (PATIENCE - 2), mend_and_lie, *[nothing] * (PATIENCE - 1))
-    serve(visit_of(quay, medium, waits))
+    serve(docking_of(quay, medium, waits))
     assert None not in waits.seconds[: 2 * PATIENCE - 2]
 
 
@@ -256,7 +257,7 @@ def test_a_mistake_of_ours_keeps_to_its_bay(quay: Quay, tmp_path: Path) -> None:
     waits = Waits(mend)
     structlog.reset_defaults()
     with capture_logs() as told:
-        serve(visit_of(quay, medium, waits))
+        serve(docking_of(quay, medium, waits))
     assert phases == [Phase.FAULT]
     assert waits.seconds[0] == FIRST_WAIT_S
     assert [
@@ -277,7 +278,7 @@ def test_taken_half_way_it_says_taken_too_early_until_it_is_back(
             medium.gone = True
 
     medium.before_read = pull_out
-    serve(visit_of(quay, medium, Waits()))
+    serve(docking_of(quay, medium, Waits()))
     (state,) = quay.board.states()
     assert state.phase is Phase.TAKEN_EARLY
     assert state.camera == "BWC0042"
@@ -285,7 +286,7 @@ def test_taken_half_way_it_says_taken_too_early_until_it_is_back(
 
     medium.gone, medium.before_read = False, lambda path, position: None
     medium.forget_readings()
-    serve(visit_of(quay, medium, Waits()))
+    serve(docking_of(quay, medium, Waits()))
     assert quay.board.states() == ()
     assert medium.read_bytes[path_of("RECORDINGS/BWC0042-000001/0003.mp4")] > 0
     assert quay.states() == {"BWC0042-000001": "erased"}
@@ -297,14 +298,14 @@ def test_the_dock_may_say_that_it_left_before_the_card_does(quay: Quay, tmp_path
     """
     maker, medium = card_with(tmp_path / "card", count=1)
     quay.register(maker)
-    visit = visit_of(quay, medium, Waits())
+    docking = docking_of(quay, medium, Waits())
 
     def leave(path: tuple[str, ...], position: int) -> None:
         if path[-1] == "0001.mp4":
-            visit.leave()
+            docking.note_gone()
 
     medium.before_read = leave
-    serve(visit)
+    serve(docking)
     assert phase_of(quay) is Phase.TAKEN_EARLY
     assert quay.rows() == []
 
@@ -312,10 +313,10 @@ def test_the_dock_may_say_that_it_left_before_the_card_does(quay: Quay, tmp_path
 def test_a_stop_ends_a_wait(quay: Quay, tmp_path: Path) -> None:
     _, medium = card_with(tmp_path / "card", count=1)
     waits = Waits(quay.halt.request)
-    visit = visit_of(quay, medium, waits)
-    serve(visit)
+    docking = docking_of(quay, medium, waits)
+    serve(docking)
     assert len(waits.seconds) == 1
-    assert quay.roster.join("2", "BWC0042")
+    assert quay.docked_cameras.add("2", "BWC0042")
 
 
 def test_a_camera_fills_neither_the_log_nor_the_journal(quay: Quay, tmp_path: Path) -> None:
@@ -331,18 +332,18 @@ def test_a_camera_fills_neither_the_log_nor_the_journal(quay: Quay, tmp_path: Pa
 
     def go_and_come(path: tuple[str, ...], position: int) -> None:
         if path[-1].endswith(".mp4"):
-            raise CardGone("The card is no longer there. " + "s" * 9000)
+            raise CardGoneError("The card is no longer there. " + "s" * 9000)
 
     medium.before_read = go_and_come
     states: list[str] = []
     waits = Waits(nothing, nothing, nothing, lambda: states.append(quay.board.states()[0].message))
     structlog.reset_defaults()
     with capture_logs() as told:
-        serve(visit_of(quay, medium, waits))
+        serve(docking_of(quay, medium, waits))
     assert len(states[0]) == SENTENCE_MAX
     assert max(len(entry.get("sentence", "")) for entry in told) == SENTENCE_MAX
     refused = quay.said("recording.refused")
-    assert len(refused) == SAID_MAX
+    assert len(refused) == SENTENCES_MAX
     assert max(map(len, refused)) == SENTENCE_MAX
     assert quay.actions().count("camera.docked") == 5, "each time it came its clock was measured"
 
@@ -356,13 +357,13 @@ def test_a_reader_that_dies_at_a_look_again_counts_as_any_other(quay: Quay, tmp_
     messages: list[str] = []
 
     def die() -> None:
-        raise ReaderDied("The process that read the camera ended.")
+        raise WorkerDiedError("The process that read the camera ended.")
 
     def become_deadly() -> None:
         medium.before_listing = die
 
     waits = Waits(become_deadly, nothing, lambda: messages.append(quay.board.states()[0].message))
-    serve(visit_of(quay, medium, waits))
+    serve(docking_of(quay, medium, waits))
     assert waits.seconds[:3] == [None, FIRST_WAIT_S, None], (
         "one death at the look again, two in rounds"
     )

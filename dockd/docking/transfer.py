@@ -1,11 +1,11 @@
-"""The bytes of one recording, from its card into the vault, over as many lanes as the card and the
+"""The bytes of one recording, from its card into the vault, over as many buffers as the card and the
 vault have.
 """
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
-from dockd.card.contract import Card, CardFile, CardFileChanged, CardRecording, FileReader
+from dockd.card.contract import Card, CardFile, CardFileChangedError, CardRecording, FileStream
 from dockd.card.timeline import SegmentFacts, SegmentTimeline, Witness
 from dockd.docking.bay import Bay, Phase
 from dockd.docking.halt import Recall
@@ -19,27 +19,27 @@ that a standstill.
 
 
 class WatchedSource:
-    """A card's reader that counts what passes, and lets go at the next block when it is told to."""
+    """A card's stream that counts what passes, and lets go at the next block when it is told to."""
 
-    def __init__(self, reader: FileReader, bay: Bay, recall: Recall) -> None:
+    def __init__(self, stream: FileStream, bay: Bay, recall: Recall) -> None:
         self.bytes_read = 0
         self.reading = False
-        self._reader = reader
+        self._stream = stream
         self._bay = bay
         self._recall = recall
 
     def readinto(self, buffer: memoryview) -> int:
         if not self.reading:
             self.reading = True
-            self._bay.lane_reading(+1)
+            self._bay.buffer_reading(+1)
         self._recall.before_block()
-        size_bytes = self._reader.readinto(buffer)
+        size_bytes = self._stream.readinto(buffer)
         self.bytes_read += size_bytes
         self._bay.advance(size_bytes)
         return size_bytes
 
 
-class Lanes:
+class Transfer:
     """Takes what is missing of one recording's attempt. One recording at a time; `width` segments
     at once.
     """
@@ -55,15 +55,15 @@ class Lanes:
     ) -> None:
         """Receive every segment that does not stand yet, and add its facts.
 
-        Errors of card and vault pass through: the first one, once all lanes are at rest. What was
+        Errors of card and vault pass through: the first one, once all reads are at rest. What was
         received before it stands.
         """
 
-        def receive(index: int) -> None:
-            with self._card.open(_present(recording, index)) as reader:
-                # A reader in a process of its own has looked at the boxes there.
-                witness: Witness = reader if isinstance(reader, Witness) else SegmentTimeline()
-                source = WatchedSource(reader, self._bay, self._recall)
+        def transfer_segment(index: int) -> None:
+            with self._card.open(_present(recording, index)) as stream:
+                # A worker has looked at the boxes there.
+                witness: Witness = stream if isinstance(stream, Witness) else SegmentTimeline()
+                source = WatchedSource(stream, self._bay, self._recall)
                 taken = False
                 try:
                     attempt.receive(
@@ -74,7 +74,9 @@ class Lanes:
                     self._settle(source, keep_bytes=taken)
                 facts[index] = witness.facts()
 
-        self._each(receive, [index for index in attempt.missing() if not attempt.stands(index)])
+        self._each(
+            transfer_segment, [index for index in attempt.missing() if not attempt.stands(index)]
+        )
 
     def read_again(self, recording: CardRecording, attempt: Attempt) -> None:
         """The second complete reading of a camera that states no digests. Nothing to do where all
@@ -82,8 +84,8 @@ class Lanes:
         """
 
         def confirm(index: int) -> None:
-            with self._card.open(_present(recording, index)) as reader:
-                source = WatchedSource(reader, self._bay, self._recall)
+            with self._card.open(_present(recording, index)) as stream:
+                source = WatchedSource(stream, self._bay, self._recall)
                 try:
                     attempt.confirm(index, source)
                 finally:
@@ -96,15 +98,15 @@ class Lanes:
 
     def _settle(self, source: WatchedSource, *, keep_bytes: bool) -> None:
         if source.reading:
-            self._bay.lane_reading(-1)
+            self._bay.buffer_reading(-1)
         if not keep_bytes:
             self._bay.advance(-source.bytes_read)
 
     def _each(self, work: Callable[[int], None], indexes: Iterable[int]) -> None:
         failures: list[Failure] = []
 
-        def one(index: int) -> None:
-            self._bay.lane_asked(+1)
+        def run_one(index: int) -> None:
+            self._bay.buffer_asked(+1)
             try:
                 self._recall.before_step()
                 work(index)
@@ -112,19 +114,19 @@ class Lanes:
                 failures.append(failure)
                 raise
             finally:
-                self._bay.lane_asked(-1)
+                self._bay.buffer_asked(-1)
 
         if self._width == 1:
             for index in indexes:
-                one(index)
+                run_one(index)
             return
-        with ThreadPoolExecutor(self._width, thread_name_prefix=f"lane-{self._bay.name}") as pool:
-            futures = [pool.submit(one, index) for index in indexes]
+        with ThreadPoolExecutor(self._width, thread_name_prefix=f"read-{self._bay.name}") as pool:
+            futures = [pool.submit(run_one, index) for index in indexes]
             done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
             for future in waiting:
                 future.cancel()
         if failures:
-            # The first one is the cause: where it ended the attempt, the other lanes only report
+            # The first one is the cause: where it ended the attempt, the other reads only report
             # that it is over.
             raise failures[0]
         for future in done:
@@ -134,5 +136,5 @@ class Lanes:
 def _present(recording: CardRecording, index: int) -> CardFile:
     file = recording.files[index]
     if file is None:
-        raise CardFileChanged(f"Segment {index} of {recording.claim.name} is not on the card.")
+        raise CardFileChangedError(f"Segment {index} of {recording.claim.name} is not on the card.")
     return file

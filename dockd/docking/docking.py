@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import structlog
 
-from dockd.card.contract import SENTENCE_MAX, CardError, CardGone
-from dockd.docking.bay import Bay, Board, Phase, Pulse
-from dockd.docking.halt import Stopping
+from dockd.card.contract import SENTENCE_MAX, CardError, CardGoneError
+from dockd.docking.bay import Bay, Board, Heartbeat, Phase
+from dockd.docking.halt import StoppingError
 from dockd.docking.outcome import PullReport
 from dockd.docking.pull import Port, Pull, Workplace
-from dockd.reader.processes import ReaderDied
+from dockd.reader.processes import WorkerDiedError
 from vault.errors import Failure, Reaction, UnknownCamera, VaultError, VaultFull
 
 log = structlog.get_logger()
@@ -40,10 +40,10 @@ def pause(event: threading.Event, seconds: float | None) -> None:
     event.wait(seconds)
 
 
-class Visit:
+class Docking:
     """Serves one docked camera in a thread of its own. The dock's thread calls it.
 
-    `stirred` is called from the visit's own thread when a round, or all of it, is over.
+    `on_change` is called from the docking's own thread when a round, or all of it, is over.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class Visit:
         workplace: Workplace,
         board: Board,
         pause: Pause,
-        stirred: Callable[[], None],
+        on_change: Callable[[], None],
     ) -> None:
         self.bay = Bay(name, board, workplace.clock)
         self._port = port
         self._work = workplace
         self._pause = pause
-        self._stirred = stirred
+        self._on_change = on_change
         self._gone = threading.Event()
         self._wake = threading.Event()
         self._ended = threading.Event()
@@ -73,8 +73,8 @@ class Visit:
     def start(self) -> None:
         self._thread.start()
 
-    def leave(self) -> None:
-        """The camera is no longer there."""
+    def note_gone(self) -> None:
+        """Note that the camera is no longer there."""
         self._gone.set()
         self._wake.set()
 
@@ -96,17 +96,17 @@ class Visit:
 
     @property
     def ended(self) -> bool:
-        """Whether the bay is free: nothing of this visit touches the card, the roster or the board
+        """Whether the bay is free: nothing of this docking touches the card, the docked cameras or the board
         any more.
         """
         return self._ended.is_set()
 
-    def pulse(self) -> Pulse:
+    def heartbeat(self) -> Heartbeat:
         """With each answer of the camera's reader as progress: every single one has its time, many
         together have more.
         """
-        pulse = self.bay.pulse()
-        return replace(pulse, progress=pulse.progress + self._port.keeper.answers)
+        heartbeat = self.bay.heartbeat()
+        return replace(heartbeat, progress=heartbeat.progress + self._port.lease.answers)
 
     def _over(self) -> bool:
         return self._gone.is_set() or self._work.halt.requested
@@ -115,7 +115,7 @@ class Visit:
         try:
             while not self._over():
                 self._round()
-                self._stirred()
+                self._on_change()
                 self._rest()
         finally:
             self._end()
@@ -212,12 +212,12 @@ class Visit:
         Its reader is walled in with the card that went, and reaches no other, not even one in the
         same place.
         """
-        if isinstance(failure, CardGone):
+        if isinstance(failure, CardGoneError):
             self._pull.begin_anew()
-            self._port.keeper.leave()
+            self._port.lease.end()
 
     def _count_death(self, failure: Failure) -> None:
-        if isinstance(failure, ReaderDied):
+        if isinstance(failure, WorkerDiedError):
             self._work.quarantine.died(self.bay.name)
 
     def _missed(self, likeness: tuple[str, ...], *, patient: bool) -> None:
@@ -265,8 +265,8 @@ class Visit:
 
     def _end(self) -> None:
         state = self.bay.state
-        self._work.roster.leave(self.bay.name)
-        self._port.keeper.leave()
+        self._work.docked_cameras.remove(self.bay.name)
+        self._port.lease.end()
         if self._gone.is_set():
             if state.phase in (Phase.SAFE, Phase.UNKNOWN) or (
                 state.message == OUT_OF_TURN and state.camera is None
@@ -289,7 +289,7 @@ class Visit:
         elif state.phase.busy:
             self.bay.enter(Phase.WAITING, "dockd is stopping.")
         self._ended.set()
-        self._stirred()
+        self._on_change()
 
 
 def _phase_of(failure: Failure) -> Phase:
@@ -298,8 +298,8 @@ def _phase_of(failure: Failure) -> Phase:
             return Phase.UNKNOWN
         case VaultFull():
             return Phase.VAULT_FULL
-        case CardGone():
+        case CardGoneError():
             return Phase.TAKEN_EARLY
-        case Stopping():
+        case StoppingError():
             return Phase.WAITING
     return Phase.WAITING if failure.reaction is Reaction.TRY_AGAIN else Phase.FAULT
