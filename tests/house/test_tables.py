@@ -82,7 +82,7 @@ def of_mapping(where: str, table: Mapping[Any, object], enums: set[type[Enum]]) 
     """What a table of a module lacks; nothing where it is keyed by no enum."""
     keyed_by = {type(key) for key in table}
     if len(keyed_by) == 1 and (enum := keyed_by.pop()) in enums:
-        yield from lacking(where, enum, table)  # type: ignore[arg-type]
+        yield from lacking(where, enum, table)
         return
     texts = [enum for enum in enums if issubclass(enum, StrEnum)]
     whole = {member.value for text in texts if set(text) <= set(table) for member in text}
