@@ -184,7 +184,7 @@ document.addEventListener("DOMContentLoaded", () => {
       () => null,
     );
     const standing = reply?.ok ? await reply.json() : null;
-    if (!standing || !standing.joined) return end();
+    if (!standing?.joined) return end();
     find("left").textContent = `${Math.floor(standing.seconds_left / 60)} min`;
   }
   here();

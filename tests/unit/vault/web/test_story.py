@@ -51,7 +51,6 @@ def counter(page: Page) -> int | None:
 
 def _at_own_size(png: bytes, width: int = 320, height: int = 180) -> np.ndarray:
     """The picture at the size that the camera wrote, in grey."""
-
     with av.open(io.BytesIO(png), mode="r", format="png_pipe") as opened:
         frame = next(opened.decode(video=0))
         return frame.reformat(width=width, height=height, format="gray").to_ndarray()
