@@ -350,8 +350,8 @@ MUTANTS = (
         EXPLORER,
         (
             erase(
-                "        for wanted, file in standing:\n            if",
-                "        for wanted, file in reversed(standing):\n            if",
+                "        for expected_object, file in remaining:\n            if",
+                "        for expected_object, file in reversed(remaining):\n            if",
             ),
         ),
     ),
