@@ -413,7 +413,7 @@ MUTANTS = (
         ERASE,
         (
             erase(
-                "            self._identify(wanted, file)\n            self._card.delete(file)",
+                "            self._identify(expected_object, file)\n            self._card.delete(file)",
                 "            self._card.delete(file)",
             ),
         ),
