@@ -4,9 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # One more than there are cores: a test that waits for the disk leaves its core to another.
+BIOME := node_modules/.bin/biome
+SHELLS := .ci/run $(addprefix systemd/debian/,preinst postinst prerm postrm) tests/campaigns/vm/image.sh \
+  $(filter-out %.py,$(wildcard systemd/libexec/*))
+TEMPLATES := vault/web/templates dockd/display/kiosk/page.html
 PROCESSES ?= $(shell expr $$(nproc) + 1)
 
-.PHONY: run screenshots test lint format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test vm-faults vm-life upgrade-cuts kills power-cuts yanks vm-losses deb lock setup clean
+.PHONY: run screenshots test coverage lint check format bench crash mutants custody clocks tamper scale obligations fuzz soak usb-big vm-test vm-faults vm-life upgrade-cuts kills power-cuts yanks vm-losses deb lock setup clean
 
 run: $(READY)
 	HEADLESS=$(HEADLESS) $(BIN)/python -m tests.e2e.demo
@@ -19,10 +23,26 @@ screenshots: $(READY) tools
 test: $(READY) tools
 	$(BIN)/pytest -q -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
-lint: $(READY)
+# Every check that runs nothing of ours; each line is a hook of .pre-commit-config.yaml, too.
+lint: $(READY) $(BIOME) lint-tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	shellcheck $(SHELLS)
+	$(BIN)/djlint --lint --quiet $(TEMPLATES)
+	$(BIOME) check --error-on-warnings
+
+# The checks and the tests of single modules: what a change has to pass before it is handed in.
+check: lint
+	$(BIN)/pytest -q -n $(PROCESSES) --dist loadfile tests/unit tests/house
+
+# `make test` with the lines and branches counted, in the processes that the tests start as well. Ends with an error below the floor that
+# pyproject.toml states.
+coverage: $(READY) tools
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
 
 # Ratios against cp, rsync, age, restic and borg in one run, on this disk with cold caches. GIB and ROUNDS are arguments.
 GIB ?= 2
@@ -154,14 +174,25 @@ vm-tools:
 	  command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
 	test -z "$$missing" || $(MAKE) --no-print-directory apt PACKAGES="$$missing"
 
+.PHONY: lint-tools
+lint-tools:
+	@command -v shellcheck >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=shellcheck
+
+# One program, by the hash of its lock. npm only fetches it.
+$(BIOME): package-lock.json
+	@command -v npm >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=npm
+	npm ci --silent
+	@touch $@
+
 apt:
 	@as=""; test "$$(id -u)" = 0 || as=sudo; \
 	echo "installing $(PACKAGES)"; \
 	$$as apt-get -qq update && DEBIAN_FRONTEND=noninteractive $$as apt-get -qq install --no-install-recommends -y $(PACKAGES) >/dev/null
 
-format: $(READY)
+format: $(READY) $(BIOME)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIOME) check --write
 
 # The locks name no host and hold a hash for each file.
 lock: $(READY)
@@ -170,4 +201,4 @@ lock: $(READY)
 	$(VENV)/lock/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml -o requirements/run.lock
 
 clean:
-	rm -rf $(VENV) run .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) node_modules run .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -190,7 +190,7 @@ def dock(folders: tuple[Path, ...], address: str) -> None:
     """Dock cameras over USB, until `quit` or SIGTERM: each DIR is one camera on one port of a bus
     in software.
 
-     A Linux machine makes real USB devices of them:    modprobe vhci-hcd; usbip attach -r HOST -b
+    \b A Linux machine makes real USB devices of them:    modprobe vhci-hcd; usbip attach -r HOST -b
     1-1 dockd reaches them without a kernel:               usb_backend = "usbip:HOST:PORT"
 
     Typed lines: `unplug 1-1`, `plug 1-1`, `list`, `quit`.

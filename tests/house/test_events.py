@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.house.test_house import REPOSITORY, modules
+from tests.house.test_house import modules
+from tests.support.places import REPOSITORY
 
 LEVELS = {
     "debug": "debug",

@@ -279,8 +279,7 @@ def test_a_face_reads_by_verbs_of_custody_alone(face: str) -> None:
             (name, line)
             for name, line in calls(path)
             if name.endswith(("vault.reading", "vault.writing", "vault.record"))
-            or (".log." in f".{name}"
-            and name.startswith(("vault.", "visit.vault.")))
+            or (".log." in f".{name}" and name.startswith(("vault.", "visit.vault.")))
         }
         assert not past_custody, f"{module} calls {sorted(past_custody)}"
 

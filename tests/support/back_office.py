@@ -5,7 +5,7 @@ browser's requests without a browser.
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ import uvicorn
 from starlette.testclient import TestClient
 
 from tests.support.film import Film, film
+from tests.support.hand_clock import HandClock
 from tests.support.office import PEOPLE, Office, office
 from vault.custody.cases import NewCase, register
 from vault.custody.viewing.viewing_requests import approve, request
@@ -183,11 +184,16 @@ def free_port() -> int:
 
 @contextmanager
 def backoffice(
-    folder: Path, people: tuple[Founder, ...] = PEOPLE, **changes: object
+    folder: Path,
+    people: tuple[Founder, ...] = PEOPLE,
+    *,
+    web: Mapping[str, object] | None = None,
+    clock: HandClock | None = None,
+    **changes: object,
 ) -> Iterator[BackOffice]:
     """An office an hour after its ceremony, with its pages."""
-    web = {"packages": folder / "packages"} | dict(changes.pop("web", {}))  # type: ignore[call-overload]
-    with office(folder, people, web=web, **changes) as here:
+    pages = {"packages": folder / "packages"} | dict(web or {})
+    with office(folder, people, clock=clock, web=pages, **changes) as here:
         here.clock.pass_time(3600)
         made = build_application(here.vault, here.clock)
         back = BackOffice(here, made, build_app(made))

@@ -254,7 +254,7 @@ def frame_numbers(recording: Recording) -> list[int]:
     """
     scale, fps = recording.manifest["video"]["timescale"], recording.manifest["video"]["fps"]
     numbers = []
-    with av.open(io.BytesIO(recording.film)) as container:
+    with av.open(io.BytesIO(recording.film), mode="r") as container:
         for place, frame in enumerate(container.decode(video=0)):
             assert frame.pts == place * scale // fps
             numbers.append(counter_in(frame.to_ndarray(format="gray")))
@@ -272,5 +272,5 @@ def counter_in(luma: np.ndarray) -> int:
 
 def sound(recording: Recording) -> np.ndarray:
     """All samples of the sound track."""
-    with av.open(io.BytesIO(recording.film)) as container:
+    with av.open(io.BytesIO(recording.film), mode="r") as container:
         return np.concatenate([frame.to_ndarray().ravel() for frame in container.decode(audio=0)])

@@ -92,7 +92,7 @@ class Pier:
 
     def call(self, *words: object) -> subprocess.CompletedProcess[str]:
         """A command of dockd that ends by itself."""
-        command = [DOCKD, *map(str, words), "--config", self.config]
+        command = [str(DOCKD), *map(str, words), "--config", str(self.config)]
         return subprocess.run(
             command,
             capture_output=True,

@@ -102,6 +102,10 @@ class MemoryCard:
         return "memory"
 
     @property
+    def lanes(self) -> int:
+        return 1
+
+    @property
     def trouble(self) -> tuple[CardTrouble, ...]:
         return self._trouble
 

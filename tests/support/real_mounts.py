@@ -18,7 +18,7 @@ def _run(*command: str | Path) -> None:
 
 
 def mount(*arguments: str | Path) -> None:
-    """mount(8)."""
+    """Run mount, as root does by hand."""
     _run("mount", *arguments)
 
 

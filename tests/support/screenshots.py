@@ -116,7 +116,10 @@ PAGES = {
 
 def name_of(person: str, path: str) -> str:
     return (
-        f"{person}{path.split('?')[0]}".replace("/", "-").replace("{", "").replace("}", "").lower()
+        f"{person}{path.split('?', maxsplit=1)[0]}".replace("/", "-")
+        .replace("{", "")
+        .replace("}", "")
+        .lower()
     )
 
 

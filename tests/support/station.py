@@ -175,7 +175,7 @@ class Station:
 def played(content: bytes) -> Frames:
     """Decode every picture of an fMP4. Raises what PyAV raises where it does not play."""
     counters, stamps = [], []
-    with av.open(io.BytesIO(content)) as container:
+    with av.open(io.BytesIO(content), mode="r") as container:
         stream = container.streams.video[0]
         assert stream.time_base is not None
         ticks = int(1 / stream.time_base / stream.average_rate) if stream.average_rate else 0

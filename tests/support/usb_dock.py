@@ -132,12 +132,21 @@ class UsbQuay:
         *,
         without: frozenset[int] = frozenset({DATE_TIME}),
         port: int | None = None,
-        **how: object,
+        usb_serial: str | None = None,
+        beside: Sequence[tuple[int, int, int]] = (),
+        config: bytes | None = None,
     ) -> UsbCamera:
         """Cameras have no clock unless a test is about it: looking for a tick takes its time."""
         device = UsbCamera.of_folder(
-            root, serial, ManualClock(0), faults=faults, without=without, **how
-        )  # type: ignore[arg-type]
+            root,
+            serial,
+            ManualClock(0),
+            faults=faults,
+            without=without,
+            usb_serial=usb_serial,
+            beside=beside,
+            config=config,
+        )
         self.hub.plug(device, port)
         return device
 
@@ -180,12 +189,12 @@ class UsbQuay:
         serial: str,
         faults: Sequence[Fault] = (),
         *,
+        without: frozenset[int] = frozenset({DATE_TIME}),
         reads: int = 1,
-        **how: object,
     ) -> "Docked":
         """A camera's stay from plugging it in to taking it out, with one pull."""
         stood = self._stood.setdefault(root, contents_of(root))
-        device = self.plug(root, serial, faults, port=1, **how)  # type: ignore[arg-type]
+        device = self.plug(root, serial, faults, port=1, without=without)
         report: PullReport | None = None
         stopped: Failure | None = None
         try:

@@ -14,6 +14,7 @@ from vault.custody.viewing.release import open_recording
 from vault.intake.attempt import Attempt
 from vault.intake.intake import Intake
 from vault.keyring.first import Founders
+from vault.keyring.receivers import Unwrapper
 from vault.operations.founding import found
 from vault.recording import (
     ClockOffset,
@@ -110,14 +111,18 @@ def stored(
     return received(intake, claim, contents, clock).commit(WHOLE)
 
 
+def unlocked(vault: Vault, first: str, second: str) -> tuple[Unwrapper, Unwrapper]:
+    """Unlock the keys of two receivers."""
+    unlock = vault.keyring.unlock
+    return unlock(first, PASSPHRASES[first]), unlock(second, PASSPHRASES[second])
+
+
 def plaintexts(
     vault: Vault, recording_id: str, first: str = "CM", second: str = "GS"
 ) -> dict[str, bytes]:
     """Every file of a recording, opened by a pair."""
-    unlocked = [
-        vault.keyring.unlock(receiver, PASSPHRASES[receiver]) for receiver in (first, second)
-    ]
-    opened = open_recording(vault, recording_id, *unlocked, "test")
+    pair = unlocked(vault, first, second)
+    opened = open_recording(vault, recording_id, *pair, "test")
     return {
         part.sealed_name: b"".join(bytes(block) for block in opened.blocks(part))
         for part in opened.record.files

@@ -1,11 +1,13 @@
 """A slice of the clock histories; the whole of it is `make clocks`."""
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
 from tests.campaigns.crash import clocks
 from tests.campaigns.crash.clocks import play
+from vault.rules.clock_guard import Look, Seen, judge
 
 
 def test_no_clock_history_destroys_early_or_under_hold() -> None:
@@ -21,9 +23,8 @@ def test_without_the_guard_the_campaign_finds_early_destruction(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The check can fail: with a guard that believes everything, recordings go early."""
-    judge = clocks.judge
 
-    def believes(seen: clocks.Seen | None, look: clocks.Look) -> object:
+    def believes(seen: Seen | None, look: Look) -> object:
         trust = judge(seen, look)
         return type(trust)(True, "believed", trust.seen)
 
@@ -37,6 +38,6 @@ def test_without_the_running_time_the_campaign_finds_nothing_to_save_it(
     """A day between mark and destruction is what a lying network time within a restart's month
     meets: it is waited for.
     """
-    monkeypatch.setattr("vault.rules.sweep_plan.RUNNING", clocks.timedelta(0))
-    monkeypatch.setattr("vault.rules.clock_guard.TOLERANCE", clocks.timedelta(days=3650))
+    monkeypatch.setattr("vault.rules.sweep_plan.RUNNING", timedelta(0))
+    monkeypatch.setattr("vault.rules.clock_guard.TOLERANCE", timedelta(days=3650))
     assert any("early" in violation for seed in range(1, 61) for violation in play(seed).violations)

@@ -6,7 +6,8 @@ import ast
 
 import pytest
 
-from tests.campaigns.crash.mutants import MUTANTS, REPOSITORY, Mutant, mutated
+from tests.campaigns.crash.mutants import MUTANTS, Mutant, mutated
+from tests.support.places import REPOSITORY
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

@@ -328,9 +328,16 @@ PARSERS = (
         Hand.DATASET,
         share=6,
     ),
-    Parser("ptp.decode_text", _text, (ptp.MalformedError,), _ptp(*golden.TEXTS), Hand.DATASET, share=6),
     Parser(
-        "ptp.decode_u64", _u64, (ptp.MalformedError,), _ptp(golden.OBJECT_SIZE), Hand.DATASET, share=2
+        "ptp.decode_text", _text, (ptp.MalformedError,), _ptp(*golden.TEXTS), Hand.DATASET, share=6
+    ),
+    Parser(
+        "ptp.decode_u64",
+        _u64,
+        (ptp.MalformedError,),
+        _ptp(golden.OBJECT_SIZE),
+        Hand.DATASET,
+        share=2,
     ),
     Parser("ptp.DateTime", _time, (ptp.MalformedError,), _TIMES, Hand.DATASET, share=6),
     Parser(

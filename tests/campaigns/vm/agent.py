@@ -60,6 +60,7 @@ def _run(command: str, timeout_s: float) -> tuple[int, bytes]:
     try:
         done = subprocess.run(
             ["bash", "-c", command],
+            check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -204,7 +204,7 @@ class Station:
         keys.mkdir(parents=True)
         for key in (self.settings.pins, self.settings.log_key_path):
             shutil.copy(key, keys / key.name)
-        build = [sys.executable, self._source / "systemd" / "build_deb.py", self._folder]
+        build = [sys.executable, str(self._source / "systemd/build_deb.py"), str(self._folder)]
         built = subprocess.run(
             build, check=True, capture_output=True, text=True
         ).stdout.splitlines()[-1]

@@ -15,6 +15,7 @@ MODULES="$BOOT virtio_net virtio_console virtio_rng vhci-hcd xhci-pci usb-storag
   vfat nls_cp437 nls_ascii nls_iso8859-1 nls_utf8"
 
 sources() {
+  # shellcheck disable=SC2016  # The $(…) are apt's own fields.
   apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 'Origin: Debian' | grep ' bookworm' || true
 }
 

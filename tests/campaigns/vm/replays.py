@@ -15,11 +15,11 @@ from pathlib import Path
 
 from tests.campaigns.vm.aftermath import unpacked
 from tests.campaigns.vm.cuts import Ended, Ground, Life, clock
-from tests.campaigns.vm.guest_station import REPOSITORY
 from tests.campaigns.vm.outside_world import Outside
 from tests.campaigns.vm.simulator import files_below, vfat_content
 from tests.campaigns.vm.volatile import VolatileDisk
 from tests.support.hand_clock import HandClock
+from tests.support.places import REPOSITORY
 from vault.custody.retention.sweep import sweep
 from vault.vault import Vault
 
@@ -61,7 +61,7 @@ def campaign(on: Ground, folder: Path, count: int, lives: int, lanes: int, seed:
                 number: int,
                 chances: list[random.Random] = chances,
                 moments: list[int] = moments,
-                media: tuple[Path, Path] = media,
+                media: tuple[VolatileDisk, VolatileDisk] = media,
             ) -> Ended:
                 return replayed(on, media, outside, folder, moments[number], chances[number])
 

@@ -13,6 +13,7 @@ import json
 import random
 import sys
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -22,10 +23,11 @@ from typing import Any
 from tests.campaigns.vm.__main__ import CACHE
 from tests.campaigns.vm.docking_pc import Disks, Pc, program_disk, vault_disk, wanted_units
 from tests.campaigns.vm.guest import Guest
-from tests.campaigns.vm.life import INSTALL, REPOSITORY, built
+from tests.campaigns.vm.life import INSTALL, built
 from tests.campaigns.vm.machine import MachineFailed
 from tests.campaigns.vm.next_version import THIS_VERSION, VERSION, next_sources
 from tests.campaigns.vm.part_results import Course
+from tests.support.places import REPOSITORY
 from tests.support.vault_world import CHEAP, PASSPHRASES, WHOLE, claim_of
 from vault.catalogue import camera_rows
 from vault.clock import Clock, SystemClock
@@ -369,7 +371,7 @@ def main() -> int:
         course = Course(SystemClock())
         ground = Ground(guest, Path(made), course)
         if course.part("prepared", ground.prepare):
-            parts = {
+            parts: dict[str, Callable[[Ground], str]] = {
                 "undisturbed": undisturbed,
                 "cuts": partial(cuts, count=options.cuts),
                 "back_and_away": back_and_away,

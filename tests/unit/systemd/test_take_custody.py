@@ -39,7 +39,7 @@ def recording(footage: Path, name: str, owner: pwd.struct_passwd, names: tuple[s
 
 
 def taken(footage: Path) -> subprocess.CompletedProcess[str]:
-    words = [SCRIPT, footage.parent, DOCK.pw_name, VAULT.pw_name]
+    words = [str(SCRIPT), str(footage.parent), DOCK.pw_name, VAULT.pw_name]
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
@@ -93,13 +93,13 @@ def test_what_a_kill_leaves_the_next_run_finishes(tmp_path: Path, call: str) -> 
             "-f",
             "-qq",
             "-o",
-            tmp_path / "trace",
+            str(tmp_path / "trace"),
             "-e",
             f"trace={call}",
             "-e",
             f"inject={call}:signal=KILL:when={at}",
         ]
-        words = [*killing, SCRIPT, footage.parent, DOCK.pw_name, VAULT.pw_name]
+        words = [*killing, str(SCRIPT), str(footage.parent), DOCK.pw_name, VAULT.pw_name]
         ended = subprocess.run(words, capture_output=True, check=False).returncode
         if ended == 0:
             assert at > len(stored) * 4

@@ -9,7 +9,8 @@ document.addEventListener("DOMContentLoaded", () => {
     const told = reply?.ok ? await reply.json() : null;
     if (told?.state === "making") {
       bar.value = told.done_bytes;
-      document.querySelector("[data-told]").textContent = `${(told.done_bytes / 1e6).toFixed(1)} / ${(told.total_bytes / 1e6).toFixed(1)} MB`;
+      document.querySelector("[data-told]").textContent =
+        `${(told.done_bytes / 1e6).toFixed(1)} / ${(told.total_bytes / 1e6).toFixed(1)} MB`;
     } else {
       location.reload();
     }

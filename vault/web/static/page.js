@@ -32,9 +32,14 @@ function watchIdle(minutes) {
   const told = document.createElement("p");
   told.className = "idle";
   told.setAttribute("role", "alert");
-  setTimeout(() => {
-    told.textContent = dutch ? "Dit scherm wordt over een minuut afgemeld. Open een bladzijde om aangemeld te blijven." : "This screen will be signed out in a minute. Open a page to stay signed in.";
-    document.body.append(told);
-  }, Math.max(0, minutes - 1) * 60000);
+  setTimeout(
+    () => {
+      told.textContent = dutch
+        ? "Dit scherm wordt over een minuut afgemeld. Open een bladzijde om aangemeld te blijven."
+        : "This screen will be signed out in a minute. Open a page to stay signed in.";
+      document.body.append(told);
+    },
+    Math.max(0, minutes - 1) * 60000,
+  );
   setTimeout(() => location.replace("/sign-in"), minutes * 60000 + 2000);
 }

@@ -14,24 +14,47 @@ document.addEventListener("DOMContentLoaded", () => {
   let over = false;
 
   const seconds = () => (facts.init ? facts.duration_ms / 1000 : video.duration || 1);
-  const stamp = (at) => `${Math.floor(at / 60)}:${String(Math.floor(at % 60)).padStart(2, "0")}.${Math.floor((at % 1) * 10)}`;
+  const stamp = (at) =>
+    `${Math.floor(at / 60)}:${String(Math.floor(at % 60)).padStart(2, "0")}.${Math.floor((at % 1) * 10)}`;
 
   function openSegments() {
-    hls = new Hls({ maxBufferLength: 20, backBufferLength: 30, maxMaxBufferLength: 30, startFragPrefetch: true, enableWorker: false, progressive: false, maxBufferHole: 0.2, nudgeMaxRetry: 10 });
+    hls = new Hls({
+      maxBufferLength: 20,
+      backBufferLength: 30,
+      maxMaxBufferLength: 30,
+      startFragPrefetch: true,
+      enableWorker: false,
+      progressive: false,
+      maxBufferHole: 0.2,
+      nudgeMaxRetry: 10,
+    });
     hls.loadSource(`${base}/playlist.m3u8`);
     hls.attachMedia(video);
-    hls.on(Hls.Events.FRAG_LOADED, () => { find("error").hidden = true; });
+    hls.on(Hls.Events.FRAG_LOADED, () => {
+      find("error").hidden = true;
+    });
     hls.on(Hls.Events.ERROR, (_, told) => {
       const status = told.response?.code;
       if (status === 403 || status === 410 || status === 401) return end();
-      if (told.fatal) { find("error").hidden = false; hls.startLoad(); }
+      if (told.fatal) {
+        find("error").hidden = false;
+        hls.startLoad();
+      }
     });
   }
 
   function openFile() {
     video.src = `${base}/${file}.file`;
-    video.addEventListener("ended", () => { if (file + 1 < facts.files) { file += 1; video.src = `${base}/${file}.file`; video.play(); } });
-    video.addEventListener("error", () => { if (!over) find("error").hidden = false; });
+    video.addEventListener("ended", () => {
+      if (file + 1 < facts.files) {
+        file += 1;
+        video.src = `${base}/${file}.file`;
+        video.play();
+      }
+    });
+    video.addEventListener("error", () => {
+      if (!over) find("error").hidden = false;
+    });
   }
 
   function drawMarks() {
@@ -47,7 +70,8 @@ document.addEventListener("DOMContentLoaded", () => {
     };
     if (facts.init && facts.switched_on_ms !== null) add(0, facts.switched_on_ms, "#f2b84b");
     if (facts.init) for (const [start, length] of facts.gaps) add(start, start + length, "#1c2733");
-    if (facts.init && facts.switched_on_ms !== null) add(facts.switched_on_ms, facts.switched_on_ms + facts.duration_ms / 300, "#b3261e");
+    if (facts.init && facts.switched_on_ms !== null)
+      add(facts.switched_on_ms, facts.switched_on_ms + facts.duration_ms / 300, "#b3261e");
   }
 
   function end() {
@@ -59,7 +83,8 @@ document.addEventListener("DOMContentLoaded", () => {
     video.load();
     find("over").hidden = false;
     find("gap").hidden = true;
-    for (const one of root.querySelectorAll(".player__buttons button, .player__buttons select, [data-seek]")) one.disabled = true;
+    for (const one of root.querySelectorAll(".player__buttons button, .player__buttons select, [data-seek]"))
+      one.disabled = true;
   }
 
   const gapAt = (ms) => facts.gaps.find(([start, length]) => ms >= start - 5 && ms < start + length - 5);
@@ -77,17 +102,28 @@ document.addEventListener("DOMContentLoaded", () => {
   let inGap = 0;
   setInterval(() => {
     const gap = gapAt(video.currentTime * 1000 + 250);
-    if (over || !gap || video.paused) { inGap = 0; return; }
+    if (over || !gap || video.paused) {
+      inGap = 0;
+      return;
+    }
     find("gap").hidden = false;
     inGap += 1;
-    if (inGap >= 6) { inGap = 0; video.currentTime = (gap[0] + gap[1]) / 1000 + 0.02; }
+    if (inGap >= 6) {
+      inGap = 0;
+      video.currentTime = (gap[0] + gap[1]) / 1000 + 0.02;
+    }
   }, 250);
 
-  const jump = (to) => { video.currentTime = Math.min(Math.max(0, to), seconds()); };
+  const jump = (to) => {
+    video.currentTime = Math.min(Math.max(0, to), seconds());
+  };
 
   // How long a frame lasts no camera states: a step looks on in small strides until the picture that is shown is another one.
   let shown = 0;
-  const follow = (_, frame) => { shown = frame.mediaTime; video.requestVideoFrameCallback(follow); };
+  const follow = (_, frame) => {
+    shown = frame.mediaTime;
+    video.requestVideoFrameCallback(follow);
+  };
   video.requestVideoFrameCallback(follow);
   const once = (kind) => new Promise((done) => video.addEventListener(kind, done, { once: true }));
   const painted = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
@@ -111,31 +147,44 @@ document.addEventListener("DOMContentLoaded", () => {
   find("to-on")?.addEventListener("click", () => jump(facts.switched_on_ms / 1000));
   find("back").addEventListener("click", () => step(-1));
   find("forward").addEventListener("click", () => step(1));
-  find("speed").addEventListener("change", (event) => { video.playbackRate = Number(event.target.value); });
-  find("sound").addEventListener("input", (event) => { video.volume = Number(event.target.value); });
+  find("speed").addEventListener("change", (event) => {
+    video.playbackRate = Number(event.target.value);
+  });
+  find("sound").addEventListener("input", (event) => {
+    video.volume = Number(event.target.value);
+  });
   find("seek").addEventListener("input", (event) => jump((event.target.value / 1000) * seconds()));
   video.addEventListener("contextmenu", (event) => event.preventDefault());
   video.addEventListener("click", toggle);
   for (const kind of ["timeupdate", "seeking", "seeked", "loadedmetadata"]) video.addEventListener(kind, show);
   for (const kind of ["play", "pause"]) {
-    video.addEventListener(kind, () => { find("play").textContent = video.paused ? find("play").dataset.playText : find("play").dataset.pauseText; });
+    video.addEventListener(kind, () => {
+      find("play").textContent = video.paused ? find("play").dataset.playText : find("play").dataset.pauseText;
+    });
   }
   document.addEventListener("keydown", (event) => {
     if (event.target.matches("input, select, textarea, button, a")) return;
-    if (event.key === " ") { event.preventDefault(); toggle(); }
+    if (event.key === " ") {
+      event.preventDefault();
+      toggle();
+    }
     if (event.key === ",") step(-1);
     if (event.key === ".") step(1);
   });
 
-  const clock = () => { find("clock").textContent = new Date().toLocaleString(dutch ? "nl-NL" : "en-GB"); };
+  const clock = () => {
+    find("clock").textContent = new Date().toLocaleString(dutch ? "nl-NL" : "en-GB");
+  };
   clock();
   setInterval(clock, 1000);
 
   async function here() {
     if (over) return;
-    const reply = await fetch(`/viewings/${facts.viewing}/here`, { headers: { Accept: "application/json" } }).catch(() => null);
+    const reply = await fetch(`/viewings/${facts.viewing}/here`, { headers: { Accept: "application/json" } }).catch(
+      () => null,
+    );
     const standing = reply?.ok ? await reply.json() : null;
-    if (!standing || !standing.joined) return end();
+    if (!standing?.joined) return end();
     find("left").textContent = `${Math.floor(standing.seconds_left / 60)} min`;
   }
   here();

@@ -35,7 +35,9 @@ async function use(proof) {
     form.elements[`${proof.dataset.proof}answer`].value = answerOf(credential, secret);
     form.elements[`${proof.dataset.proof}challenge`].value = asked.challenge;
     state.textContent = "✓";
-    const others = [...form.querySelectorAll("[data-proof]")].filter((one) => one !== proof && one.checkVisibility({ contentVisibilityAuto: true }));
+    const others = [...form.querySelectorAll("[data-proof]")].filter(
+      (one) => one !== proof && one.checkVisibility({ contentVisibilityAuto: true }),
+    );
     if (!others.length && form.checkValidity()) form.requestSubmit();
   } catch {
     state.textContent = state.dataset.nlFailed;
@@ -54,7 +56,12 @@ async function add(form) {
     let secret = made.getClientExtensionResults().prf?.results?.first;
     if (!secret) {
       // Many keys answer the PRF only when they are used, not when they are made: use it once.
-      const again = { challenge: crypto.getRandomValues(new Uint8Array(32)), allowCredentials: [{ type: "public-key", id: made.rawId }], userVerification: "required", extensions: withBuffers(asked.options).extensions };
+      const again = {
+        challenge: crypto.getRandomValues(new Uint8Array(32)),
+        allowCredentials: [{ type: "public-key", id: made.rawId }],
+        userVerification: "required",
+        extensions: withBuffers(asked.options).extensions,
+      };
       const used = await navigator.credentials.get({ publicKey: again });
       secret = used.getClientExtensionResults().prf?.results?.first;
     }

@@ -3,8 +3,22 @@
 
 const dutch = document.documentElement.lang === "nl";
 const words = dutch
-  ? { empty: "Zet uw camera in het dock.", silent: "Het dock antwoordt niet. Laat de camera's staan; zij houden hun opnamen. Roep de technisch beheerder als dit zo blijft.", bay: "Vak", write: "Vastleggen in de Beeldkluis", other: "English" }
-  : { empty: "Put your camera into the dock.", silent: "The dock does not answer. Leave the cameras; they keep their recordings. Call the technical administrator if this lasts.", bay: "Bay", write: "Report it in the recording vault", other: "Nederlands" };
+  ? {
+      empty: "Zet uw camera in het dock.",
+      silent:
+        "Het dock antwoordt niet. Laat de camera's staan; zij houden hun opnamen. Roep de technisch beheerder als dit zo blijft.",
+      bay: "Vak",
+      write: "Vastleggen in de Beeldkluis",
+      other: "English",
+    }
+  : {
+      empty: "Put your camera into the dock.",
+      silent:
+        "The dock does not answer. Leave the cameras; they keep their recordings. Call the technical administrator if this lasts.",
+      bay: "Bay",
+      write: "Report it in the recording vault",
+      other: "Nederlands",
+    };
 const bays = document.getElementById("bays");
 const empty = document.getElementById("empty");
 const silent = document.getElementById("silent");
@@ -26,7 +40,12 @@ function draw(tile) {
   const sign = element("span", "", tile.sign);
   sign.setAttribute("aria-hidden", "true");
   word.append(sign, element("span", "", tile.word));
-  box.append(head, word, element("p", "tile__who", [tile.camera, tile.whose].filter(Boolean).join(" · ")), element("p", "tile__do", tile.do));
+  box.append(
+    head,
+    word,
+    element("p", "tile__who", [tile.camera, tile.whose].filter(Boolean).join(" · ")),
+    element("p", "tile__do", tile.do),
+  );
   if (tile.part !== null) {
     const bar = element("progress", "tile__bar");
     bar.max = 100;
@@ -74,7 +93,10 @@ other.textContent = words.other;
 other.lang = dutch ? "en" : "nl";
 other.href = dutch ? "/?language=en" : "/";
 setInterval(() => {
-  document.getElementById("clock").textContent = new Date().toLocaleTimeString(dutch ? "nl-NL" : "en-GB", { hour: "2-digit", minute: "2-digit" });
+  document.getElementById("clock").textContent = new Date().toLocaleTimeString(dutch ? "nl-NL" : "en-GB", {
+    hour: "2-digit",
+    minute: "2-digit",
+  });
   if (Date.now() - heard > 15000) show({ answers: false, tiles: [] });
 }, 1000);
 listen();

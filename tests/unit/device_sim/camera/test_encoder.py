@@ -2,6 +2,8 @@
 marker in each.
 """
 
+from typing import Any
+
 import av
 import numpy as np
 
@@ -17,7 +19,7 @@ from device_sim.camera.scene import Scene
 from tests.support.cameras import small
 
 
-def encoded(numbers: range, gop: int = 5) -> list:
+def encoded(numbers: range, gop: int = 5) -> list[Any]:
     profile = small()
     scene, encoder = Scene(profile.width, profile.height, profile.fps, 0), VideoEncoder(profile)
     return [

@@ -71,7 +71,7 @@ def test_fragments_say_when_they_are_and_where_their_data_lies(
     assert [fragment.tracks[2] for fragment in fragments] == [
         (group * 5120, 1024, 5, True) for group in range(3)
     ]
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), mode="r") as container:
         packets = [
             (packet.stream.type, packet.pts, bytes(packet))
             for packet in container.demux()

@@ -5,7 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from device_sim.camera.manifest import Entry, Stop, entry_line, head_from_journal, read_journal
+from device_sim.camera.manifest import (
+    Entry,
+    Head,
+    Stop,
+    entry_line,
+    head_from_journal,
+    read_journal,
+)
 from tests.support.camera_contract import check_manifest, parse
 from tests.unit.device_sim.camera.test_memory import HEAD
 
@@ -19,7 +26,7 @@ ENTRIES = [
 @pytest.mark.parametrize(
     "head", [HEAD, replace(HEAD, sample_rate=16_000, officer="BOA-17", overlaps="BWC0042-000006")]
 )
-def test_manifest_keeps_the_contract(head: type(HEAD)) -> None:
+def test_manifest_keeps_the_contract(head: Head) -> None:
     raw = head.manifest(ENTRIES, Stop("button", head.started_utc_ms + 32_345, 37_345))
     check_manifest(parse(raw, 1 << 20))
     assert head_from_journal(json.loads(head.journal_line())) == head

@@ -38,7 +38,8 @@ def test_inserted_and_pulled(camera: Camera, watched: Path) -> None:
     place = insert(camera, watched)
     assert place == watched / "BWC0042"
     assert place.stat().st_ino == inode
-    assert camera.mode is Mode.DOCKED
+    docked = camera.mode
+    assert docked is Mode.DOCKED
     (recording,) = read_card(place, camera.public_key)
     assert recording.manifest["stop_reason"] == "docked"
     assert read_device(place)["serial"] == "BWC0042"

@@ -4,6 +4,7 @@ others are read.
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -241,7 +242,7 @@ def _sparse(path: Path, size_bytes: int) -> None:
     os.truncate(path, size_bytes)
 
 
-WRONGS = {
+WRONGS: dict[str, tuple[Callable[[Path], object], Wrong]] = {
     "no manifest": (
         lambda folder: (folder / "recording.json").unlink(),
         Wrong("manifest.unfinished", "dock it again"),
@@ -427,7 +428,8 @@ def test_links_in_a_recording_are_not_its_files(camera: CardMaker, tmp_path: Pat
         "BWC0042-000003": "card.not_a_file",
         "BWC0042-000004": "manifest.unsigned",
     }
-    assert reading.recordings == reading.remnants == ()
+    assert reading.recordings == ()
+    assert reading.remnants == ()
 
 
 # What an erase leaves behind

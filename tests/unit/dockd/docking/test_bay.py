@@ -1,5 +1,7 @@
 """The board that everyone looks at, and the watchdog's judgement of who stands still."""
 
+from collections.abc import Callable
+
 import pytest
 
 from dockd.docking.bay import LEFTOVERS_MAX, Bay, Board, Heartbeat, Lamp, Phase, Vigil
@@ -59,12 +61,13 @@ def test_progress_moves_with_bytes_and_steps(clock: HandClock) -> None:
     bay = Bay("1", Board(), clock)
     bay.enter(Phase.PULLING, count=1)
     seen = [bay.heartbeat().progress]
-    for move in (
+    moves: list[Callable[[], object]] = [
         lambda: bay.advance(1),
         bay.step,
         lambda: bay.recording(1),
         lambda: bay.enter(Phase.CHECKING),
-    ):
+    ]
+    for move in moves:
         move()
         seen.append(bay.heartbeat().progress)
     assert seen == sorted(set(seen))

@@ -116,7 +116,12 @@ def test_a_card_that_went_and_came_back_between_two_looks_is_read_anew(
 
     phases: list[Phase | None] = []
     port = Port("VOL-1", lambda: reader.open(root=str(place)), MOUNTED, 0.0, lease=reader)
-    waits = Waits(lambda: (phases.append(phase_of(quay)), away.rename(place)), another, nothing)
+
+    def another_card() -> None:
+        phases.append(phase_of(quay))
+        away.rename(place)
+
+    waits = Waits(another_card, another, nothing)
     docking = Docking("1", port, quay.workplace(), quay.board, waits, nothing)
     waits.over = docking.note_gone
     serve(docking)
@@ -144,7 +149,7 @@ class Teller:
 
     answers = 0
 
-    def leave(self) -> None:
+    def end(self) -> None:
         """Nothing is held."""
 
 

@@ -369,7 +369,11 @@ def test_a_twin_that_comes_during_the_erase_stops_what_has_not_begun(
 ) -> None:
     maker, medium = card_with(tmp_path / "card", count=2)
     quay.register(maker)
-    medium.before_delete = lambda path: quay.docked_cameras.add("bay 9", "BWC0042") and None
+
+    def docked_elsewhere(_: object) -> None:
+        quay.docked_cameras.add("bay 9", "BWC0042")
+
+    medium.before_delete = docked_elsewhere
     report = quay.run(medium)
     assert quay.states() == {ONE: "erased", TWO: "stored"}
     assert report.phase is Phase.NOT_ERASED

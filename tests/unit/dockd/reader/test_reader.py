@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -479,7 +480,7 @@ def test_landlock_grants_what_it_was_told_and_no_more(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:
         restrict({card: Rights.CARD, tmp_path / "not there": Rights.READING})
-        tries = {
+        tries: dict[str, Callable[[], object]] = {
             "read card": lambda: (card / "file").read_text(),
             "write card": lambda: (card / "file").write_text("other"),
             "make on card": lambda: (card / "new").touch(),

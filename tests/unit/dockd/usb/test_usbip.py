@@ -7,7 +7,7 @@ import gc
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -316,7 +316,11 @@ def test_a_server_that_says_nothing_is_not_waited_for() -> None:
     """Neither for its list nor for an import; the device behind the one that hangs is found."""
     with Bench(Scripted("1-1"), Scripted("1-2"), patience_s=0.05) as bench:
         regular_list, regular_import = bench.server.on_list, bench.server.on_import
-        bench.server.on_list = lambda wire: wire.receive(1) and None
+
+        def silent(wire: Wire) -> None:
+            wire.receive(1)
+
+        bench.server.on_list = silent
         assert bench.devices() == []
         bench.server.on_list = regular_list
         bench.server.on_import = lambda wire, busid: (
@@ -652,7 +656,11 @@ def test_an_interface_is_for_one_at_a_time() -> None:
         (one,), (two,) = bench.devices(), bench.devices()
         usb.util.claim_interface(one, 0)
         usb.util.claim_interface(one, 0)
-        for attempt in (lambda: usb.util.claim_interface(two, 0), lambda: two.read(0x81, 64)):
+        attempts: list[Callable[[], object]] = [
+            lambda: usb.util.claim_interface(two, 0),
+            lambda: two.read(0x81, 64),
+        ]
+        for attempt in attempts:
             with failing(errno.EBUSY):
                 attempt()
         # Neither a release nor a close by somebody else frees it.
@@ -1012,4 +1020,4 @@ def device_info(device: Any) -> bytes:
     data = device.read(0x81, 65536).tobytes()
     assert struct.unpack_from("<IH", data) == (len(data), 2)
     assert device.read(0x81, 512).tobytes() == struct.pack("<IHHI", 12, 3, 0x2001, 0)
-    return data[12:]
+    return bytes(data[12:])

@@ -175,8 +175,8 @@ def test_persons_come_go_and_stand_in(desk: Desk, tmp_path: Path) -> None:
     assert "leave" in desk.done("person", "absences", by=("Petra",))
     desk.done("person", "back", absence, by=("Petra",))
     assert "signed by" in desk.done("ceremony", "show")
-    words = ("ceremony", "passphrase", "--as", "Mo")
-    desk.done(*words, typed=(desk.here.secrets["Mo"], "another one for Mo", "another one for Mo"))
+    own = ("ceremony", "passphrase", "--as", "Mo")
+    desk.done(*own, typed=(desk.here.secrets["Mo"], "another one for Mo", "another one for Mo"))
     assert desk.refused("log", by=("Mo",)).code == "vault.wrong_passphrase"
     assert "Pinned" in desk.done("ceremony", "pin", "--yes")
 

@@ -2,6 +2,7 @@
 Q6, Q7, Q9).
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -81,10 +82,11 @@ def test_an_access_request_goes_through_decision_and_execution(here: Office) -> 
     """
     case = opened(here, CaseKind.ACCESS_REQUEST, here.record())
     petra = here.actor("Petra")
-    for step in (
+    steps: list[Callable[[], object]] = [
         lambda: cases.carry_out(here.vault, petra, case),
         lambda: cases.close(here.vault, petra, case),
-    ):
+    ]
+    for step in steps:
         with pytest.raises(CaseRefused, match=r"not decided|has not decided"):
             step()
     with pytest.raises(NotAllowed, match="individueel beoordeeld"):

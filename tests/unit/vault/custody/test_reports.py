@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -67,8 +68,9 @@ def test_an_incident_is_registered_with_every_recording_of_it(here: Office) -> N
 @pytest.mark.parametrize("field", ["cause", "event", "announcement", "information"])
 def test_no_field_is_left_empty(here: Office, field: str) -> None:
     """Proves P22, P63: what has no answer is said in words."""
+    changes: Any = {field: "  "}
     with pytest.raises(ReportRefused, match=f"lacks its {field}"):
-        reports.file_report(here.vault, here.actor("Mo"), replace(use_of(here), **{field: "  "}))
+        reports.file_report(here.vault, here.actor("Mo"), replace(use_of(here), **changes))
 
 
 def test_missing_reports_are_listed_and_become_overdue(here: Office) -> None:

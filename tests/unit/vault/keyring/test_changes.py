@@ -372,7 +372,7 @@ def test_after_any_changes_nobody_alone_opens_anything(
         person = keyring.person(name).person
         function = data.draw(st.sampled_from(FIVE))
         kind = data.draw(st.sampled_from(["appoint", "standing", "dismiss", "officer", "enrol"]))
-        edit: Edit = {
+        edits: dict[str, Edit] = {
             "appoint": Appoint(person, function),
             "standing": Appoint(person, function, standing=True),
             "dismiss": Dismiss(person, function),
@@ -382,7 +382,8 @@ def test_after_any_changes_nobody_alone_opens_anything(
             "enrol": Enrol(
                 Founder(f"New {keyring.version}", f"passphrase of new {step}", function)
             ),
-        }[kind]
+        }
+        edit = edits[kind]
         escrow = [keyring.escrow_private(holder, code) for holder, code in ESCROW.items()]
         if isinstance(edit, Enrol):
             SECRETS[edit.founder.name] = edit.founder.passphrase

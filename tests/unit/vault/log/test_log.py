@@ -36,7 +36,7 @@ def root_by_definition(leaves: list[bytes]) -> bytes:
 
 
 def test_the_growing_tree_has_the_root_of_the_definition() -> None:
-    tree, leaves = Tree(), []
+    tree, leaves = Tree(), list[bytes]()
     for count in range(70):
         assert tree.head() == Head(count, root_by_definition(leaves))
         leaves.append(b"leaf %d" % count)

@@ -139,12 +139,14 @@ def test_a_restore_brings_everything_back_and_waits_for_two(here: Office, tmp_pa
         clock_confirmation.confirm_clock(
             vault, here.clock, actor(vault, here.id("Carel")), actor(vault, here.id("Petra"))
         )
-        gone = []
+        gone: list[str] = []
         for _ in range(30):
             here.clock.pass_time(3600)
             gone += sweep.sweep(vault, here.clock).destroyed
         assert gone == [free]
-        assert "OM-1" in disposition.disposition(vault, actor(vault, here.id("Petra")), recording).nl
+        assert (
+            "OM-1" in disposition.disposition(vault, actor(vault, here.id("Petra")), recording).nl
+        )
 
 
 def test_a_restore_that_would_fill_the_disk_copies_nothing(

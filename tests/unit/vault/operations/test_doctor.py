@@ -17,6 +17,7 @@ from vault.vault import Vault
 
 
 def lines(vault: Vault) -> dict[str, Line]:
+    assert isinstance(vault.clock, HandClock)
     return {line.what: line for line in doctor.examine(vault, vault.clock)}
 
 

@@ -14,7 +14,6 @@ import pytest
 from tests.support.hand_clock import HandClock
 from tests.support.places import catalogue_of
 from tests.support.vault_world import (
-    PASSPHRASES,
     SERIAL,
     claim_of,
     files_below,
@@ -22,6 +21,7 @@ from tests.support.vault_world import (
     plaintexts,
     received,
     stored,
+    unlocked,
 )
 from vault.catalogue import camera_rows, recording_rows
 from vault.config import VaultSettings
@@ -41,13 +41,13 @@ from vault.errors import (
     UnknownRecording,
 )
 from vault.intake.intake import Intake
-from vault.keyring.receivers import Unwrapper
 from vault.log.log import Entry, read_leaves
 from vault.operations.rebuild import rebuild
 from vault.operations.verify import (
     CUSTODY_S,
     ROUND_DAYS,
     VERIFIED,
+    Finding,
     due_days,
     part_of_day,
     total_bytes,
@@ -228,10 +228,6 @@ def test_a_rebuild_with_a_hole_in_the_register_is_refused(
     with pytest.raises(StorageFailed, match="entry 0"):
         rebuild(settings, clock)
     assert catalogue_of(settings.root).read_bytes() == before
-
-
-def unlocked(vault: Vault, *names: str) -> list[Unwrapper]:
-    return [vault.keyring.unlock(name, PASSPHRASES[name]) for name in names]
 
 
 @pytest.mark.parametrize(
@@ -435,7 +431,7 @@ def test_entries_that_come_while_the_log_is_read_are_no_findings(
 
     writer = threading.Thread(target=enter)
     writer.start()
-    found = []
+    found: list[Finding] = []
     while writer.is_alive():
         found += verify(vault, quiet).findings
     writer.join()
@@ -450,7 +446,7 @@ def test_what_the_daily_check_found_it_reads_again_until_it_is_mended(
     sealed = folder_of(vault, receipt) / "0000.sealed"
     content = sealed.read_bytes()
     _flip(sealed)
-    found = []
+    found: list[str] = []
     while not found:
         clock.pass_time(86400)
         found = [finding.code for finding in verify_daily(vault, quiet).findings]

@@ -25,7 +25,7 @@ def ceremony(tmp_path: Path) -> Ceremony:
 
 
 def typed(**changes: str) -> dict[str, str]:
-    values = {}
+    values: dict[str, str] = {}
     for function in Function:
         code = function.value
         values |= {f"name_{code}": f"Person {code}", f"officer_{code}": ""}

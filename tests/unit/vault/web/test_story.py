@@ -7,6 +7,7 @@ import io
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -50,8 +51,7 @@ def counter(page: Page) -> int | None:
 
 def _at_own_size(png: bytes, width: int = 320, height: int = 180) -> np.ndarray:
     """The picture at the size that the camera wrote, in grey."""
-
-    with av.open(io.BytesIO(png), format="png_pipe") as opened:
+    with av.open(io.BytesIO(png), mode="r", format="png_pipe") as opened:
         frame = next(opened.decode(video=0))
         return frame.reformat(width=width, height=height, format="gray").to_ndarray()
 
@@ -188,7 +188,7 @@ def test_the_player_plays_from_the_pre_roll_across_the_switch_on(crowd: People) 
 def test_a_missing_segment_shows_as_a_gap(crowd: People) -> None:
     back = crowd.back
     shot = film()
-    stated = shot.statement["segments"]
+    stated: Any = shot.statement["segments"]
     kept = [at for at in range(len(shot.segments)) if at != 2]
     segments = tuple(
         SegmentClaim(
@@ -199,7 +199,7 @@ def test_a_missing_segment_shows_as_a_gap(crowd: People) -> None:
             one["duration_ms"],
             one["preroll"],
         )
-        for at, one in enumerate(stated)  # type: ignore[call-overload]
+        for at, one in enumerate(stated)
         if at in kept
     )
     recording = back.film(contents=tuple(shot.segments[at] for at in kept), segments=segments)

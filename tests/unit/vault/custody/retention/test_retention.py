@@ -206,7 +206,7 @@ def test_what_is_destroyed_while_the_vault_is_checked_is_no_finding(
     entry.
     """
     gone, half = here.record(), here.record()
-    real, calls = verify_module._logged, []
+    real, calls = verify_module._logged, list[object]()
 
     def logged(vault: Vault) -> object:
         told = real(vault)

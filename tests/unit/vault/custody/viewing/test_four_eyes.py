@@ -19,7 +19,7 @@ from vault.crypto.shares import WrappedKey
 from vault.custody import keyholders
 from vault.custody.viewing.release import open_recording
 from vault.errors import KeyringRefused
-from vault.keyring.changes import Appoint, Dismiss
+from vault.keyring.changes import Appoint, Dismiss, Edit
 from vault.keyring.receivers import Wrapper
 from vault.keyring.seats import Founder
 from vault.rules.roles import ESCROW_HOLDERS, Function, officer_receiver
@@ -115,7 +115,7 @@ def test_an_officer_who_became_coordinator_later_opens_nothing_alone(here: Offic
     """
     before = here.record("boa-17")
     petra, carel = here.signed("Petra"), here.signed("Carel")
-    edits = [
+    edits: list[Edit] = [
         Appoint(here.id("Mo"), Function.COORDINATOR),
         Dismiss(here.id("Bea"), Function.COORDINATOR),
     ]
@@ -160,8 +160,8 @@ def test_the_docking_pcs_own_files_hold_no_key_that_opens(here: Office) -> None:
 
 def test_both_escrow_codes_open_everything_and_one_opens_nothing(here: Office) -> None:
     recording = here.record()
-    unlocked = [here.vault.keyring.unlock(holder, ESCROW[holder]) for holder in ESCROW_HOLDERS]
-    opened = open_recording(here.vault, recording, *unlocked, "test")
+    first, second = (here.vault.keyring.unlock(holder, ESCROW[holder]) for holder in ESCROW_HOLDERS)
+    opened = open_recording(here.vault, recording, first, second, "test")
     assert opened.span(opened.record.files[0], 0, 3) == b"one"
 
 

@@ -47,7 +47,7 @@ def kinds() -> set[type[Failure]]:
     for found in pkgutil.walk_packages(vault.__path__, "vault."):
         if ".migrations" not in found.name:
             importlib.import_module(found.name)
-    below, todo = set(), [Failure]
+    below, todo = set[type[Failure]](), [Failure]
     while todo:
         kind = todo.pop()
         below.add(kind)
@@ -55,9 +55,10 @@ def kinds() -> set[type[Failure]]:
     return {kind for kind in below if kind.__module__.startswith("vault.")}
 
 
-@pytest.mark.parametrize(
-    "kind", sorted(kinds(), key=lambda kind: kind.code), ids=lambda kind: kind.code
-)
+KINDS = sorted(kinds(), key=lambda kind: kind.code)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.code)
 def test_every_error_says_what_to_do_in_both_languages(kind: type[Failure]) -> None:
     failure = kind("A sentence.")
     for language in ("nl", "en"):
