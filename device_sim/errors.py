@@ -16,15 +16,15 @@ class ProfileError(DeviceError):
     """A camera cannot be built this way."""
 
 
-class NotACamera(DeviceError):
+class NotACameraError(DeviceError):
     """The folder holds no camera, or its internal memory cannot be read."""
 
 
-class WrongState(DeviceError):
+class WrongStateError(DeviceError):
     """The button does nothing in this state."""
 
 
-class CardFull(DeviceError):
+class CardFullError(DeviceError):
     """There is no room for a pre-roll and one second more."""
 
 

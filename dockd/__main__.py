@@ -22,14 +22,14 @@ from dockd.display.status import ask_status
 from dockd.docking.approach import Approach
 from dockd.docking.bay import Bay, Board
 from dockd.docking.dock import Docked, plugged
+from dockd.docking.docked_cameras import DockedCameras
 from dockd.docking.halt import Halt
 from dockd.docking.pull import Port, Pull, Workplace
 from dockd.docking.quarantine import Quarantine
-from dockd.docking.roster import Roster
 from dockd.journal import log_to_journal
 from dockd.mounted.volumes import MountWatcher, Volume
-from dockd.reader.bus import ReaderBus
-from dockd.reader.processes import Readers
+from dockd.reader.bus import RemoteBus
+from dockd.reader.processes import Workers
 from dockd.service import doctor
 from dockd.service.notify import ServiceManager
 from vault.clock import Clock, SystemClock
@@ -56,7 +56,7 @@ config_option = click.option(
 )
 
 
-class NothingThere(Failure):
+class NothingThereError(Failure):
     """Nothing stands at the place that was named."""
 
     code = "dock.nothing_there"
@@ -75,7 +75,7 @@ def run(config_path: Path) -> int:
     """Serve all bays until SIGTERM (the daemon)."""
     settings = load_dock_settings(config_path)
     return serve(
-        settings, SystemClock(), Readers(settings.reader_socket, log_level=settings.log_level)
+        settings, SystemClock(), Workers(settings.reader_socket, log_level=settings.log_level)
     )
 
 
@@ -100,10 +100,10 @@ def once(place: str, config_path: Path) -> int:
         port = Port(
             docked.volume_id,
             docked.open,
-            docked.lanes,
+            docked.transport,
             clock.monotonic_s(),
             docked.writable,
-            docked.keeper,
+            docked.lease,
         )
         bay = Bay(docked.bay, Board(), clock)
         pull = Pull(port, workplace, bay, threading.Event())
@@ -112,7 +112,7 @@ def once(place: str, config_path: Path) -> int:
             try:
                 report = follow(console, bay, pool.submit(pull.run))
             finally:
-                port.keeper.leave()
+                port.lease.end()
     show_report(console, report)
     return report.reaction.value if report.reaction is not None else 0
 
@@ -186,13 +186,13 @@ def watch(config_path: Path) -> int:
     return 0
 
 
-def serve(settings: DockSettings, clock: Clock, readers: Readers, *, stop_s: float = STOP_S) -> int:
+def serve(settings: DockSettings, clock: Clock, workers: Workers, *, stop_s: float = STOP_S) -> int:
     """The daemon from its settings to its exit code."""
     log_to_journal(settings.log_level)
     manager = ServiceManager.from_environment(os.environ, os.getpid())
     manager.extend(RECOVERY_S)
     with _workplace(settings, clock, Quarantine.from_environment(clock, os.environ)) as workplace:
-        if not Daemon(settings, workplace, manager, readers, stop_s=stop_s).run():
+        if not Daemon(settings, workplace, manager, workers, stop_s=stop_s).run():
             # A thread is stuck in a device, and the interpreter would wait for it for ever. What it
             # had in hand has no row and no key: the next start drops it.
             sys.stderr.flush()
@@ -222,9 +222,9 @@ def _workplace(settings: DockSettings, clock: Clock, quarantine: Quarantine) -> 
         yield Workplace(
             intake=intake,
             clock=clock,
-            roster=Roster(),
+            docked_cameras=DockedCameras(),
             halt=Halt(clock, GRACE_S),
-            lanes=vault_settings.lanes,
+            buffers=vault_settings.lanes,
             erase=settings.erase,
             chapters=settings.chapters(),
             quarantine=quarantine,
@@ -232,7 +232,7 @@ def _workplace(settings: DockSettings, clock: Clock, quarantine: Quarantine) -> 
 
 
 def _docked_at(place: str, settings: DockSettings) -> Docked:
-    """What stands at the place that a person named. Raises NothingThere."""
+    """What stands at the place that a person named. Raises NothingThereError."""
     if place.startswith("usb:"):
         usb = _usb(settings)
         bay = place.replace(":", " ", 1)
@@ -240,17 +240,17 @@ def _docked_at(place: str, settings: DockSettings) -> Docked:
         for device in devices:
             if device.bay == bay:
                 return plugged(device)
-        standing = ", ".join(device.bay for device in devices) or "no camera at all"
-        raise NothingThere(f"No camera stands at {bay}. On the USB there is {standing}.")
+        present = ", ".join(device.bay for device in devices) or "no camera at all"
+        raise NothingThereError(f"No camera stands at {bay}. On the USB there is {present}.")
     path = Path(place).resolve()
     if not path.is_dir():
-        raise NothingThere(f"{place} is no folder in which a card is mounted.")
+        raise NothingThereError(f"{place} is no folder in which a card is mounted.")
     # The volume's identifier where this is a mount point, else the folder's name: as the daemon
     # would call it.
     volumes = _watcher(settings, path.parent).volumes()
     folder = Volume(path, path.name, path.name, "folder", read_only=False)
     volume = next((volume for volume in volumes if volume.mountpoint == path), folder)
-    return Approach(settings, _readers(settings), SystemClock()).volume(volume)
+    return Approach(settings, _workers(settings), SystemClock()).volume(volume)
 
 
 def _watcher(settings: DockSettings, *roots: Path) -> MountWatcher:
@@ -261,16 +261,16 @@ def _watcher(settings: DockSettings, *roots: Path) -> MountWatcher:
     )
 
 
-def _readers(settings: DockSettings) -> Readers:
+def _workers(settings: DockSettings) -> Workers:
     """For a command in a terminal, which tells of failures itself."""
-    return Readers(settings.reader_socket, log_level="error")
+    return Workers(settings.reader_socket, log_level="error")
 
 
-def _usb(settings: DockSettings) -> ReaderBus | None:
-    """One look at the bus, if the settings name one. Raises CardStuck."""
+def _usb(settings: DockSettings) -> RemoteBus | None:
+    """One look at the bus, if the settings name one. Raises CardStuckError."""
     if settings.usb_backend == "off":
         return None
-    bus = ReaderBus(_readers(settings), settings.usb_backend, SystemClock())
+    bus = RemoteBus(_workers(settings), settings.usb_backend, SystemClock())
     bus.look()
     return bus
 

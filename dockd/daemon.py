@@ -13,11 +13,11 @@ from dockd.display.status import StatusServer
 from dockd.docking.approach import Approach
 from dockd.docking.bay import Bay, Board, Phase, Vigil
 from dockd.docking.dock import Dock, Docked, plugged
+from dockd.docking.docking import pause
 from dockd.docking.pull import Workplace
-from dockd.docking.visit import pause
 from dockd.mounted.volumes import MountWatcher
-from dockd.reader.bus import ReaderBus
-from dockd.reader.processes import Readers
+from dockd.reader.bus import RemoteBus
+from dockd.reader.processes import Workers
 from dockd.service.notify import ServiceManager
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ USB_BAY = "usb"
 class _Wake(Enum):
     LOOK = auto()
     """Something may have changed on what is mounted."""
-    STIR = auto()
+    CHANGED = auto()
     """A bay has something to tell, or is free."""
     STOP = auto()
 
@@ -49,7 +49,7 @@ class Daemon:
         settings: DockSettings,
         workplace: Workplace,
         manager: ServiceManager,
-        readers: Readers,
+        workers: Workers,
         *,
         stop_s: float = STOP_S,
     ) -> None:
@@ -66,13 +66,13 @@ class Daemon:
         )
         clock = workplace.clock
         self._usb = (
-            ReaderBus(readers, settings.usb_backend, clock)
+            RemoteBus(workers, settings.usb_backend, clock)
             if settings.usb_backend != "off"
             else None
         )
-        self._approach = Approach(settings, readers, clock)
+        self._approach = Approach(settings, workers, clock)
         self._usb_message = ""
-        self._dock = Dock(self._standing, workplace, self._board, pause, self._stir)
+        self._dock = Dock(self._docked_now, workplace, self._board, pause, self._note_change)
         self._status = StatusServer(settings.status_socket, self._board, clock)
         self._vigil = Vigil(manager.watchdog_s, clock) if manager.watchdog_s is not None else None
         self._tick_s = (
@@ -83,14 +83,14 @@ class Daemon:
         """Serve until a signal asks to stop. False if a thread is stuck in a device and could not
         be waited for.
 
-        The recovery is done before. Raises StatusRefused.
+        The recovery is done before. Raises StatusRefusedError.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._asked_to_stop)
         self._status.start()
         self._watcher.start(lambda: self._wakes.put(_Wake.LOOK))
         if self._usb is not None:
-            self._usb.start(self._stir)
+            self._usb.start(self._note_change)
         self._dock.turn()
         self._manager.ready()
         log.info("dockd ready")
@@ -106,14 +106,14 @@ class Daemon:
             self._tell()
         return self._stop()
 
-    def _standing(self) -> list[Docked]:
-        found = [self._approach.volume(volume) for volume in self._watcher.volumes()]
-        return found + [
+    def _docked_now(self) -> list[Docked]:
+        mounted = [self._approach.volume(volume) for volume in self._watcher.volumes()]
+        return mounted + [
             plugged(device) for device in (self._usb.devices() if self._usb is not None else ())
         ]
 
-    def _stir(self) -> None:
-        self._wakes.put(_Wake.STIR)
+    def _note_change(self) -> None:
+        self._wakes.put(_Wake.CHANGED)
 
     def _asked_to_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self._wakes.put(_Wake.STOP)
@@ -153,11 +153,14 @@ class Daemon:
         self._manager.status(summary(self._board))
         if self._vigil is None:
             return
-        pulses = self._dock.pulses()
-        if self._vigil.all_is_well(pulses):
+        heartbeats = self._dock.heartbeats()
+        if self._vigil.all_is_well(heartbeats):
             self._manager.alive()
         else:
-            log.error("a bay stands still", bays=[pulse.bay for pulse in pulses if pulse.busy])
+            log.error(
+                "a bay stands still",
+                bays=[heartbeat.bay for heartbeat in heartbeats if heartbeat.busy],
+            )
 
     def _stop(self) -> bool:
         self._manager.stopping()

@@ -7,7 +7,7 @@ import sys
 import click
 from click.exceptions import NoSuchCommand
 
-from vault.cli.base import err
+from vault.cli.output import err
 from vault.errors import Failure
 
 COMMANDS = {

@@ -19,14 +19,19 @@ before it is deleted.
 
 
 class Origin(StrEnum):
-    """How a recording was described on the card."""
+    """How a recording was described on its card: by a signed manifest, or by nothing but its files.
+
+    This is the recording's description, not its camera's kind and not the way its bytes came.
+    """
 
     MANIFEST = "manifest"
     DCIM = "dcim"
 
 
 class CameraKind(StrEnum):
-    """What a registered camera is: one that signs manifests, or one that knows none."""
+    """By which rules a registered camera's card is read: those of CAMERA.md, with signed manifests,
+    or those of a camera that knows none. A kind says nothing of how the camera is connected.
+    """
 
     MANIFEST = "manifest"
     DCIM = "dcim"
@@ -108,11 +113,11 @@ class RecordingClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class Docking:
-    """What was measured when the camera came into the dock.
+class ClockOffset:
+    """The camera's clock, measured when it came into the dock.
 
-    `offset_ms` is camera minus dock; None where the card does not show its clock. `offset_source`
-    says how it was read.
+    `offset_ms` is camera minus dock; None where no clock is shown. `offset_source` says how it was
+    read: `usb` by the transport, `card` by the camera's description, or why it was not.
     """
 
     docked_utc: datetime

@@ -1,10 +1,7 @@
 """A body camera: off, standby, recording, docked; its buttons, its battery, its card.
 
-Time comes from an injected clock. Whenever time has passed, the frames of that time are made: a
-frame exists from the moment it ends. Frame numbers count from power-on and follow from the time
-alone, so a camera that stood by for five minutes need not film all of them: frames that would have
-left the ring again before anyone pressed the button are never drawn, and the ring is emptied where
-the others begin. What the ring then holds is what it would have held anyway.
+Time comes from an injected clock. Whenever time has passed, the frames of that time are made
+(`filming.py`): a frame exists from the moment it ends.
 
 Thread: one. A Camera belongs to whoever made it.
 """
@@ -17,30 +14,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from device_sim.camera import fmp4
+from device_sim.camera import battery, fmp4
+from device_sim.camera.battery import FLAT_PERCENT, PERCENT_PER_H
 from device_sim.camera.card import Card
-from device_sim.camera.encoder import VideoEncoder
+from device_sim.camera.filming import PREROLL_90K, Filming, Trigger
 from device_sim.camera.manifest import Head, Stop, StopReason
 from device_sim.camera.medium import Disk, Medium
 from device_sim.camera.memory import Memory, State
-from device_sim.camera.profile import PREROLL_MS, TIMESCALE_HZ, Profile
+from device_sim.camera.profile import TIMESCALE_HZ, Profile
 from device_sim.camera.recorder import Recorder, Soundtrack
 from device_sim.camera.recovery import close_recording, recover
-from device_sim.camera.ring import Ring
-from device_sim.camera.scene import Scene
 from device_sim.clock import Clock, ManualClock, SystemClock, WornClock, format_utc
-from device_sim.errors import CardFull, NotACamera, ProfileError, WrongState
+from device_sim.errors import CardFullError, NotACameraError, ProfileError, WrongStateError
 
-PREROLL_90K = PREROLL_MS * TIMESCALE_HZ // 1000
 RESERVE_BYTES = 256 * 1024
 """Kept free for manifest, signature and journal, so that a full card can still be
 closed in order.
 """
-
-STANDBY_PERCENT_PER_H, RECORDING_PERCENT_PER_H = 6.0, 9.0
-CHARGING_PERCENT_PER_H = 40.0
-FLAT_PERCENT = 1.0
-HOUR_MS = 3_600_000
 
 
 class Mode(enum.Enum):
@@ -62,21 +52,6 @@ class Finished:
     duration_ms: int
 
 
-@dataclass(slots=True)
-class _Shift:
-    """What lives from power-on to power-off, in memory only: encoder, ring, and the count of
-    frames.
-    """
-
-    power_on_mono_ms: int
-    scene: Scene
-    encoder: VideoEncoder
-    ring: Ring
-    next_number: int = 0
-    last_recording: str | None = None
-    last_end_90k: int = 0
-
-
 class Camera:
     """One camera in its folder: `card/` is what the dock sees, `internal/` what it never sees."""
 
@@ -93,7 +68,7 @@ class Camera:
         self._card = Card(folder / "card", medium)
         self._mode = Mode.DOCKED if state.mode == "docked" else Mode.OFF
         self._mono_offset_ms = max(0, state.mono_ms - clock.mono_ms())
-        self._shift: _Shift | None = None
+        self._filming: Filming | None = None
         self._recorder: Recorder | None = None
 
     @classmethod
@@ -136,7 +111,7 @@ class Camera:
         cls, folder: Path | str, clock: Clock | None = None, medium: Medium | None = None
     ) -> Camera:
         """A camera that was made before; off, or docked if that is how it was left. Raises
-        NotACamera.
+        NotACameraError.
 
         Without a clock its time goes on where it was last written down. With one, the monotonic
         clock still never falls back behind what it showed before.
@@ -148,7 +123,7 @@ class Camera:
             # The power failed between the note that the card would go and its going.
             state = replace(state, card_at=None)
         if state.card_at is None and not (folder / "card").is_dir():
-            raise NotACamera(
+            raise NotACameraError(
                 f"The card of {folder} is missing.", "Put its folder back in place, named `card`."
             )
         return cls(folder, state, clock, medium)
@@ -193,10 +168,7 @@ class Camera:
     @property
     def ring_ms(self) -> int:
         """How much of the last seconds the ring holds."""
-        ring = self._shift.ring if self._shift is not None else None
-        if ring is None or ring.start_90k is None or ring.end_90k is None:
-            return 0
-        return (ring.end_90k - ring.start_90k) // 90
+        return self._filming.ring.held_ms if self._filming is not None else 0
 
     @property
     def clock(self) -> Clock:
@@ -237,7 +209,7 @@ class Camera:
         """Off to standby. Closes first what a power cut left open."""
         self._expect("be switched on", Mode.OFF)
         if self._state.battery_percent <= FLAT_PERCENT:
-            raise WrongState("The battery is flat.", "Dock the camera to charge it.")
+            raise WrongStateError("The battery is flat.", "Dock the camera to charge it.")
         self._recover()
         self._start()
 
@@ -255,48 +227,24 @@ class Camera:
 
     def switch_on(self) -> str:
         """Standby to recording: the pre-roll goes onto the card at once. Gives the recording's
-        name. Raises CardFull.
+        name. Raises CardFullError.
         """
         self._expect("start to record", Mode.STANDBY)
-        shift = self._running()
+        filming = self._running()
         self.catch_up()
-        triggered_mono_ms, utc_ms = self.mono_ms, self._clock.utc_ms()
-        preroll = shift.ring.preroll((triggered_mono_ms - shift.power_on_mono_ms) * 90)
-        frame_90k = self.profile.frame_90k
-        start_90k = preroll.frames[0].start_90k if preroll.frames else shift.next_number * frame_90k
+        trigger = Trigger(self.mono_ms, self._clock.utc_ms())
+        preroll = filming.ring.preroll((trigger.mono_ms - filming.power_on_mono_ms) * 90)
+        start_90k = preroll.frames[0].start_90k if preroll.frames else filming.next_90k
         room_bytes = self.profile.storage_bytes - self._card.used_bytes() - RESERVE_BYTES
         if room_bytes < sum(len(frame.data) for frame in preroll.frames) * 11 // 10 + RESERVE_BYTES:
-            raise CardFull(
+            raise CardFullError(
                 "The card is full.",
                 "Dock the camera, so that its recordings are taken over and erased.",
             )
-        started_mono_ms = shift.power_on_mono_ms + start_90k // 90
-        profile, counter = self.profile, self._state.counter + 1
-        overlaps = shift.last_recording if shift.last_end_90k > start_90k else None
         video = fmp4.VideoTrack(
-            profile.width, profile.height, TIMESCALE_HZ, shift.encoder.parameter_sets
+            self.profile.width, self.profile.height, TIMESCALE_HZ, filming.encoder.parameter_sets
         )
-        head = Head(
-            recording=f"{profile.serial}-{counter:06d}",
-            counter=counter,
-            previous_sha256=self._state.previous_sha256,
-            serial=profile.serial,
-            model=profile.model,
-            firmware=profile.firmware,
-            officer=profile.officer,
-            started_utc_ms=utc_ms - (triggered_mono_ms - started_mono_ms),
-            triggered_utc_ms=utc_ms,
-            started_mono_ms=started_mono_ms,
-            triggered_mono_ms=triggered_mono_ms,
-            short_because=preroll.short_because,
-            preroll_audio=profile.audio and profile.preroll_audio,
-            codec=video.codec,
-            width=profile.width,
-            height=profile.height,
-            fps=profile.fps,
-            sample_rate=profile.sample_rate if profile.audio else None,
-            overlaps=overlaps,
-        )
+        head = filming.head(self._state, start_90k, trigger, preroll.short_because, video.codec)
         self._save(self._state.opened(head))
         self._card.begin(head)
         self._recorder = Recorder(
@@ -338,14 +286,14 @@ class Camera:
         """Taken out of the dock while the power key is held: to off."""
         self._expect("be taken out", Mode.DOCKED)
         if self._state.card_at is not None:
-            raise WrongState("The card is still in the dock.", "Take it back with `pull`.")
+            raise WrongStateError("The card is still in the dock.", "Take it back with `pull`.")
         self._rest(Mode.OFF)
 
     def battery_cut(self) -> None:
         """The power fails, now. Nothing is written any more, and what was only in
         memory is gone.
         """
-        self._shift = None
+        self._filming = None
         self._recorder = None
         self._mode = Mode.DOCKED if self._mode is Mode.DOCKED else Mode.OFF
 
@@ -363,15 +311,14 @@ class Camera:
         """
         target_ms = self.mono_ms + round(seconds * 1000)
         while (before_ms := self.mono_ms) < target_ms:
-            percent_per_h = self._percent_per_h()
-            flat_ms = target_ms
-            if percent_per_h < 0:
-                left_h = max(0.0, self._state.battery_percent - FLAT_PERCENT) / -percent_per_h
-                flat_ms = before_ms + max(1, round(left_h * HOUR_MS))
+            percent_per_h = PERCENT_PER_H[self._mode.value]
+            flat_after_ms = battery.flat_after_ms(self._state.battery_percent, percent_per_h)
+            flat_ms = target_ms if flat_after_ms is None else before_ms + flat_after_ms
             self._clock.wait_until(min(target_ms, flat_ms) - self._mono_offset_ms)
             self.catch_up()
-            passed_h = (self.mono_ms - before_ms) / HOUR_MS
-            percent = min(100.0, self._state.battery_percent + percent_per_h * passed_h)
+            percent = battery.percent_after(
+                self._state.battery_percent, percent_per_h, self.mono_ms - before_ms
+            )
             self._state = replace(self._state, battery_percent=percent)
             if percent_per_h < 0 and percent <= FLAT_PERCENT:
                 self.battery_flat()
@@ -382,53 +329,34 @@ class Camera:
         """Make the frames that ended since the last call. In real time, call it several times a
         second.
         """
-        shift = self._shift
-        if shift is None:
+        filming = self._filming
+        if filming is None:
             return
-        now_90k = (self.mono_ms - shift.power_on_mono_ms) * 90
-        done = now_90k // self.profile.frame_90k
+        now_90k = (self.mono_ms - filming.power_on_mono_ms) * 90
         if self._recorder is None:
-            self._skip_to(shift, now_90k - PREROLL_90K)
+            filming.skip_to(now_90k - PREROLL_90K)
         utc_offset_ms = self._clock.utc_ms() - self.mono_ms
-        while shift.next_number < done:
-            self._film(shift, utc_offset_ms)
+        while filming.next_number < now_90k // self.profile.frame_90k:
+            self._film(filming, utc_offset_ms)
             if self._recorder is not None and self._recorder.is_full:
                 self._close("full")
 
     # Inside.
 
-    def _skip_to(self, shift: _Shift, oldest_90k: int) -> None:
-        """Leave out the groups that would have left the ring again by now; one more is made than
-        the ring will keep.
-        """
-        gop = self.profile.gop_frames
-        first = (oldest_90k // self.profile.frame_90k // gop - 1) * gop
-        if first > shift.next_number:
-            shift.ring.empty()
-            shift.next_number = first
-
-    def _film(self, shift: _Shift, utc_offset_ms: int) -> None:
-        number = shift.next_number
-        start_90k = number * self.profile.frame_90k
+    def _film(self, filming: Filming, utc_offset_ms: int) -> None:
         # A recording that found the ring empty starts with this frame, whatever its place in the
         # group.
         is_first = (
             self._recorder is not None
-            and self._recorder.end_90k == start_90k == self._recorder.start_90k
+            and self._recorder.end_90k == filming.next_90k == self._recorder.start_90k
         )
-        stamp = format_utc(shift.power_on_mono_ms + start_90k // 90 + utc_offset_ms)
-        picture = shift.scene.draw(number, stamp)
-        frame = shift.encoder.encode(
-            picture, number, number % self.profile.gop_frames == 0 or is_first
-        )
-        shift.next_number = number + 1
-        shift.ring.push(frame)
+        frame = filming.film(utc_offset_ms, keyframe=is_first)
         if self._recorder is not None:
             self._recorder.feed(frame)
 
     def _close(self, reason: StopReason) -> Finished:
         """Close the recording; to standby."""
-        shift, recorder = self._running(), self._recorder
+        filming, recorder = self._running(), self._recorder
         if recorder is None:
             raise ValueError("nothing is being recorded")
         if reason != "full":
@@ -440,14 +368,14 @@ class Camera:
         self._mode = Mode.STANDBY
         recorder.finish()
         head = recorder.head
-        stopped_mono_ms = shift.power_on_mono_ms + recorder.end_90k // 90
+        stopped_mono_ms = filming.power_on_mono_ms + recorder.end_90k // 90
         stop = Stop(
             reason, self._clock.utc_ms() - (self.mono_ms - stopped_mono_ms), stopped_mono_ms
         )
         self._state = close_recording(
             self._card, self._memory, self._with_clocks(self._state), self._key, stop
         )
-        shift.last_recording, shift.last_end_90k = head.recording, recorder.end_90k
+        filming.last_recording, filming.last_end_90k = head.recording, recorder.end_90k
         return self._note(head, stop)
 
     def _await_trigger(self, recorder: Recorder) -> None:
@@ -472,7 +400,7 @@ class Camera:
 
     def _recover(self) -> None:
         if self._state.card_at is not None:
-            raise WrongState("The card is in the dock.", "Take it back with `pull`.")
+            raise WrongStateError("The card is in the dock.", "Take it back with `pull`.")
         head = self._state.open_head
         self._state, stop = recover(self._card, self._memory, self._state, self._key)
         if head is None:
@@ -485,19 +413,13 @@ class Camera:
         self._mono_offset_ms += max(0, seen_ms - self.mono_ms)
 
     def _start(self) -> None:
-        profile = self.profile
-        self._shift = _Shift(
-            self.mono_ms,
-            Scene(profile.width, profile.height, profile.fps, profile.seed),
-            VideoEncoder(profile),
-            Ring(PREROLL_90K, profile.ring_bytes),
-        )
+        self._filming = Filming(self.profile, self.mono_ms)
         self._mode = Mode.STANDBY
         self._save(replace(self._state, mode="off"))
 
     def _rest(self, mode: Mode) -> None:
         """Off or docked: the ring and all that was filmed for it is gone."""
-        self._shift = None
+        self._filming = None
         self._mode = mode
         self._save(replace(self._state, mode="docked" if mode is Mode.DOCKED else "off"))
 
@@ -523,28 +445,20 @@ class Camera:
         live_90k = 0 if head.preroll_audio else head.delivered_ms * 90
         return Soundtrack(head.sample_rate, live_90k, self.profile.seed)
 
-    def _percent_per_h(self) -> float:
-        return {
-            Mode.OFF: 0.0,
-            Mode.STANDBY: -STANDBY_PERCENT_PER_H,
-            Mode.RECORDING: -RECORDING_PERCENT_PER_H,
-            Mode.DOCKED: CHARGING_PERCENT_PER_H,
-        }[self._mode]
-
     def note_card_at(self, place: Path | None) -> None:
         """Write down where the card is about to go (None: back into the camera)."""
         self._expect("part with its card", Mode.DOCKED)
         self._save(replace(self._state, card_at=str(place) if place is not None else None))
 
-    def _running(self) -> _Shift:
-        if self._shift is None:
-            raise WrongState("The camera is off.", "Switch it on.")
-        return self._shift
+    def _running(self) -> Filming:
+        if self._filming is None:
+            raise WrongStateError("The camera is off.", "Switch it on.")
+        return self._filming
 
     def _expect(self, what: str, *modes: Mode) -> None:
         if self._mode not in modes:
             states = " or ".join(mode.value for mode in modes)
-            raise WrongState(
+            raise WrongStateError(
                 f"The camera is {self._mode.value} and cannot {what}.", f"It has to be {states}."
             )
 

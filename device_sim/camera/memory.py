@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from device_sim.camera.manifest import Head, head_from_journal
 from device_sim.camera.medium import Medium
 from device_sim.camera.profile import Profile
-from device_sim.errors import NotACamera
+from device_sim.errors import NotACameraError
 
 KEY_NAME = "private.key"
 SLOT_NAMES = ("state-0.json", "state-1.json")
@@ -88,10 +88,10 @@ class Memory:
         return Ed25519PrivateKey.from_private_bytes((self._folder / KEY_NAME).read_bytes())
 
     def load(self) -> State:
-        """The newest whole slot. Raises NotACamera."""
+        """The newest whole slot. Raises NotACameraError."""
         slots = self._slots()
         if not slots:
-            raise NotACamera(
+            raise NotACameraError(
                 f"{self._folder.parent} holds no camera.", "Make one with `device-sim create`."
             )
         return _state(slots[max(slots)])

@@ -73,6 +73,13 @@ class Ring:
         """The end of the newest frame it holds, or None."""
         return self._groups[-1][-1].end_90k if self._groups else None
 
+    @property
+    def held_ms(self) -> int:
+        """How much time its frames cover."""
+        if self.start_90k is None or self.end_90k is None:
+            return 0
+        return (self.end_90k - self.start_90k) // 90
+
     def push(self, frame: EncodedFrame) -> None:
         """Take the next frame. Raises ValueError when it starts before the last one ended: a frame
         would be doubled.

@@ -1,6 +1,7 @@
 """A shift as a script: one thing that happens on each line, `#` starts a comment.
 
-    standby 40 s        time passes; `40 s`, `2 min`, `1 h`, `100 ms` (a bare line `25 s` lets time pass in any state)
+    standby 40 s        time passes: `40 s`, `2 min`, `1 h`, `100 ms`
+                        (a bare line `25 s` lets time pass in any state)
     on                  the record button
     25 s
     off
@@ -18,7 +19,7 @@ on switches it on.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from device_sim.camera.camera import Camera, Mode
@@ -27,7 +28,16 @@ from device_sim.errors import DeviceError, ScriptError
 
 UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
 DURATION = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*(ms|s|min|h)")
-BUTTONS = ("on", "off", "dock", "undock", "power on", "power off", "battery cut", "battery flat")
+BUTTONS: Mapping[str, Callable[[Camera], object]] = {
+    "on": Camera.switch_on,
+    "off": Camera.switch_off,
+    "dock": Camera.dock,
+    "undock": Camera.undock,
+    "power on": Camera.power_on,
+    "power off": Camera.power_off,
+    "battery cut": Camera.battery_cut,
+    "battery flat": Camera.battery_flat,
+}
 DAY_MS = 24 * UNITS_MS["h"]
 
 
@@ -85,7 +95,7 @@ def _step(line: int, text: str) -> Step:
         raise ScriptError(
             line,
             f"`{text}` is not understood.",
-            f"Write a time such as `25 s`, or {_listed(BUTTONS)}.",
+            f"Write a time such as `25 s`, or {_listed(tuple(BUTTONS))}.",
         )
     length_ms = round(float(match[1]) * UNITS_MS[match[2]])
     if verb != "clock" and not 0 <= length_ms <= DAY_MS:
@@ -96,31 +106,20 @@ def _step(line: int, text: str) -> Step:
 def _do(step: Step, camera: Camera) -> None:
     if step.verb in ("standby", "on"):
         _make_ready(camera)
-    match step.verb:
-        case "standby" | "run":
-            camera.run(step.length_ms / 1000)
-        case "clock":
-            if not isinstance(camera.clock, ManualClock):
-                raise ScriptError(
-                    step.line, "The wall clock of this machine is not set.", "Leave the line out."
-                )
-            camera.clock.jump_utc(step.length_ms)
-        case "on":
-            camera.switch_on()
-        case "off":
-            camera.switch_off()
-        case "dock":
-            camera.dock()
-        case "undock":
-            camera.undock()
-        case "power on":
-            camera.power_on()
-        case "power off":
-            camera.power_off()
-        case "battery cut":
-            camera.battery_cut()
-        case "battery flat":
-            camera.battery_flat()
+    if step.verb in ("standby", "run"):
+        camera.run(step.length_ms / 1000)
+    elif step.verb == "clock":
+        _jump_clock(step, camera)
+    else:
+        BUTTONS[step.verb](camera)
+
+
+def _jump_clock(step: Step, camera: Camera) -> None:
+    if not isinstance(camera.clock, ManualClock):
+        raise ScriptError(
+            step.line, "The wall clock of this machine is not set.", "Leave the line out."
+        )
+    camera.clock.jump_utc(step.length_ms)
 
 
 def _make_ready(camera: Camera) -> None:

@@ -29,7 +29,7 @@ _UNLINKED = -104
 _BUSY = 1
 
 
-class _Unplugged(Exception):
+class _UnpluggedError(Exception):
     """The cable went while this connection was served."""
 
 
@@ -136,7 +136,7 @@ class Hub:
     def _serve(self, connection: socket.socket) -> None:
         camera: UsbCamera | None = None
         self._connections.add(connection)
-        with connection, contextlib.suppress(OSError, _Unplugged):
+        with connection, contextlib.suppress(OSError, _UnpluggedError):
             try:
                 camera = self._greet(connection)
                 if camera is not None:
@@ -193,7 +193,7 @@ class _Service:
         self._connection = connection
 
     def run(self) -> None:
-        """Raises OSError or _Unplugged at its end."""
+        """Raises OSError or _UnpluggedError at its end."""
         while True:
             urb = protocol.read_cmd(self._connection, self._camera.device)
             if urb is None:
@@ -229,7 +229,7 @@ class _Service:
 
     def _pull_out(self) -> None:
         self._hub.unplug(self._camera)
-        raise _Unplugged
+        raise _UnpluggedError
 
     def _return(
         self, command: int, urb: Urb, status: int, actual: int, content: list[Piece]

@@ -53,7 +53,7 @@ class Body(Protocol):
         """Remove a file or an empty folder, durably. Raises OSError."""
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """A response other than OK."""
 
     def __init__(self, code: int) -> None:
@@ -147,18 +147,18 @@ class Responder:
 
     def _run(self, message: Message, operation: Callable[[Message], _Answer] | None) -> _Answer:
         if operation is None:
-            raise Refusal(ptp.OPERATION_NOT_SUPPORTED)
+            raise RefusalError(ptp.OPERATION_NOT_SUPPORTED)
         if self._script.due(Kind.BUSY, message.code) is not None:
-            raise Refusal(ptp.DEVICE_BUSY)
+            raise RefusalError(ptp.DEVICE_BUSY)
         if not self._session and message.code not in (ptp.GET_DEVICE_INFO, ptp.OPEN_SESSION):
-            raise Refusal(ptp.SESSION_NOT_OPEN)
+            raise RefusalError(ptp.SESSION_NOT_OPEN)
         return operation(message)
 
     def _respond(self, message: Message, run: Callable[[], _Answer]) -> None:
         code, answer = ptp.OK, _Answer()
         try:
             answer = run()
-        except Refusal as refusal:
+        except RefusalError as refusal:
             code = refusal.code
         goes_on = answer.data is None or self._send_data(message, answer)
         if not goes_on or self._script.due(Kind.NO_ANSWER, message.code, answer.path) is not None:
@@ -218,9 +218,9 @@ class Responder:
 
     def _open_session(self, message: Message) -> _Answer:
         if self._session:
-            raise Refusal(ptp.SESSION_ALREADY_OPEN)
+            raise RefusalError(ptp.SESSION_ALREADY_OPEN)
         if not message.parameters[0]:
-            raise Refusal(ptp.INVALID_PARAMETER)
+            raise RefusalError(ptp.INVALID_PARAMETER)
         self._session = message.parameters[0]
         self._sessions += 1
         self._tree = Tree(self._body.root, self._script, self._sessions)
@@ -249,7 +249,7 @@ class Responder:
 
     def _storage_info(self, message: Message) -> _Answer:
         if message.parameters[0] != STORAGE:
-            raise Refusal(ptp.INVALID_STORAGE_ID)
+            raise RefusalError(ptp.INVALID_STORAGE_ID)
         capacity = self._body.capacity_bytes()
         used = sum(path.lstat().st_size for path in self._body.root.rglob("*") if path.is_file())
         numbers = struct.pack("<HHHQQI", 4, 2, 0, capacity, max(0, capacity - used), 0xFFFFFFFF)
@@ -274,21 +274,21 @@ class Responder:
 
     def _value(self, code: int) -> bytes:
         if code in self._without:
-            raise Refusal(ptp.DEVICE_PROP_NOT_SUPPORTED)
+            raise RefusalError(ptp.DEVICE_PROP_NOT_SUPPORTED)
         if code == ptp.BATTERY_LEVEL:
             return bytes([self._body.battery_percent()])
         if code == ptp.DATE_TIME:
             return ptp.text(_date_time(self._body.utc_ms()))
-        raise Refusal(ptp.DEVICE_PROP_NOT_SUPPORTED)
+        raise RefusalError(ptp.DEVICE_PROP_NOT_SUPPORTED)
 
     def _set_property(self, command: Message, payload: bytes) -> _Answer:
         if not self._session:
-            raise Refusal(ptp.SESSION_NOT_OPEN)
+            raise RefusalError(ptp.SESSION_NOT_OPEN)
         if command.parameters[0] != ptp.DATE_TIME or ptp.DATE_TIME in self._without:
-            raise Refusal(ptp.DEVICE_PROP_NOT_SUPPORTED)
+            raise RefusalError(ptp.DEVICE_PROP_NOT_SUPPORTED)
         utc_ms = _parse_date_time(ptp.parse_text(payload) or "")
         if utc_ms is None:
-            raise Refusal(ptp.INVALID_DATASET)
+            raise RefusalError(ptp.INVALID_DATASET)
         self._body.set_utc_ms(utc_ms)
         return _Answer()
 
@@ -297,11 +297,11 @@ class Responder:
     def _handles(self, message: Message) -> list[int]:
         storage, form, parent = message.parameters[:3]
         if storage not in (STORAGE, ROOT):
-            raise Refusal(ptp.INVALID_STORAGE_ID)
+            raise RefusalError(ptp.INVALID_STORAGE_ID)
         tree = self._objects()
         found = tree.everything() if parent == 0 else tree.children(0 if parent == ROOT else parent)
         if found is None:
-            raise Refusal(ptp.INVALID_PARENT)
+            raise RefusalError(ptp.INVALID_PARENT)
         objects = [tree.get(handle) for handle in found] if form else []
         return (
             [each.handle for each in objects if each is not None and each.format == form]
@@ -347,7 +347,7 @@ class Responder:
 
     def _bytes_of(self, message: Message, found: Object, offset: int, count: int) -> _Answer:
         if self._script.due(Kind.UNREADABLE, message.code, found.path) is not None:
-            raise Refusal(ptp.GENERAL_ERROR)
+            raise RefusalError(ptp.GENERAL_ERROR)
         shorter = self._script.due(Kind.SHORT_ANSWER, message.code, found.path)
         if shorter is not None:
             count = max(0, count - shorter.at)
@@ -374,9 +374,9 @@ class Responder:
         try:
             self._body.delete(tree.on_disk(found))
         except OSError:
-            raise Refusal(ptp.PARTIAL_DELETION) from None
+            raise RefusalError(ptp.PARTIAL_DELETION) from None
         if self._script.due(Kind.DELETE_UNSAID, message.code, found.path) is not None:
-            raise Refusal(ptp.GENERAL_ERROR)
+            raise RefusalError(ptp.GENERAL_ERROR)
         return _Answer(path=found.path)
 
     def _object_props(self) -> list[int]:
@@ -391,7 +391,7 @@ class Responder:
             ptp.OBJECT_NAME_PROP: 0xFFFF,
         }
         if code not in self._object_props():
-            raise Refusal(ptp.INVALID_PROP_CODE)
+            raise RefusalError(ptp.INVALID_PROP_CODE)
         empty = {6: bytes(4), 4: bytes(2), 8: bytes(8), 0xFFFF: ptp.text("")}[kinds[code]]
         return _Answer(
             [struct.pack("<HHB", code, kinds[code], 0) + empty + struct.pack("<IB", 0, 0)]
@@ -400,7 +400,7 @@ class Responder:
     def _object_prop_value(self, message: Message) -> _Answer:
         found, code = self._object(message.parameters[0]), message.parameters[1]
         if code not in self._object_props():
-            raise Refusal(ptp.INVALID_PROP_CODE)
+            raise RefusalError(ptp.INVALID_PROP_CODE)
         values = {
             ptp.STORAGE_ID_PROP: struct.pack("<I", STORAGE),
             ptp.OBJECT_FORMAT_PROP: struct.pack("<H", found.format),
@@ -423,18 +423,18 @@ class Responder:
     def _file(self, message: Message) -> Object:
         found = self._object(message.parameters[0])
         if found.is_folder:
-            raise Refusal(ptp.INVALID_OBJECT_HANDLE)
+            raise RefusalError(ptp.INVALID_OBJECT_HANDLE)
         return found
 
     def _object(self, handle: int) -> Object:
         found = self._objects().get(handle)
         if found is None:
-            raise Refusal(ptp.INVALID_OBJECT_HANDLE)
+            raise RefusalError(ptp.INVALID_OBJECT_HANDLE)
         return found
 
     def _objects(self) -> Tree:
         if self._tree is None:
-            raise Refusal(ptp.SESSION_NOT_OPEN)
+            raise RefusalError(ptp.SESSION_NOT_OPEN)
         return self._tree
 
 

@@ -29,7 +29,7 @@ class CardError(Failure):
     hint = "Take the camera out and dock it again."
 
 
-class CardGone(CardError):
+class CardGoneError(CardError):
     """The camera was taken out, or its card unmounted."""
 
     code = "card.gone"
@@ -37,7 +37,7 @@ class CardGone(CardError):
     hint = "Dock the camera again: what is already in the vault is not read a second time."
 
 
-class CardStuck(CardError):
+class CardStuckError(CardError):
     """The camera is there and can't be brought to answer."""
 
     code = "card.stuck"
@@ -48,7 +48,7 @@ class CardStuck(CardError):
     )
 
 
-class CardReadFailed(CardError):
+class CardReadFailedError(CardError):
     """One object can't be read; the rest of the card is not concerned."""
 
     code = "card.read_failed"
@@ -59,7 +59,7 @@ class CardReadFailed(CardError):
     )
 
 
-class CardFileChanged(CardError):
+class CardFileChangedError(CardError):
     """A file is no longer what was listed: other size, other time, other kind, or gone."""
 
     code = "card.file_changed"
@@ -70,7 +70,7 @@ class CardFileChanged(CardError):
     )
 
 
-class CardRefused(CardError):
+class CardRefusedError(CardError):
     """The card as a whole can't be listed within the bounds that every camera keeps."""
 
     code = "card.refused"
@@ -78,7 +78,7 @@ class CardRefused(CardError):
     hint = "Keep the camera apart and copy its card as an image; nothing on it was changed."
 
 
-class CardReadOnly(CardError):
+class CardReadOnlyError(CardError):
     """The card can be read but not erased."""
 
     code = "card.read_only"
@@ -89,7 +89,7 @@ class CardReadOnly(CardError):
     )
 
 
-class CardDeleteFailed(CardError):
+class CardDeleteFailedError(CardError):
     """A deletion was refused, or the medium did not confirm it."""
 
     code = "card.delete_failed"
@@ -169,7 +169,7 @@ class CardTrouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedRecording:
     """One recording, or one stray file, that is not taken in, and why. It stays on the camera.
     `name` is printable.
     """
@@ -205,23 +205,26 @@ class Remnant:
     """
 
     recording: CardRecording
-    refused: Refused
+    refused: RefusedRecording
 
 
 @dataclass(frozen=True, slots=True)
 class CardReading:
-    """Everything that a card holds, sorted by what may be done with it; oldest first."""
+    """Everything that a card holds, sorted by what may be done with it; oldest first. `findings`
+    are sentences for the log that speak of the card as a whole.
+    """
 
     recordings: tuple[CardRecording, ...] = ()
     remnants: tuple[Remnant, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[RefusedRecording, ...] = ()
+    findings: tuple[str, ...] = ()
 
 
-class FileReader(Source, Protocol):
+class FileStream(Source, Protocol):
     """One file of a card, read from an offset on. It is a `Source`: intake reads it as it is.
 
     `readinto` returns 0 only at the size that was listed, and only when the file really ends there;
-    fewer bytes, or one more, raise CardFileChanged.
+    fewer bytes, or one more, raise CardFileChangedError.
     """
 
     def close(self) -> None:
@@ -238,15 +241,11 @@ class FileReader(Source, Protocol):
 
 
 class Card(Protocol):
-    """The card of a docked camera. All methods raise CardGone once the camera is out."""
+    """The card of a docked camera. All methods raise CardGoneError once the camera is out."""
 
     @property
     def where(self) -> str:
         """For people: the mount point, or the USB port."""
-
-    @property
-    def lanes(self) -> int:
-        """How many readers may be at work at once."""
 
     @property
     def trouble(self) -> tuple[CardTrouble, ...]:
@@ -254,20 +253,20 @@ class Card(Protocol):
 
     def files(self, below: tuple[str, ...] = ()) -> tuple[CardFile, ...]:
         """The whole card, or what lies below a folder of it, listed anew, sorted by path.
-        CardRefused beyond the bounds.
+        CardRefusedError beyond the bounds.
 
         Nothing lies below a folder that is not there. `trouble` is of this listing.
         """
 
-    def open(self, file: CardFile, offset: int = 0) -> FileReader:
-        """A reader from `offset` on.
+    def open(self, file: CardFile, offset: int = 0) -> FileStream:
+        """A stream from `offset` on.
 
-        CardFileChanged if the file is no longer as listed, CardReadFailed if it can't be read.
+        CardFileChangedError if the file is no longer as listed, CardReadFailedError if it can't be read.
         """
 
     def delete(self, file: CardFile) -> None:
-        """Delete the file, durably. CardFileChanged if it is no longer as listed; CardReadOnly;
-        CardDeleteFailed.
+        """Delete the file, durably. CardFileChangedError if it is no longer as listed; CardReadOnlyError;
+        CardDeleteFailedError.
         """
 
     def delete_folder(self, path: tuple[str, ...]) -> bool:
@@ -287,27 +286,27 @@ class Card(Protocol):
         """Let go of the card. A second call does nothing."""
 
 
-class Keeper(Protocol):
+class Lease(Protocol):
     """Who holds a docked camera, from its first opening to the end of its docking."""
 
     @property
     def answers(self) -> int:
         """So many answers were given: who still gives some does not stand still."""
 
-    def leave(self) -> None:
+    def end(self) -> None:
         """The docking is over: let go. An opening after it is another docking's."""
 
 
-class _Nobody:
+class _NoLease:
     """Holds what the dock opens itself."""
 
     answers = 0
 
-    def leave(self) -> None:
+    def end(self) -> None:
         """Nothing is held."""
 
 
-NOBODY: Keeper = _Nobody()
+NO_LEASE: Lease = _NoLease()
 
 
 def edges_of(content: bytes) -> tuple[str, str]:
@@ -337,8 +336,8 @@ def read_whole(card: Card, file: CardFile) -> bytes:
     """
     pieces: list[bytes] = []
     buffer = memoryview(mmap.mmap(-1, EDGE_BYTES))
-    with card.open(file) as reader:
-        while count := reader.readinto(buffer):
+    with card.open(file) as stream:
+        while count := stream.readinto(buffer):
             pieces.append(bytes(buffer[:count]))
     return b"".join(pieces)
 
@@ -349,11 +348,11 @@ def _digest(card: Card, file: CardFile, offset: int, wanted: int) -> str:
     """
     buffer = memoryview(mmap.mmap(-1, EDGE_BYTES))
     filled = 0
-    with card.open(file, offset) as reader:
+    with card.open(file, offset) as stream:
         while filled < wanted:
-            count = reader.readinto(buffer[filled:])
+            count = stream.readinto(buffer[filled:])
             if count == 0:
-                raise CardFileChanged(
+                raise CardFileChangedError(
                     f"{file.shown} ended before the {file.size_bytes} bytes that were listed."
                 )
             filled += count

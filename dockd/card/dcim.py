@@ -17,14 +17,15 @@ from dockd.card.contract import (
     Card,
     CardError,
     CardFile,
-    CardGone,
+    CardGoneError,
     CardReading,
     CardRecording,
-    CardStuck,
-    Refused,
+    CardStuckError,
+    RefusedRecording,
     edges,
     shown,
 )
+from dockd.card.names import ascii_lower
 from vault.clock import Clock
 from vault.errors import ConfigurationError
 from vault.recording import Origin, RecordingClaim, SegmentClaim
@@ -57,7 +58,7 @@ def read_recordings(
 
     `files` is the card's listing of just now; after `QUIET_S` it is listed again, and only what did
     not change is read. `chapters` is matched against a whole file name; its groups `recording` and
-    `chapter` join the files of one folder into one recording. CardGone, CardStuck and CardRefused
+    `chapter` join the files of one folder into one recording. CardGoneError, CardStuckError and CardRefusedError
     pass through; every other trouble is the verdict of one recording.
     """
     if chapters is not None and not {"recording", "chapter"} <= set(chapters.groupindex):
@@ -69,21 +70,21 @@ def read_recordings(
     for group, findings in _groups(quiet, chapters):
         try:
             recordings.append(_recording(card, serial, group, findings))
-        except (CardGone, CardStuck):
+        except (CardGoneError, CardStuckError):
             raise
         except CardError as error:
             name = group[0].file.shown
-            refused.append(Refused(name, error.code, f"{error.sentence} {error.hint}"))
+            refused.append(RefusedRecording(name, error.code, f"{error.sentence} {error.hint}"))
     return CardReading(tuple(recordings), (), tuple(refused))
 
 
 def _quiet_files(
     card: Card, files: Sequence[CardFile], clock: Clock
-) -> tuple[list[CardFile], list[Refused]]:
+) -> tuple[list[CardFile], list[RefusedRecording]]:
     clock.sleep(QUIET_S)
     before = {file.path: file for file in files}
     quiet: list[CardFile] = []
-    refused: list[Refused] = []
+    refused: list[RefusedRecording] = []
     for file in card.files():
         if not _is_footage(file):
             continue
@@ -92,13 +93,13 @@ def _quiet_files(
                 f"{file.shown} is still being written. It stays on the camera and is looked at "
                 f"again."
             )
-            refused.append(Refused(file.shown, "dcim.still_written", sentence))
+            refused.append(RefusedRecording(file.shown, "dcim.still_written", sentence))
         elif file.size_bytes == 0:
             sentence = (
                 f"{file.shown} has no bytes: there is nothing to take in. Look at it on the "
                 f"camera and delete it there."
             )
-            refused.append(Refused(file.shown, "dcim.empty", sentence))
+            refused.append(RefusedRecording(file.shown, "dcim.empty", sentence))
         else:
             quiet.append(file)
     return quiet, refused
@@ -107,52 +108,54 @@ def _quiet_files(
 def _is_footage(file: CardFile) -> bool:
     return (
         len(file.path) > 1
-        and _lower(file.path[0]) == "dcim"
-        and _lower(file.path[-1][-4:]) in _ENDINGS
+        and ascii_lower(file.path[0]) == "dcim"
+        and ascii_lower(file.path[-1][-4:]) in _ENDINGS
     )
-
-
-def _lower(name: str) -> str:
-    """Lower case of ASCII names only: the Kelvin sign and its kin become ASCII in lower case, and
-    FAT would not fold them.
-    """
-    return name.lower() if name.isascii() else name
 
 
 def _groups(
     files: Sequence[CardFile], chapters: re.Pattern[str] | None
 ) -> list[tuple[list[_Chaptered], tuple[str, ...]]]:
-    """Each recording's files in order, with what is to be said of them; recordings in the order of
-    their first file.
+    """Sort the files into recordings, each with its files in order and what is to be said of them;
+    recordings in the order of their first file.
     """
-    joined: dict[tuple[tuple[str, ...], str], list[_Chaptered]] = {}
+    joined: dict[tuple[str, ...], list[_Chaptered]] = {}
     groups: list[tuple[list[_Chaptered], tuple[str, ...]]] = []
     for file in files:
-        match = chapters.fullmatch(file.path[-1]) if chapters is not None else None
-        recording, number = (
-            (match["recording"], match["chapter"]) if match is not None else (None, None)
-        )
-        if recording is None or number is None or not _is_number(number):
+        chapter = _chapter(file, chapters)
+        if chapter is None:
             groups.append(([_Chaptered(file, None)], ()))
         else:
-            joined.setdefault((file.path[:-1], recording), []).append(_Chaptered(file, int(number)))
-    for (folder, recording), members in joined.items():
-        members.sort(key=lambda member: member.number or 0)
-        numbers = [member.number for member in members if member.number is not None]
-        name = shown((*folder, recording))
-        if len(set(numbers)) < len(numbers):
-            finding = (
-                f"Several files claim the same chapter of recording {name}: each is kept as a "
-                f"recording of its own."
-            )
-            groups.extend(([member], (finding,)) for member in members)
-        else:
-            groups.append((members, _gaps(name, numbers)))
+            recording, number = chapter
+            joined.setdefault((*file.path[:-1], recording), []).append(_Chaptered(file, number))
+    for path, members in joined.items():
+        groups.extend(_joined(shown(path), members))
     return sorted(groups, key=lambda group: group[0][0].file.path)
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= _CHAPTER_DIGITS
+def _chapter(file: CardFile, chapters: re.Pattern[str] | None) -> tuple[str, int] | None:
+    """Read recording and chapter from the file's name; None where it names none."""
+    match = chapters.fullmatch(file.path[-1]) if chapters is not None else None
+    if match is None or match["recording"] is None or not _is_number(match["chapter"]):
+        return None
+    return match["recording"], int(match["chapter"])
+
+
+def _joined(name: str, members: list[_Chaptered]) -> list[tuple[list[_Chaptered], tuple[str, ...]]]:
+    """Make one recording of its chapters, or one of each file where two claim the same chapter."""
+    members.sort(key=lambda member: member.number or 0)
+    numbers = [member.number for member in members if member.number is not None]
+    if len(set(numbers)) == len(numbers):
+        return [(members, _gaps(name, numbers))]
+    finding = (
+        f"Several files claim the same chapter of recording {name}: each is kept as a recording "
+        f"of its own."
+    )
+    return [([member], (finding,)) for member in members]
+
+
+def _is_number(text: str | None) -> bool:
+    return text is not None and text.isascii() and text.isdecimal() and len(text) <= _CHAPTER_DIGITS
 
 
 def _gaps(name: str, numbers: list[int]) -> tuple[str, ...]:

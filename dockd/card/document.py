@@ -37,7 +37,7 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SENTENCE_CHARACTERS = 300
 
 
-class ManifestRefused(Failure):
+class ManifestRefusedError(Failure):
     """A document of the card is not what the contract says. The code names the rule."""
 
     code = "manifest.invalid"
@@ -225,7 +225,7 @@ class RecordingDocument(_Strict):
 
 
 def device_document(raw: bytes) -> DeviceDocument:
-    """DEVICE/device.json from bytes of at most `DEVICE_MAX_BYTES`. Raises ManifestRefused, and
+    """DEVICE/device.json from bytes of at most `DEVICE_MAX_BYTES`. Raises ManifestRefusedError, and
     nothing else.
     """
     fields = _json_object(raw, DEVICE_MAX_BYTES, "device.json")
@@ -236,7 +236,7 @@ def device_document(raw: bytes) -> DeviceDocument:
 
 
 def recording_document(raw: bytes) -> RecordingDocument:
-    """recording.json from bytes of at most `RECORDING_MAX_BYTES`. Raises ManifestRefused, and
+    """recording.json from bytes of at most `RECORDING_MAX_BYTES`. Raises ManifestRefusedError, and
     nothing else.
     """
     fields = _json_object(raw, RECORDING_MAX_BYTES, "recording.json")
@@ -248,9 +248,11 @@ def recording_document(raw: bytes) -> RecordingDocument:
 
 def _json_object(raw: bytes, max_bytes: int, what: str) -> dict[str, object]:
     if len(raw) > max_bytes:
-        raise ManifestRefused("manifest.too_large", f"{what} is larger than {max_bytes} bytes.")
+        raise ManifestRefusedError(
+            "manifest.too_large", f"{what} is larger than {max_bytes} bytes."
+        )
     if _nesting(raw) > NESTING_MAX:
-        raise ManifestRefused(
+        raise ManifestRefusedError(
             "manifest.nested", f"{what} is nested deeper than {NESTING_MAX} levels."
         )
     try:
@@ -262,11 +264,11 @@ def _json_object(raw: bytes, max_bytes: int, what: str) -> dict[str, object]:
             parse_constant=_no_such_number,
         )
     except ValueError as error:
-        raise ManifestRefused(
+        raise ManifestRefusedError(
             "manifest.not_json", f"{what} can't be read: {_brief(str(error))}."
         ) from error
     if not isinstance(fields, dict):
-        raise ManifestRefused("manifest.not_json", f"{what} holds no JSON object.")
+        raise ManifestRefusedError("manifest.not_json", f"{what} holds no JSON object.")
     return fields
 
 
@@ -302,12 +304,14 @@ def _no_such_number(_text: str) -> NoReturn:
     raise ValueError("a number is no integer")
 
 
-def _invalid(error: ValidationError, what: str) -> ManifestRefused:
+def _invalid(error: ValidationError, what: str) -> ManifestRefusedError:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     where = f" at `{_brief(place)}`" if place else ""
-    return ManifestRefused("manifest.invalid", f"{what} is not valid{where}: {_brief(message)}.")
+    return ManifestRefusedError(
+        "manifest.invalid", f"{what} is not valid{where}: {_brief(message)}."
+    )
 
 
 def _brief(text: str) -> str:

@@ -10,9 +10,6 @@ what is refused stays on the camera and blocks nothing.
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -21,29 +18,28 @@ from dockd.card.contract import (
     Card,
     CardError,
     CardFile,
-    CardGone,
+    CardGoneError,
     CardReading,
     CardRecording,
-    CardStuck,
+    CardStuckError,
     CardTrouble,
-    Refused,
+    RefusedRecording,
     Remnant,
     read_whole,
     shown,
 )
 from dockd.card.document import (
-    DEVICE_MAX_BYTES,
     RECORDING_MAX_BYTES,
-    DeviceDocument,
+    ManifestRefusedError,
     RecordingDocument,
-    device_document,
     recording_document,
 )
-from dockd.card.document import ManifestRefused as ManifestRefused
+from dockd.card.left_out import LeftOut
+from dockd.card.names import ascii_upper, ascii_upper_path
 from vault.recording import Origin, PrerollClaim, RecordingClaim, SegmentClaim
 
 _SIGNATURE_BYTES = 64
-_FOLDER_NAME = re.compile(r"[A-Z0-9]{3,16}-[0-9]{6}")
+FOLDER_NAME = re.compile(r"[A-Z0-9]{3,16}-[0-9]{6}")
 _SEGMENT_NAME = re.compile(r"[0-9]{4}\.MP4")
 _STRAYS_NAMED = 50
 """How many stray files are named one by one. A hostile card could fill the vault's
@@ -53,108 +49,35 @@ log with names.
 _KEEP = "It stays on the camera: keep the camera apart and ask its supplier."
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceClaim:
-    """Who a camera says that it is. Believed only where a registered key carries it."""
-
-    serial: str
-    model: str
-    firmware: str
-    public_key: bytes
-    battery_percent: int
-    storage_bytes: int
-    free_bytes: int
-    clock_utc: datetime
-
-
-class ChainEnd(Protocol):
-    """The newest recording of a camera that the vault owns."""
-
-    @property
-    def counter(self) -> int: ...
-
-    @property
-    def identity(self) -> str: ...
-
-
-def read_device(card: Card, files: Sequence[CardFile]) -> DeviceClaim | None:
-    """Who the camera says that it is; None for a card without `DEVICE/device.json`, which is a DCIM
-    camera's.
-
-    Raises ManifestRefused for any other content than the contract's, and the card's own errors.
-    """
-    found = [file for file in files if _upper(file.path) == ("DEVICE", "DEVICE.JSON")]
-    if not found:
-        return None
-    if len(found) > 1:
-        raise ManifestRefused(
-            "manifest.twins",
-            "There are several device.json on the card, by the case of their names.",
-        )
-    if found[0].size_bytes > DEVICE_MAX_BYTES:
-        raise ManifestRefused(
-            "manifest.too_large", f"device.json is larger than {DEVICE_MAX_BYTES} bytes."
-        )
-    return _device_claim(device_document(read_whole(card, found[0])))
-
-
-def device_trouble(card: Card) -> CardTrouble | None:
-    """What the listing left out at or above `DEVICE/device.json`: a card without one may have one
-    then.
-    """
-    return LeftOut(card.trouble).at(("DEVICE", "DEVICE.JSON"))
-
-
-class LeftOut:
-    """What a listing left out, to be found by path: a hostile card has as many of these as folders
-    that ask for them.
-    """
-
-    def __init__(self, trouble: Sequence[CardTrouble]) -> None:
-        self._first: dict[tuple[str, ...], tuple[int, CardTrouble]] = {}
-        for number, entry in enumerate(trouble):
-            self._first.setdefault(_upper(entry.path), (number, entry))
-
-    def at(self, path: tuple[str, ...]) -> CardTrouble | None:
-        """The first of what was left out at this path, in upper case, or above it."""
-        above = (self._first.get(path[:depth]) for depth in range(len(path) + 1))
-        found = min(
-            (entry for entry in above if entry is not None),
-            key=lambda entry: entry[0],
-            default=None,
-        )
-        return found[1] if found is not None else None
-
-
 def read_recordings(
-    card: Card, files: Sequence[CardFile], device: DeviceClaim, public_key: bytes
+    card: Card, files: Sequence[CardFile], serial: str, public_key: bytes
 ) -> CardReading:
     """All recordings of the card, oldest first, each with its verdict. `public_key` is the
     registered one, not the card's.
 
-    `files` is the card's last listing. CardGone and CardStuck pass through; every other trouble is
+    `files` is the card's last listing. CardGoneError and CardStuckError pass through; every other trouble is
     the verdict of one recording.
     """
     if len(public_key) != 32:
-        raise ManifestRefused(
+        raise ManifestRefusedError(
             "manifest.no_key",
-            f"Camera {device.serial} signs manifests and is registered without a key.",
+            f"Camera {serial} signs manifests and is registered without a key.",
         )
     key = Ed25519PublicKey.from_public_bytes(public_key)
     folders, strays = _folders(files)
     left_out = LeftOut(card.trouble)
     recordings: list[CardRecording] = []
     remnants: list[Remnant] = []
-    refused: list[Refused] = []
+    refused: list[RefusedRecording] = []
     for name in sorted(folders):
-        folder = _RecordingFolder(card, left_out, folders[name], device.serial, key)
+        folder = _RecordingFolder(card, left_out, folders[name], serial, key)
         try:
             outcome = folder.read()
-        except (CardGone, CardStuck):
+        except (CardGoneError, CardStuckError):
             raise
-        except (CardError, ManifestRefused) as error:
+        except (CardError, ManifestRefusedError) as error:
             refused.append(
-                Refused(
+                RefusedRecording(
                     shown((name,)), error.code, f"{shown((name,))}: {error.sentence} {error.hint}"
                 )
             )
@@ -165,52 +88,6 @@ def read_recordings(
         else:
             recordings.append(outcome)
     return CardReading(tuple(recordings), tuple(remnants), (*refused, *_stray_verdicts(strays)))
-
-
-def chain_findings(
-    claims: Sequence[RecordingClaim],
-    end: ChainEnd | None,
-    refused: Sequence[Refused] = (),
-    trouble: Sequence[CardTrouble] = (),
-) -> tuple[str, ...]:
-    """What is wrong with the chain of a camera's recordings, as sentences; empty when each follows
-    the one before.
-
-    `claims` are all of the card, held ones and remnants too; `end` is the newest that the vault
-    owns. A recording that was refused stands on the card, so it is not called missing; nor is one
-    that may stand where the listing could not look.
-    """
-    seen = {claim.counter: claim for claim in claims if claim.counter is not None}
-    on_card = {int(entry.name[-6:]) for entry in refused if _FOLDER_NAME.fullmatch(entry.name)}
-    left_out = [
-        _upper(entry.path) for entry in trouble if _upper(entry.path[:1]) in ((), ("RECORDINGS",))
-    ]
-    on_card |= {
-        int(path[1][-6:]) for path in left_out if len(path) > 1 and _FOLDER_NAME.fullmatch(path[1])
-    }
-    all_seen = all(len(path) > 1 for path in left_out)
-    findings: list[str] = []
-    before = end.counter if end is not None else 0
-    held = end.identity if end is not None else None
-    if end is not None and end.counter in seen and seen[end.counter].identity != end.identity:
-        findings.append(
-            f"Recording {end.counter} on the camera is not the recording {end.counter} that "
-            f"the vault holds."
-        )
-    for counter in sorted(seen):
-        claim = seen[counter]
-        if counter > before:
-            findings.extend(_missing(before + 1, counter, on_card) if all_seen else ())
-            before = counter
-        predecessor = seen[counter - 1].identity if counter - 1 in seen else None
-        if predecessor is None and end is not None and counter - 1 == end.counter:
-            predecessor = held
-        if predecessor is not None and claim.previous_sha256 != predecessor:
-            findings.append(
-                f"Recording {counter} does not follow recording {counter - 1}: it names "
-                f"another content of it."
-            )
-    return tuple(findings)
 
 
 class _RecordingFolder:
@@ -226,16 +103,16 @@ class _RecordingFolder:
     ) -> None:
         self._card = card
         self._left_out = left_out
-        self._name = _upper_name(files[0].path[-2])
+        self._name = ascii_upper(files[0].path[-2])
         self._serial = serial
         self._key = key
         self._path = files[0].path[:-1]
         self._files = files
-        self._by_name = {_upper_name(file.path[-1]): file for file in files}
+        self._by_name = {ascii_upper(file.path[-1]): file for file in files}
         self._known = {"RECORDING.JSON", "RECORDING.SIG", "JOURNAL.JSONL"}
 
     def read(self) -> CardRecording | Remnant:
-        """The recording, or what an erase has left of it. ManifestRefused, and
+        """The recording, or what an erase has left of it. ManifestRefusedError, and
         the card's errors.
         """
         self._check_folder()
@@ -243,14 +120,14 @@ class _RecordingFolder:
         if manifest is None:
             raise self._unfinished()
         if manifest.size_bytes > RECORDING_MAX_BYTES:
-            raise ManifestRefused(
+            raise ManifestRefusedError(
                 "manifest.too_large", f"recording.json is larger than {RECORDING_MAX_BYTES} bytes."
             )
         raw = read_whole(self._card, manifest)
         signature = self._verified_signature(raw)
         document = recording_document(raw)
         if document.recording != self._name:
-            raise ManifestRefused(
+            raise ManifestRefusedError(
                 "manifest.other_name", f"The manifest in it is that of {document.recording}."
             )
         files = tuple(self._segment(segment.name, segment.bytes) for segment in document.segments)
@@ -273,25 +150,25 @@ class _RecordingFolder:
         return [file for name, file in self._by_name.items() if name not in self._known]
 
     def _check_folder(self) -> None:
-        if not _FOLDER_NAME.fullmatch(self._name):
-            raise ManifestRefused("manifest.foreign_name", "This is no name of a recording.")
+        if not FOLDER_NAME.fullmatch(self._name):
+            raise ManifestRefusedError("manifest.foreign_name", "This is no name of a recording.")
         if len(self._by_name) != len(self._files) or any(
             file.path[:-1] != self._path for file in self._files
         ):
-            raise ManifestRefused("manifest.twins", "Names on the card differ in case only.")
+            raise ManifestRefusedError("manifest.twins", "Names on the card differ in case only.")
         serial = self._name.rpartition("-")[0]
         if serial != self._serial:
-            raise ManifestRefused(
+            raise ManifestRefusedError(
                 "manifest.other_camera",
                 f"It was made by camera {serial}, and camera {self._serial} is docked.",
                 hint="It stays on the card. Find out how the card came into this camera.",
             )
 
-    def _unfinished(self) -> ManifestRefused | CardError:
+    def _unfinished(self) -> ManifestRefusedError | CardError:
         trouble = self._trouble_at("recording.json")
         if trouble is not None:
-            return ManifestRefused(trouble.code, trouble.sentence, hint=_KEEP)
-        return ManifestRefused(
+            return ManifestRefusedError(trouble.code, trouble.sentence, hint=_KEEP)
+        return ManifestRefusedError(
             "manifest.unfinished",
             "It has no recording.json: the camera has not closed it yet, or lost power.",
             hint="Switch the camera on outside of the dock, so that it closes the recording, and "
@@ -305,7 +182,7 @@ class _RecordingFolder:
         file = self._by_name.get("RECORDING.SIG")
         if file is None:
             if any(_SEGMENT_NAME.fullmatch(name) for name in self._by_name):
-                raise ManifestRefused(
+                raise ManifestRefusedError(
                     "manifest.unsigned", "It has no recording.sig: nothing proves its manifest."
                 )
             return None
@@ -313,21 +190,21 @@ class _RecordingFolder:
         try:
             self._key.verify(signature, raw)
         except InvalidSignature as error:
-            raise ManifestRefused(
+            raise ManifestRefusedError(
                 "manifest.signature_wrong",
                 "Its signature is not by the key that this camera is registered with.",
             ) from error
         return signature
 
     def _segment(self, name: str, size_bytes: int) -> CardFile | None:
-        self._known.add(_upper_name(name))
-        file = self._by_name.get(_upper_name(name))
+        self._known.add(ascii_upper(name))
+        file = self._by_name.get(ascii_upper(name))
         if file is None:
             trouble = self._trouble_at(name)
             if trouble is not None:
-                raise ManifestRefused(trouble.code, trouble.sentence, hint=_KEEP)
+                raise ManifestRefusedError(trouble.code, trouble.sentence, hint=_KEEP)
         elif file.size_bytes != size_bytes:
-            raise ManifestRefused(
+            raise ManifestRefusedError(
                 "manifest.size_differs",
                 f"{name} has {file.size_bytes} bytes on the card and {size_bytes} in the "
                 f"signed manifest.",
@@ -339,18 +216,18 @@ class _RecordingFolder:
         """What the listing left out at this file or above it. Such a file is unknown, which is not
         the same as gone.
         """
-        return self._left_out.at(_upper((*self._path, name)))
+        return self._left_out.at(ascii_upper_path((*self._path, name)))
 
     def _trailing(self) -> tuple[CardFile, ...]:
         in_order = ("JOURNAL.JSONL", "RECORDING.SIG", "RECORDING.JSON")
         return tuple(self._by_name[name] for name in in_order if name in self._by_name)
 
-    def _incomplete(self, missing: list[str], signed: bool) -> Refused:
+    def _incomplete(self, missing: list[str], signed: bool) -> RefusedRecording:
         lack = f"segments {_listed(missing)} are not on the card" if missing else ""
         if not signed:
             lack += (" and " if lack else "") + "recording.sig is not on the card"
         sentence = f"{self._name}: {lack}, and the vault does not hold this recording. {_KEEP}"
-        return Refused(
+        return RefusedRecording(
             self._name, "manifest.segments_missing" if missing else "manifest.unsigned", sentence
         )
 
@@ -362,7 +239,7 @@ def _folders(files: Sequence[CardFile]) -> tuple[dict[str, list[CardFile]], list
     folders: dict[str, list[CardFile]] = {}
     strays: list[CardFile] = []
     for file in files:
-        path = _upper(file.path)
+        path = ascii_upper_path(file.path)
         if path[0] != "RECORDINGS" or path[-1].endswith(".TMP"):
             continue
         if len(path) == 3:
@@ -372,9 +249,9 @@ def _folders(files: Sequence[CardFile]) -> tuple[dict[str, list[CardFile]], list
     return folders, strays
 
 
-def _stray_verdicts(strays: list[CardFile]) -> list[Refused]:
+def _stray_verdicts(strays: list[CardFile]) -> list[RefusedRecording]:
     named = [
-        Refused(
+        RefusedRecording(
             file.shown,
             "manifest.stray_file",
             f"{file.shown} belongs to no recording. It stays on the camera: look at it.",
@@ -387,39 +264,8 @@ def _stray_verdicts(strays: list[CardFile]) -> list[Refused]:
             f"{rest} more files on the card belong to no recording. They stay on the camera: look "
             f"at them."
         )
-        named.append(Refused("RECORDINGS", "manifest.stray_file", sentence))
+        named.append(RefusedRecording("RECORDINGS", "manifest.stray_file", sentence))
     return named
-
-
-def _missing(first: int, beyond: int, on_card: set[int]) -> list[str]:
-    """One sentence for each run of counters in `first <= counter < beyond` that stands nowhere."""
-    findings: list[str] = []
-    start = first
-    for stop in [*sorted(counter for counter in on_card if first <= counter < beyond), beyond]:
-        if stop - start == 1:
-            findings.append(
-                f"Recording {start} is missing: neither the vault nor the camera holds it."
-            )
-        elif stop > start:
-            findings.append(
-                f"Recordings {start} to {stop - 1} are missing: neither the vault nor the "
-                f"camera holds them."
-            )
-        start = stop + 1
-    return findings
-
-
-def _device_claim(document: DeviceDocument) -> DeviceClaim:
-    return DeviceClaim(
-        serial=document.serial,
-        model=document.model,
-        firmware=document.firmware,
-        public_key=document.public_key,
-        battery_percent=document.battery_percent,
-        storage_bytes=document.storage_bytes,
-        free_bytes=document.free_bytes,
-        clock_utc=document.clock_utc,
-    )
 
 
 def _claim(document: RecordingDocument, raw: bytes, signature: bytes | None) -> RecordingClaim:
@@ -465,14 +311,3 @@ def _claim(document: RecordingDocument, raw: bytes, signature: bytes | None) -> 
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def _upper(path: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_upper_name(name) for name in path)
-
-
-def _upper_name(name: str) -> str:
-    """Upper case of ASCII names only: the long s and its kin have capitals in ASCII, and FAT would
-    not fold them.
-    """
-    return name.upper() if name.isascii() else name

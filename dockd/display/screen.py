@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dockd.display.kiosk.tiles import tiles
-from dockd.display.status import StatusRefused
+from dockd.display.status import StatusRefusedError
 from dockd.docking.bay import Bay, BayState, Phase
 from dockd.docking.outcome import Outcome, PullReport
 from dockd.mounted.volumes import Volume
@@ -155,7 +155,7 @@ def watch_status(
         while not stop.is_set():
             try:
                 shown: Table | Text = watch_table(ask())
-            except StatusRefused as refused:
+            except StatusRefusedError as refused:
                 shown = Text(f"{refused.sentence} Waiting for it.", style="bold red")
             told = _told(shown)
             if told != before and not console.is_terminal:

@@ -24,7 +24,7 @@ SEND_TIMEOUT_S = 2.0
 ANSWER_MAX_BYTES = 4 * 1024 * 1024
 
 
-class StatusRefused(Failure):
+class StatusRefusedError(Failure):
     """The status socket can't be made, or does not answer."""
 
     code = "dock.status_refused"
@@ -66,7 +66,7 @@ class StatusServer:
         self._stopping = False
 
     def start(self) -> None:
-        """Bind and answer. Raises StatusRefused.
+        """Bind and answer. Raises StatusRefusedError.
 
         A socket that a killed process left behind is replaced. Another dockd can't be behind it:
         the vault's intake lock was taken before.
@@ -79,7 +79,7 @@ class StatusServer:
             self._socket.listen(128)
         except OSError as error:
             self._socket.close()
-            raise StatusRefused(
+            raise StatusRefusedError(
                 f"The status socket {self._path} can't be made: {error.strerror}.",
                 hint="Name another path with the key `status_socket`, or make its folder.",
             ) from error
@@ -108,7 +108,7 @@ class StatusServer:
 
 
 def ask_status(path: Path) -> dict[str, Any]:
-    """The document of the dockd that serves `path`. Raises StatusRefused."""
+    """The document of the dockd that serves `path`. Raises StatusRefusedError."""
     answer = bytearray()
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
@@ -117,12 +117,14 @@ def ask_status(path: Path) -> dict[str, Any]:
             while block := caller.recv(65536):
                 answer += block
                 if len(answer) > ANSWER_MAX_BYTES:
-                    raise StatusRefused(f"What answers on {path} is not dockd.")
+                    raise StatusRefusedError(f"What answers on {path} is not dockd.")
         document = json.loads(answer)
     except OSError as error:
-        raise StatusRefused(f"No dockd answers on {path}: {error.strerror or error}.") from error
+        raise StatusRefusedError(
+            f"No dockd answers on {path}: {error.strerror or error}."
+        ) from error
     except ValueError as error:
-        raise StatusRefused(f"What answers on {path} is not dockd.") from error
+        raise StatusRefusedError(f"What answers on {path} is not dockd.") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise StatusRefused(f"What answers on {path} is not dockd of this version.")
+        raise StatusRefusedError(f"What answers on {path} is not dockd of this version.")
     return document

@@ -175,11 +175,11 @@ class Board:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Heartbeat:
     """What the watchdog needs of a bay: `progress` moves with every step and every block of bytes.
 
     `allowance_s` is how much longer than usual the step in hand may be silent (the flush and the
-    read-back of a big file). `queued` is true while the bay has asked for the vault's lanes and
+    read-back of a big file). `queued` is true while the bay has asked for the vault's buffers and
     holds none: then others must move, not it.
     """
 
@@ -191,7 +191,7 @@ class Pulse:
 
 
 class Bay:
-    """The working side of one bay. Its own thread and that thread's lanes write; the board and the
+    """The working side of one bay. Its own thread and that thread's reads write; the board and the
     watchdog read.
     """
 
@@ -213,10 +213,10 @@ class Bay:
         with self._lock:
             return self._state
 
-    def pulse(self) -> Pulse:
+    def heartbeat(self) -> Heartbeat:
         with self._lock:
             queued = self._asked > 0 and self._reading == 0
-            return Pulse(
+            return Heartbeat(
                 self.name, self._state.phase.busy, self._progress, self._allowance_s, queued
             )
 
@@ -288,13 +288,13 @@ class Bay:
             self._rate_from = (from_bytes + size_bytes, from_s)
             self._publish(replace(self._state, bytes_done=self._state.bytes_done + size_bytes))
 
-    def lane_asked(self, change: int) -> None:
+    def buffer_asked(self, change: int) -> None:
         """A segment was offered to the vault (+1), or is done with (-1)."""
         with self._lock:
             self._progress += 1
             self._asked += change
 
-    def lane_reading(self, change: int) -> None:
+    def buffer_reading(self, change: int) -> None:
         """The vault began to read an offered segment (+1), or is done with it (-1)."""
         with self._lock:
             self._progress += 1
@@ -319,25 +319,25 @@ class Vigil:
         self._clock = clock
         self._seen: dict[str, tuple[int, float]] = {}
 
-    def all_is_well(self, pulses: Sequence[Pulse]) -> bool:
+    def all_is_well(self, heartbeats: Sequence[Heartbeat]) -> bool:
         """False when a busy bay has not moved for the period and its step's allowance.
 
-        A bay in the queue for the vault's lanes is excused as long as a bay that holds one moves:
+        A bay in the queue for the vault's buffers is excused as long as a bay that holds one moves:
         who stands in a queue can't be the one that is stuck. Where all are silent nobody is
         excused.
         """
         now_s = self._clock.monotonic_s()
         seen: dict[str, tuple[int, float]] = {}
-        silent: list[Pulse] = []
+        silent: list[Heartbeat] = []
         moving = False
-        for pulse in pulses:
-            progress, moved_s = self._seen.get(pulse.bay, (pulse.progress, now_s))
-            if progress != pulse.progress or not pulse.busy:
-                progress, moved_s = pulse.progress, now_s
-            seen[pulse.bay] = (progress, moved_s)
-            if now_s - moved_s > self._period_s + pulse.allowance_s:
-                silent.append(pulse)
-            elif pulse.busy and not pulse.queued:
+        for heartbeat in heartbeats:
+            progress, moved_s = self._seen.get(heartbeat.bay, (heartbeat.progress, now_s))
+            if progress != heartbeat.progress or not heartbeat.busy:
+                progress, moved_s = heartbeat.progress, now_s
+            seen[heartbeat.bay] = (progress, moved_s)
+            if now_s - moved_s > self._period_s + heartbeat.allowance_s:
+                silent.append(heartbeat)
+            elif heartbeat.busy and not heartbeat.queued:
                 moving = True
         self._seen = seen
-        return all(pulse.queued and moving for pulse in silent)
+        return all(heartbeat.queued and moving for heartbeat in silent)

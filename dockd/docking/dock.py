@@ -10,29 +10,24 @@ from pathlib import Path
 
 import structlog
 
-from dockd.card.contract import NOBODY, Card, Keeper
-from dockd.docking.bay import Board, Pulse
+from dockd.card.contract import NO_LEASE, Card, Lease
+from dockd.card.transport import MOUNTED, USB, Transport
+from dockd.docking.bay import Board, Heartbeat
+from dockd.docking.docking import Docking, Pause
 from dockd.docking.pull import Port, Workplace
-from dockd.docking.visit import Pause, Visit
 from dockd.mounted.erasable import Writable
 from dockd.mounted.volumes import Volume
 from dockd.usb.bus import UsbDevice
-from dockd.usb.mtp_card import LANES
 
 log = structlog.get_logger()
-
-MOUNTED_LANES = 4
-"""How many files of a mounted card are read at once: measured, more give no more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Docked:
     """A camera that stands there now.
 
-    `key` is this camera at this docking, `slot` the place: one visit at a time serves it. `bay` is
-    the place's name for people. `may_change` says whether it can show something new while it
-    stands: a folder into which somebody still copies. `writable` opens the card for its erase,
-    where `open` does not.
+    `key` is this camera at this docking, `slot` the place: one docking at a time serves it. `bay` is
+    the place's name for people. `writable` opens the card for its erase, where `open` does not.
     """
 
     key: Hashable
@@ -40,17 +35,16 @@ class Docked:
     bay: str
     volume_id: str
     open: Callable[[], Card]
-    lanes: int
-    may_change: bool
+    transport: Transport
     writable: Writable | None = None
-    keeper: Keeper = NOBODY
+    lease: Lease = NO_LEASE
 
 
 def mounted(
     volume: Volume,
     open_card: Callable[[Path], Card],
     writable: Writable | None = None,
-    keeper: Keeper = NOBODY,
+    lease: Lease = NO_LEASE,
 ) -> Docked:
     """A camera whose card is a mounted volume."""
     place = volume.mountpoint
@@ -61,10 +55,9 @@ def mounted(
         volume.bay,
         volume.volume_id,
         lambda: open_card(place),
-        MOUNTED_LANES,
-        True,
+        MOUNTED,
         writable,
-        keeper,
+        lease,
     )
 
 
@@ -76,32 +69,31 @@ def plugged(device: UsbDevice) -> Docked:
         device.bay,
         device.volume_id,
         device.open,
-        LANES,
-        False,
+        USB,
         None,
-        device.keeper,
+        device.lease,
     )
 
 
 class Dock:
-    """All visits. One thread calls it; `stirred` is called from a visit's thread, when a turn is
+    """All dockings. One thread calls it; `on_change` is called from a docking's thread, when a turn is
     worth taking.
     """
 
     def __init__(
         self,
-        standing: Callable[[], Sequence[Docked]],
+        docked_now: Callable[[], Sequence[Docked]],
         workplace: Workplace,
         board: Board,
         pause: Pause,
-        stirred: Callable[[], None],
+        on_change: Callable[[], None],
     ) -> None:
-        self._standing = standing
+        self._docked_now = docked_now
         self._work = workplace
         self._board = board
         self._pause = pause
-        self._stirred = stirred
-        self._visits: dict[Docked, Visit] = {}
+        self._on_change = on_change
+        self._dockings: dict[Docked, Docking] = {}
         self._arrived_s: dict[Hashable, float | None] = {}
         """When each camera that stands there was first seen to; None for what
         stood there before.
@@ -112,58 +104,58 @@ class Dock:
         """Hold what stands there against what is served. A place is given anew once the thread that
         served it has ended.
         """
-        present = {docked.key: docked for docked in self._standing()}
+        present = {docked.key: docked for docked in self._docked_now()}
         now_s = self._work.clock.monotonic_s() if self._looked_before else None
         self._arrived_s = {key: self._arrived_s.get(key, now_s) for key in present}
-        for docked, visit in list(self._visits.items()):
+        for docked, docking in list(self._dockings.items()):
             if docked.key not in present:
-                visit.leave()
-            if visit.ended:
-                del self._visits[docked]
-        served = {docked.slot for docked in self._visits}
+                docking.note_gone()
+            if docking.ended:
+                del self._dockings[docked]
+        served = {docked.slot for docked in self._dockings}
         for docked in present.values():
             if docked.slot not in served:
-                self._visits[docked] = self._visit(docked)
+                self._dockings[docked] = self._begin(docked)
         self._looked_before = True
 
     def look_again(self) -> None:
         """Cards that were done with may show something new: a watched folder into which somebody
         still copies.
         """
-        for docked, visit in self._visits.items():
-            if docked.may_change:
-                visit.look_again()
+        for docked, docking in self._dockings.items():
+            if docked.transport.may_change:
+                docking.look_again()
 
-    def pulses(self) -> tuple[Pulse, ...]:
-        return tuple(visit.pulse() for visit in self._visits.values())
+    def heartbeats(self) -> tuple[Heartbeat, ...]:
+        return tuple(docking.heartbeat() for docking in self._dockings.values())
 
     def stop(self, seconds: float) -> bool:
         """After the halt was requested: wait so long for all threads. False if one of them is
         stuck.
         """
         until_s = self._work.clock.monotonic_s() + seconds
-        for visit in self._visits.values():
-            visit.wake()
+        for docking in self._dockings.values():
+            docking.wake()
         stuck = [
-            visit
-            for visit in self._visits.values()
-            if not visit.join(max(0.0, until_s - self._work.clock.monotonic_s()))
+            docking
+            for docking in self._dockings.values()
+            if not docking.join(max(0.0, until_s - self._work.clock.monotonic_s()))
         ]
         return not stuck
 
-    def _visit(self, docked: Docked) -> Visit:
-        taken = {visit.bay.name for visit in self._visits.values()}
+    def _begin(self, docked: Docked) -> Docking:
+        taken = {docking.bay.name for docking in self._dockings.values()}
         name = docked.bay if docked.bay not in taken else str(docked.slot)
         arrived_s = self._arrived_s[docked.key]
         port = Port(
             docked.volume_id,
             docked.open,
-            docked.lanes,
+            docked.transport,
             arrived_s,
             writable=docked.writable,
-            keeper=docked.keeper,
+            lease=docked.lease,
         )
-        visit = Visit(name, port, self._work, self._board, self._pause, self._stirred)
+        docking = Docking(name, port, self._work, self._board, self._pause, self._on_change)
         log.info("camera arrived", bay=name)
-        visit.start()
-        return visit
+        docking.start()
+        return docking

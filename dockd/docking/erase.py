@@ -20,23 +20,25 @@ from dockd.card.contract import (
     Card,
     CardError,
     CardFile,
-    CardGone,
+    CardGoneError,
     CardRecording,
     edges,
     edges_of,
     shown,
 )
+from dockd.card.kinds import Kind
+from dockd.card.names import folded
 from dockd.docking.bay import Bay
 from dockd.docking.halt import Recall
 from vault.errors import EraseRefused, Failure, Reaction
 from vault.intake.intake import Intake
-from vault.recording import CameraKind, Receipt, State
+from vault.recording import Receipt, State
 
 SIGNATURE, MANIFEST = "RECORDING.SIG", "RECORDING.JSON"
 PAPERS = (SIGNATURE, MANIFEST)
 
 
-class ObjectDiffers(Failure):
+class ObjectDiffersError(Failure):
     """What stands on the camera under a recording's name is not what the vault holds. Nothing more
     of it is deleted.
     """
@@ -49,7 +51,7 @@ class ObjectDiffers(Failure):
     )
 
 
-class StillThere(Failure):
+class StillThereError(Failure):
     """The camera said that it deleted, and shows the files again."""
 
     code = "dock.still_there"
@@ -86,7 +88,7 @@ class Eraser:
     def erase(self, recording: CardRecording, receipt: Receipt) -> Receipt:
         """The receipt in state ERASED.
 
-        Raises EraseRefused, ObjectDiffers, StillThere and the card's errors; but for CardGone the
+        Raises EraseRefused, ObjectDiffersError, StillThereError and the card's errors; but for CardGoneError the
         vault's log has it then. Once begun it is not interrupted by a stop, only by the camera's
         leaving.
         """
@@ -97,9 +99,9 @@ class Eraser:
         try:
             self._delete(recording, self._identify_all(expected, recording.folder or ()))
             self._demand_gone(_all_paths(recording, expected))
-        except CardGone:
+        except CardGoneError:
             raise
-        except (CardError, ObjectDiffers, StillThere) as failure:
+        except (CardError, ObjectDiffersError, StillThereError) as failure:
             self._intake.erase_failed(receipt, failure.sentence[:SENTENCE_MAX])
             raise
         return self._intake.erased(receipt)
@@ -111,37 +113,43 @@ class Eraser:
         each identified.
         """
         listed = {file.path: file for file in self._card.files(below)}
-        standing = [(wanted, listed[wanted.path]) for wanted in expected if wanted.path in listed]
-        for wanted, file in standing:
-            self._identify(wanted, file)
-        return standing
+        remaining = [
+            (expected_object, listed[expected_object.path])
+            for expected_object in expected
+            if expected_object.path in listed
+        ]
+        for expected_object, file in remaining:
+            self._identify(expected_object, file)
+        return remaining
 
-    def _delete(self, recording: CardRecording, standing: list[tuple[_Expected, CardFile]]) -> None:
+    def _delete(
+        self, recording: CardRecording, remaining: list[tuple[_Expected, CardFile]]
+    ) -> None:
         deleted: set[tuple[str, ...]] = set()
-        for wanted, file in standing:
+        for expected_object, file in remaining:
             if file.path[-1].upper() in PAPERS and deleted:
                 self._demand_gone(deleted, below=recording.folder or ())
             # The objects before this one took their time to go; what was true at the start may not
             # be true now (E4).
-            self._identify(wanted, file)
+            self._identify(expected_object, file)
             self._card.delete(file)
             deleted.add(file.path)
         if recording.folder is not None:
             self._card.delete_folder(recording.folder)
 
-    def _identify(self, wanted: _Expected, file: CardFile) -> None:
+    def _identify(self, expected_object: _Expected, file: CardFile) -> None:
         self._bay.step()
-        if file.size_bytes != wanted.size_bytes:
-            raise ObjectDiffers(
+        if file.size_bytes != expected_object.size_bytes:
+            raise ObjectDiffersError(
                 f"{file.shown} has {file.size_bytes} bytes on the camera; the vault holds "
-                f"{wanted.size_bytes}."
+                f"{expected_object.size_bytes}."
             )
-        if wanted.edges is not None and edges(self._card, file) != wanted.edges:
-            raise ObjectDiffers(
+        if expected_object.edges is not None and edges(self._card, file) != expected_object.edges:
+            raise ObjectDiffersError(
                 f"{file.shown} on the camera has other content than the vault holds."
             )
 
-    def finish(self, receipt: Receipt, kind: CameraKind) -> Receipt:
+    def finish(self, receipt: Receipt, kind: Kind) -> Receipt:
         """Write down an erase that was complete on the card when the camera was taken, or dockd
         stopped, before the vault knew.
 
@@ -149,37 +157,33 @@ class Eraser:
         still stands.
         """
         with closing(self._reopen()) as card:
-            paths = [_folded(file.path) for file in card.files()] + [
-                _folded(trouble.path) for trouble in card.trouble
+            paths = [folded(file.path) for file in card.files()] + [
+                folded(trouble.path) for trouble in card.trouble
             ]
-            if kind is CameraKind.MANIFEST:
-                folder = ("RECORDINGS", receipt.name)
-                if any(path[:2] == _folded(folder)[: len(path)] for path in paths):
-                    return receipt
-                card.delete_folder(folder)
-            elif {_folded((segment.name,)) for segment in receipt.segments} & {
-                (shown(path),) for path in paths
-            }:
+            if any(map(kind.traces_of(receipt), paths)):
                 return receipt
+            folder = kind.folder_of(receipt)
+            if folder is not None:
+                card.delete_folder(folder)
         return self._intake.erased(receipt)
 
     def _demand_gone(self, paths: set[tuple[str, ...]], below: tuple[str, ...] = ()) -> None:
         """A card that was opened anew says what is there; the one that deleted may tell of its
         wishes (A7).
         """
-        folded = {_folded(path) for path in paths}
+        deleted = {folded(path) for path in paths}
         with closing(self._reopen()) as card:
-            still = [file.path for file in card.files(below) if _folded(file.path) in folded]
+            still = [file.path for file in card.files(below) if folded(file.path) in deleted]
             unknown = [
                 trouble.path
                 for trouble in card.trouble
-                if any(path[: len(trouble.path)] == _folded(trouble.path) for path in folded)
+                if any(path[: len(trouble.path)] == folded(trouble.path) for path in deleted)
             ]
         self._bay.step()
         if still:
-            raise StillThere(f"{shown(still[0])} is still on the camera after it was deleted.")
+            raise StillThereError(f"{shown(still[0])} is still on the camera after it was deleted.")
         if unknown:
-            raise StillThere(
+            raise StillThereError(
                 f"{shown(unknown[0])} can't be listed after the erase: nobody can say that it "
                 f"is gone."
             )
@@ -187,29 +191,24 @@ class Eraser:
 
 def _all_paths(recording: CardRecording, expected: tuple[_Expected, ...]) -> set[tuple[str, ...]]:
     """What was there, and what its manifest says should have been."""
-    paths = {wanted.path for wanted in expected}
+    paths = {expected_object.path for expected_object in expected}
     if recording.folder is not None:
         paths.update((*recording.folder, segment.name) for segment in recording.claim.segments)
     return paths
 
 
-def _folded(path: tuple[str, ...]) -> tuple[str, ...]:
-    """To FAT two names that differ in case are one. Folding can only make more look like it is
-    still there, never less.
-    """
-    return tuple(name.upper() for name in path)
-
-
 def _expected(recording: CardRecording, receipt: Receipt) -> tuple[_Expected, ...]:
     """Segments as the vault proved them, then the camera's own papers as they were read.
 
-    Raises ObjectDiffers where claim and receipt do not speak of the same files.
+    Raises ObjectDiffersError where claim and receipt do not speak of the same files.
     """
     claim = recording.claim
     if [(segment.name, segment.size_bytes) for segment in claim.segments] != [
         (segment.name, segment.size_bytes) for segment in receipt.segments
     ]:
-        raise ObjectDiffers(f"{receipt.name} lists other files on the camera than the vault holds.")
+        raise ObjectDiffersError(
+            f"{receipt.name} lists other files on the camera than the vault holds."
+        )
     segments = [
         _Expected(file.path, stored.size_bytes, (stored.head_sha256, stored.tail_sha256))
         for file, stored in zip(recording.files, receipt.segments, strict=True)
@@ -221,7 +220,7 @@ def _expected(recording: CardRecording, receipt: Receipt) -> tuple[_Expected, ..
         name = file.path[-1].upper()
         content = papers.get(name)
         if name in papers and content is None:
-            raise ObjectDiffers(f"{file.shown} was not there when the recording was read.")
+            raise ObjectDiffersError(f"{file.shown} was not there when the recording was read.")
         trailing.append(
             _Expected(file.path, file.size_bytes, None if content is None else edges_of(content))
         )

@@ -4,12 +4,12 @@ half-way.
 
 import threading
 
-from dockd.card.contract import CardGone
+from dockd.card.contract import CardGoneError
 from vault.clock import Clock
 from vault.errors import Failure, Reaction
 
 
-class Stopping(Failure):
+class StoppingError(Failure):
     """dockd is stopping. What was in hand is dropped, and taken in again at the next start."""
 
     code = "dock.stopping"
@@ -56,17 +56,17 @@ class Recall:
         self._gone = gone
 
     def before_step(self) -> None:
-        """Between segments and between recordings. Raises CardGone, Stopping."""
+        """Between segments and between recordings. Raises CardGoneError, StoppingError."""
         self._while_docked()
         if self._halt.requested:
-            raise Stopping("dockd is stopping.")
+            raise StoppingError("dockd is stopping.")
 
     def before_block(self) -> None:
-        """Within a segment. Raises CardGone, Stopping."""
+        """Within a segment. Raises CardGoneError, StoppingError."""
         self._while_docked()
         if self._halt.overdue:
-            raise Stopping("dockd is stopping, and a segment took too long to finish.")
+            raise StoppingError("dockd is stopping, and a segment took too long to finish.")
 
     def _while_docked(self) -> None:
         if self._gone.is_set():
-            raise CardGone("The camera was taken out.")
+            raise CardGoneError("The camera was taken out.")

@@ -4,7 +4,7 @@ read from here.
 
 from dataclasses import dataclass
 
-from dockd.card.contract import Refused, shown
+from dockd.card.contract import RefusedRecording, shown
 from dockd.docking.bay import Phase
 from vault.errors import Failure, Reaction
 from vault.recording import Receipt, RecordingClaim, State, TimelineVerdict, Wholeness
@@ -28,7 +28,7 @@ class Problem:
         return cls(failure.code, f"{failure.sentence} {failure.hint}", failure.reaction)
 
     @classmethod
-    def of_refused(cls, refused: Refused) -> "Problem":
+    def of_refused(cls, refused: RefusedRecording) -> "Problem":
         reaction = Reaction.TRY_AGAIN if refused.code in STILL_WRITTEN else Reaction.REFUSE
         return cls(refused.code, refused.sentence, reaction)
 
@@ -60,7 +60,7 @@ class Outcome:
         return self.verdict is not None and self.verdict.wholeness is Wholeness.BROKEN
 
 
-def outcome_of_refused(refused: Refused) -> Outcome:
+def outcome_of_refused(refused: RefusedRecording) -> Outcome:
     return Outcome(refused.name, problem=Problem.of_refused(refused))
 
 

@@ -14,42 +14,43 @@ from datetime import timedelta
 
 import structlog
 
-from dockd.card import dcim, manifest
 from dockd.card.contract import (
-    NOBODY,
+    NO_LEASE,
     SENTENCE_MAX,
     Card,
     CardError,
     CardFile,
-    CardGone,
-    CardReadFailed,
+    CardGoneError,
+    CardReadFailedError,
     CardReading,
-    CardReadOnly,
+    CardReadOnlyError,
     CardRecording,
-    CardStuck,
+    CardStuckError,
     CardTrouble,
-    Keeper,
-    Refused,
+    Lease,
+    RefusedRecording,
     shown,
 )
-from dockd.card.manifest import DeviceClaim
-from dockd.card.timeline import judge
+from dockd.card.description import CameraDescription
+from dockd.card.judgement import judge
+from dockd.card.kinds import Inspection, Kind, Recognised, recognise
+from dockd.card.transport import Transport
 from dockd.docking.bay import Bay, Phase
-from dockd.docking.erase import Eraser, ObjectDiffers, StillThere
+from dockd.docking.docked_cameras import DockedCameras, InHandError
+from dockd.docking.erase import Eraser, ObjectDiffersError, StillThereError
 from dockd.docking.halt import Halt, Recall
-from dockd.docking.lanes import SETTLE_BYTES_PER_S, Lanes
 from dockd.docking.outcome import Outcome, Problem, PullReport, outcome_of_refused, shown_name
 from dockd.docking.quarantine import Quarantine
-from dockd.docking.roster import InHand, Roster
+from dockd.docking.transfer import SETTLE_BYTES_PER_S, Transfer
 from dockd.mounted.erasable import Writable
 from vault.clock import Clock
 from vault.errors import ContentDiffers, EraseRefused, UnknownCamera, VaultError
 from vault.intake.intake import Intake
-from vault.recording import Camera, CameraKind, Docking, Receipt, State
+from vault.recording import Camera, ClockOffset, Receipt, State
 
 log = structlog.get_logger()
 
-SAID_MAX = 200
+SENTENCES_MAX = 200
 """How much is said of one camera at one docking. A hostile card could fill the vault's log with its
 names (A13).
 """
@@ -59,18 +60,17 @@ names (A13).
 class Port:
     """How the card of one docked camera is reached.
 
-    `volume_id` names it where the card does not. `lanes` is how many files the transport reads at
-    once. `arrived_s` is when the dock saw it come, by the monotonic clock; None for what stood
-    there before anybody looked: nobody knows then how old the camera's own time is. `writable`
-    opens it for its erase, where `open` does not.
+    `volume_id` names it where the card does not. `arrived_s` is when the dock saw it come, by the
+    monotonic clock; None for what stood there before anybody looked: nobody knows then how old the
+    camera's own time is. `writable` opens it for its erase, where `open` does not.
     """
 
     volume_id: str
     open: Callable[[], Card]
-    lanes: int
+    transport: Transport
     arrived_s: float | None
     writable: Writable | None = None
-    keeper: Keeper = NOBODY
+    lease: Lease = NO_LEASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,9 @@ class Workplace:
 
     intake: Intake
     clock: Clock
-    roster: Roster
+    docked_cameras: DockedCameras
     halt: Halt
-    lanes: int
+    buffers: int
     erase: bool
     chapters: re.Pattern[str] | None
     quarantine: Quarantine
@@ -98,26 +98,26 @@ class Pull:
         self._intake = workplace.intake
         self._bay = bay
         self._recall = Recall(workplace.halt, gone)
-        self._said: dict[tuple[str, str], None] = {}
-        self._docking: Docking | None = None
+        self._sentences: dict[tuple[str, str], None] = {}
+        self._clock_offset: ClockOffset | None = None
         self._left: tuple[CardFile, ...] = ()
 
     def run(self) -> PullReport:
         """Take in and erase what can be.
 
-        Raises what stops the camera as a whole: UnknownCamera (nothing was read), CardGone,
-        CardRefused, ManifestRefused, Stopping, and whatever the vault can't do. What concerns one
+        Raises what stops the camera as a whole: UnknownCamera (nothing was read), CardGoneError,
+        CardRefusedError, ManifestRefusedError, Stopping, and whatever the vault can't do. What concerns one
         recording only is in the report.
         """
         self._bay.enter(Phase.IDENTIFYING)
         with closing(self._port.open()) as card:
             files = card.files()
-            device = manifest.read_device(card, files)
-            camera = self._registered(card, device)
-            docking = self._docked(card, camera, device)
-            reading = self._read(card, files, camera, device)
-            taken = self._take_in_all(card, reading, docking)
-            report = self._erase_all(card, camera, taken, reading)
+            recognised = recognise(card, files)
+            camera = self._registered(recognised)
+            offset = self._docked(card, camera, recognised.description)
+            reading = self._read(card, files, camera, recognised.kind)
+            taken = self._take_in_all(card, reading, offset)
+            report = self._erase_all(card, camera, recognised.kind, taken, reading)
             card.set_clock(self._work.clock.now())
             self._left = card.files()
         return report
@@ -133,22 +133,22 @@ class Pull:
         """The camera was gone, and comes back as a new docking, unseen: its clock is asked anew
         where it runs. What was said is not said again.
         """
-        self._docking = None
+        self._clock_offset = None
         self._port = replace(self._port, arrived_s=None)
 
     # Who is it
 
-    def _registered(self, card: Card, device: DeviceClaim | None) -> Camera:
-        serial = self._port.volume_id if device is None else device.serial
-        kind = CameraKind.DCIM if device is None else CameraKind.MANIFEST
-        self._bay.camera_is(
-            serial, battery_percent=device.battery_percent if device is not None else None
-        )
+    def _registered(self, recognised: Recognised) -> Camera:
+        """Find the camera among the registered ones. Raises UnknownCamera, CardReadFailedError."""
+        description, kind = recognised.description, recognised.kind.kind
+        serial = description.serial or self._port.volume_id
+        self._bay.camera_is(serial, battery_percent=description.battery_percent)
         camera = self._intake.camera(serial)
         if camera is None:
-            hidden = manifest.device_trouble(card)
-            if device is None and hidden is not None:
-                raise CardReadFailed(f"Who the camera is can't be read: {hidden.sentence}")
+            if recognised.hidden is not None:
+                raise CardReadFailedError(
+                    f"Who the camera is can't be read: {recognised.hidden.sentence}"
+                )
             sentence = f"The camera {serial} is not registered. Nothing of it was read."
             self._say(serial, "camera.refused", sentence)
             raise UnknownCamera(sentence)
@@ -161,7 +161,7 @@ class Pull:
             raise UnknownCamera(
                 sentence, hint="Keep it apart: it is another camera than the registered one."
             )
-        if device is not None and device.public_key != camera.public_key:
+        if description.public_key is not None and description.public_key != camera.public_key:
             # Not a reason to stop: each recording is held against the registered key, and refused
             # if another signed it.
             self._say(
@@ -171,58 +171,62 @@ class Pull:
             )
         return camera
 
-    def _docked(self, card: Card, camera: Camera, device: DeviceClaim | None) -> Docking:
+    def _docked(self, card: Card, camera: Camera, description: CameraDescription) -> ClockOffset:
         """Once a docking."""
-        if not self._work.roster.join(self._bay.name, camera.serial):
+        if not self._work.docked_cameras.add(self._bay.name, camera.serial):
             self._say(
                 camera.serial,
                 "camera.alarm",
                 f"Two docked cameras say that they are {camera.serial}. Neither is erased.",
             )
-        if self._docking is None:
-            docking = self._measured(card, camera, device)
-            self._intake.docked(camera.serial, docking)
+        if self._clock_offset is None:
+            offset = self._measured(card, camera, description)
+            self._intake.docked(camera.serial, offset)
             self._bay.board.count(cameras_docked=1)
             self._bay.board.forget_early(camera.serial)
-            self._docking = docking
-        return self._docking
+            self._clock_offset = offset
+        return self._clock_offset
 
-    def _measured(self, card: Card, camera: Camera, device: DeviceClaim | None) -> Docking:
-        """The offset is camera minus dock. Over a wire the clock is read as it runs. A card shows
-        the time at which the camera entered the dock: that is held against when the dock saw it
-        come, however long it has waited since.
+    def _measured(self, card: Card, camera: Camera, description: CameraDescription) -> ClockOffset:
+        """Measure the camera's clock minus the dock's.
+
+        A transport that shows a running clock is asked for it. A description shows the time at
+        which the camera entered the dock: that is compared with when the dock saw it come, however
+        long it has waited since.
         """
         offset_ms = card.clock_offset_ms()
         now = self._work.clock.now()
         if offset_ms is not None:
-            return Docking(now, offset_ms, "usb")
-        if device is None:
-            return Docking(now, None, "the card shows no clock")
-        if not self._work.roster.clock_is_new(camera.serial, device.clock_utc):
-            return Docking(now, None, "the camera has not looked at its clock since")
+            return ClockOffset(now, offset_ms, self._port.transport.name)
+        if description.clock_utc is None:
+            return ClockOffset(now, None, "the card shows no clock")
+        if not self._work.docked_cameras.clock_is_new(camera.serial, description.clock_utc):
+            return ClockOffset(now, None, "the camera has not looked at its clock since")
         if self._port.arrived_s is None:
-            return Docking(now, None, "the dock did not see the camera come")
+            return ClockOffset(now, None, "the dock did not see the camera come")
         arrived = now - timedelta(seconds=self._work.clock.monotonic_s() - self._port.arrived_s)
-        return Docking(now, round((device.clock_utc - arrived) / timedelta(milliseconds=1)), "card")
+        offset = description.clock_utc - arrived
+        return ClockOffset(now, round(offset / timedelta(milliseconds=1)), "card")
 
     # What has it
 
     def _read(
-        self, card: Card, files: Sequence[CardFile], camera: Camera, device: DeviceClaim | None
+        self, card: Card, files: Sequence[CardFile], camera: Camera, kind: Kind
     ) -> CardReading:
-        if device is None:
-            reading = dcim.read_recordings(
-                card, files, camera.serial, self._work.chapters, self._work.clock
+        reading = kind.read_recordings(
+            Inspection(
+                card,
+                files,
+                camera,
+                lambda: self._intake.chain_end(camera.serial),
+                self._work.chapters,
+                self._work.clock,
             )
-        else:
-            reading = manifest.read_recordings(card, files, device, camera.public_key)
-            claims = [recording.claim for recording in reading.recordings]
-            claims += [remnant.recording.claim for remnant in reading.remnants]
-            end = self._intake.chain_end(camera.serial)
-            for finding in manifest.chain_findings(claims, end, reading.refused, card.trouble):
-                self._say(camera.serial, "camera.finding", finding)
+        )
+        for finding in reading.findings:
+            self._say(camera.serial, "camera.finding", finding)
         reading = replace(
-            reading, refused=(*reading.refused, *_untold(card.trouble, reading.refused))
+            reading, refused=(*reading.refused, *_unmentioned(card.trouble, reading.refused))
         )
         for refused in reading.refused:
             self._say(camera.serial, "recording.refused", refused.sentence)
@@ -240,14 +244,14 @@ class Pull:
     # Take in
 
     def _take_in_all(
-        self, card: Card, reading: CardReading, docking: Docking
+        self, card: Card, reading: CardReading, offset: ClockOffset
     ) -> list[tuple[CardRecording, Outcome]]:
         taken: list[tuple[CardRecording, Outcome]] = []
-        wanted: list[CardRecording] = []
+        missing: list[CardRecording] = []
         for recording in reading.recordings:
             receipt = self._intake.standing(recording.claim)
             if receipt is None:
-                wanted.append(recording)
+                missing.append(recording)
             else:
                 taken.append(
                     (
@@ -255,16 +259,21 @@ class Pull:
                         Outcome(shown_name(recording.claim), recording.claim, receipt=receipt),
                     )
                 )
-        self._bay.plan(sum(recording.claim.size_bytes for recording in wanted))
-        lanes = Lanes(card, min(self._port.lanes, self._work.lanes), self._bay, self._recall)
-        for number, recording in enumerate(wanted, start=1):
+        self._bay.plan(sum(recording.claim.size_bytes for recording in missing))
+        transfer = Transfer(
+            card,
+            min(self._port.transport.parallel_reads, self._work.buffers),
+            self._bay,
+            self._recall,
+        )
+        for number, recording in enumerate(missing, start=1):
             if self._bay.state.phase is not Phase.PULLING:
-                self._bay.enter(Phase.PULLING, count=len(wanted))
-            taken.append((recording, self._take_in_one(recording, number, docking, lanes)))
+                self._bay.enter(Phase.PULLING, count=len(missing))
+            taken.append((recording, self._take_in_one(recording, number, offset, transfer)))
         return taken
 
     def _take_in_one(
-        self, recording: CardRecording, number: int, docking: Docking, lanes: Lanes
+        self, recording: CardRecording, number: int, offset: ClockOffset, transfer: Transfer
     ) -> Outcome:
         """What fails for this recording alone becomes its outcome, and the next one is tried (A8).
         What the vault can't do, it can't do for the next one either: that passes through, and the
@@ -285,36 +294,36 @@ class Pull:
         outcome = Outcome(shown_name(claim), claim)
         try:
             self._recall.before_step()
-            with self._work.roster.in_hand(claim):
+            with self._work.docked_cameras.in_hand(claim):
                 # A twin in another bay may have brought it in since this card was read.
                 receipt = self._intake.standing(claim)
                 if receipt is not None:
                     return replace(outcome, receipt=receipt)
-                return self._receive(recording, docking, lanes, outcome)
-        except (CardGone, CardStuck):
+                return self._store(recording, offset, transfer, outcome)
+        except (CardGoneError, CardStuckError):
             raise
-        except (CardError, ContentDiffers, InHand) as failure:
+        except (CardError, ContentDiffers, InHandError) as failure:
             self._say(claim.camera_serial, "recording.failed", failure.sentence)
             return replace(outcome, problem=Problem.of_failure(failure))
 
-    def _receive(
-        self, recording: CardRecording, docking: Docking, lanes: Lanes, outcome: Outcome
+    def _store(
+        self, recording: CardRecording, offset: ClockOffset, transfer: Transfer, outcome: Outcome
     ) -> Outcome:
         claim = recording.claim
-        attempt = self._intake.begin(claim, docking)
-        facts = self._work.roster.facts_of(attempt.recording_id)
+        attempt = self._intake.begin(claim, offset)
+        facts = self._work.docked_cameras.facts_of(attempt.recording_id)
         self._bay.already(sum(claim.segments[index].size_bytes for index in facts))
         try:
-            lanes.take(recording, attempt, facts)
-            lanes.read_again(recording, attempt)
+            transfer.take(recording, attempt, facts)
+            transfer.read_again(recording, attempt)
             seen = [facts.get(index) for index in range(len(claim.segments))]
             verdict = judge(claim, seen, recording.findings)
             receipt = attempt.commit(verdict)
         except VaultError:
             # The vault threw the attempt away, key and all: its next one starts from nothing.
-            self._work.roster.forget_facts(attempt.recording_id)
+            self._work.docked_cameras.forget_facts(attempt.recording_id)
             raise
-        self._work.roster.forget_facts(attempt.recording_id)
+        self._work.docked_cameras.forget_facts(attempt.recording_id)
         self._bay.board.count(recordings_stored=1, bytes_stored=claim.size_bytes)
         log.info(
             "recording stored",
@@ -332,6 +341,7 @@ class Pull:
         self,
         card: Card,
         camera: Camera,
+        kind: Kind,
         taken: list[tuple[CardRecording, Outcome]],
         reading: CardReading,
     ) -> PullReport:
@@ -353,15 +363,15 @@ class Pull:
             with self._erasable(card) as (card, reopen):
                 eraser = Eraser(card, reopen, self._intake, self._bay, self._recall)
                 taken = self._erase_each(eraser, camera, taken)
-                self._finish_erases(eraser, camera)
+                self._finish_erases(eraser, camera, kind)
         outcomes += [outcome for _, outcome in taken]
-        doubled = self._work.roster.doubled(self._bay.name)
-        remarks = tuple(sentence for _, sentence in self._said)
+        doubled = self._work.docked_cameras.doubled(self._bay.name)
+        remarks = tuple(sentence for _, sentence in self._sentences)
         return PullReport(camera.serial, tuple(outcomes), self._work.erase, doubled, remarks)
 
     @contextmanager
     def _erasable(self, card: Card) -> Iterator[tuple[Card, Callable[[], Card]]]:
-        """The card as it may be erased, and how it is opened anew. Raises CardReadOnly."""
+        """The card as it may be erased, and how it is opened anew. Raises CardReadOnlyError."""
         if self._port.writable is None:
             yield card, self._port.open
             return
@@ -381,27 +391,27 @@ class Pull:
             receipt = outcome.receipt
             if receipt is not None and write_protected is not None:
                 outcome = replace(outcome, problem=write_protected)
-            elif receipt is not None and not self._work.roster.doubled(self._bay.name):
+            elif receipt is not None and not self._work.docked_cameras.doubled(self._bay.name):
                 self._recall.before_step()
                 number += 1
                 self._bay.recording(number)
                 try:
                     outcome = replace(outcome, receipt=self._erase_one(eraser, recording, receipt))
-                except (CardGone, CardStuck):
+                except (CardGoneError, CardStuckError):
                     raise
-                except (CardError, EraseRefused, ObjectDiffers, StillThere) as failure:
+                except (CardError, EraseRefused, ObjectDiffersError, StillThereError) as failure:
                     self._say(camera.serial, "erase.stopped", failure.sentence)
                     outcome = replace(outcome, problem=Problem.of_failure(failure))
-                    if isinstance(failure, CardReadOnly):
+                    if isinstance(failure, CardReadOnlyError):
                         write_protected = outcome.problem
             results.append((recording, outcome))
         return results
 
-    def _finish_erases(self, eraser: Eraser, camera: Camera) -> None:
-        if self._work.roster.doubled(self._bay.name):
+    def _finish_erases(self, eraser: Eraser, camera: Camera, kind: Kind) -> None:
+        if self._work.docked_cameras.doubled(self._bay.name):
             return
         for receipt in self._intake.erasing(camera.serial):
-            if eraser.finish(receipt, camera.kind).state is State.ERASED:
+            if eraser.finish(receipt, kind).state is State.ERASED:
                 self._bay.board.count(recordings_erased=1)
                 log.info(
                     "erase confirmed",
@@ -431,21 +441,23 @@ class Pull:
     def _say(self, serial: str, action: str, sentence: str) -> None:
         """Into the vault's log, and the journal; once a docking."""
         sentence = sentence[:SENTENCE_MAX]
-        if (action, sentence) in self._said or len(self._said) > SAID_MAX:
+        if (action, sentence) in self._sentences or len(self._sentences) > SENTENCES_MAX:
             return
-        if len(self._said) == SAID_MAX:
+        if len(self._sentences) == SENTENCES_MAX:
             action, sentence = (
                 "camera.alarm",
-                f"More is wrong with {serial} than the {SAID_MAX} things that are told.",
+                f"More is wrong with {serial} than the {SENTENCES_MAX} things that are told.",
             )
-        self._said[action, sentence] = None
+        self._sentences[action, sentence] = None
         self._intake.note(serial, action, sentence)
         if action == "camera.alarm":
             self._bay.board.count(alarms=1)
         log.warning(action, bay=self._bay.name, camera=serial, sentence=sentence)
 
 
-def _untold(trouble: Sequence[CardTrouble], refused: Sequence[Refused]) -> Iterator[Refused]:
+def _unmentioned(
+    trouble: Sequence[CardTrouble], refused: Sequence[RefusedRecording]
+) -> Iterator[RefusedRecording]:
     """What the listing left out, but for what a recording was refused for: its sentence begins with
     the other's.
     """
@@ -453,4 +465,4 @@ def _untold(trouble: Sequence[CardTrouble], refused: Sequence[Refused]) -> Itera
     for entry in trouble:
         at = bisect_left(told, entry.sentence)
         if at == len(told) or not told[at].startswith(entry.sentence):
-            yield Refused(shown(entry.path), entry.code, entry.sentence)
+            yield RefusedRecording(shown(entry.path), entry.code, entry.sentence)

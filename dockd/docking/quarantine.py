@@ -38,7 +38,7 @@ class _Memory:
     served: tuple[str, ...]
     suspects: tuple[str, ...] = ()
     undecided: int = 0
-    """So many deaths one after another told nothing, as several were served although all were
+    """So many deaths one after another kept nothing, as several were served although all were
     suspects.
     """
 
@@ -113,7 +113,7 @@ class Quarantine:
             return self._deaths.get(bay, 0) >= DEATHS_MAX
 
     def forget(self) -> None:
-        """dockd stops because it was told to: all ports are open again at its next start."""
+        """dockd stops because it was kept to: all ports are open again at its next start."""
         with self._lock:
             self._deaths.clear()
             self._served.clear()
@@ -123,18 +123,18 @@ class Quarantine:
 
     def _recall(self, memory: Path) -> None:
         try:
-            told = _MEMORY.validate_json(memory.read_bytes())
+            kept = _MEMORY.validate_json(memory.read_bytes())
         except (OSError, ValueError) as error:
             log.error("quarantine unreadable", why=str(error))
             return
-        self._deaths = dict(told.deaths)
-        if len(told.served) == 1:
-            alone = told.served[0]
+        self._deaths = dict(kept.deaths)
+        if len(kept.served) == 1:
+            alone = kept.served[0]
             self._deaths[alone] = self._deaths.get(alone, 0) + 1
-        elif told.suspects and told.served:
-            self._undecided = told.undecided + 1
-        self._suspects = {*told.suspects, *told.served}
-        for bay in told.served:
+        elif kept.suspects and kept.served:
+            self._undecided = kept.undecided + 1
+        self._suspects = {*kept.suspects, *kept.served}
+        for bay in kept.served:
             log.error(
                 "dockd died while it served this bay", bay=bay, deaths=self._deaths.get(bay, 0)
             )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from dockd.card.contract import Card, CardReadOnly
+from dockd.card.contract import Card, CardReadOnlyError
 
 Writable = Callable[[], AbstractContextManager[Callable[[], Card]]]
 """While it is entered, what it gives opens the card for its erase."""
@@ -36,7 +36,7 @@ class EraseDoor:
     @contextmanager
     def opened(self, bay: str) -> Iterator[Path]:
         """The place at which the card may be erased; flushed and closed again at the end. Raises
-        CardReadOnly.
+        CardReadOnlyError.
         """
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(ANSWER_S)
@@ -45,12 +45,12 @@ class EraseDoor:
                 connection.sendall(bay.encode("ascii", "backslashreplace") + b"\n")
                 answer = connection.recv(WORD_MAX).decode("utf-8", "replace").strip()
             except OSError as error:
-                raise CardReadOnly(
+                raise CardReadOnlyError(
                     f"The card in {bay} can't be erased: nobody makes it writable "
                     f"({error.strerror})."
                 ) from error
             if answer != "open":
-                raise CardReadOnly(
+                raise CardReadOnlyError(
                     f"The card in {bay} can't be erased: "
                     f"{answer or 'the service that makes it writable ended'}."
                 )

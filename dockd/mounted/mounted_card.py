@@ -6,10 +6,9 @@ is neither a folder nor a regular file is reported and not opened.
 """
 
 import errno
-import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,28 +17,23 @@ from typing import Self
 
 from dockd.card.contract import (
     DEFAULT_LIMITS,
-    CardDeleteFailed,
+    CardDeleteFailedError,
     CardError,
     CardFile,
-    CardFileChanged,
-    CardGone,
+    CardFileChangedError,
+    CardGoneError,
     CardLimits,
-    CardReadFailed,
-    CardReadOnly,
-    CardRefused,
+    CardReadFailedError,
+    CardReadOnlyError,
     CardTrouble,
     shown,
 )
+from dockd.mounted.mounted_listing import MountedListing
+from dockd.mounted.mounted_stream import MountedStream
 from vault.clock import Clock
 
 BLOCKS = Path("/sys/dev/block")
 """Where the kernel lists the media that are there now, by device number."""
-
-_PAGE_BYTES = 4096
-"""What direct reading asks of offsets and lengths.
-
-Some media ask for less; none that a card reader shows asks for more.
-"""
 
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 """What opening a listed name without following links says when something else stands there now."""
@@ -62,7 +56,7 @@ class MountedCard:
                 root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
             )
         except OSError as error:
-            raise CardGone(
+            raise CardGoneError(
                 f"The card at {self.where} can't be opened: {error.strerror}."
             ) from error
         self._identity = os.fstat(self._descriptor)
@@ -72,11 +66,6 @@ class MountedCard:
     def where(self) -> str:
         """The mount point, for people."""
         return "/" + shown(self._root.absolute().parts[1:])
-
-    @property
-    def lanes(self) -> int:
-        """A card reader answers several requests at once, and gains little beyond this many."""
-        return 4
 
     @property
     def trouble(self) -> tuple[CardTrouble, ...]:
@@ -111,20 +100,22 @@ class MountedCard:
         return False
 
     def files(self, below: tuple[str, ...] = ()) -> tuple[CardFile, ...]:
-        """Every regular file, sorted by path. CardRefused beyond the limits. Faults A13, B4, B7."""
+        """Every regular file, sorted by path. CardRefusedError beyond the limits. Faults A13, B4, B7."""
         self._must_stand()
-        listing = _Listing(self._clock, self._limits, _volume_bytes(self._descriptor), self.where)
+        listing = MountedListing(
+            self._clock, self._limits, _volume_bytes(self._descriptor), self.where
+        )
         folders: list[tuple[str, ...]] = [below]
         while folders:
             path = folders.pop()
             try:
                 with self._folder(path) as descriptor:
                     folders.extend(listing.add_folder(path, descriptor, self._identity.st_dev))
-            except CardFileChanged as error:
+            except CardFileChangedError as error:
                 listing.leave_out(path, error.code, error.sentence)
             except OSError as error:
                 failure = self._failure(error, f"The folder /{shown(path)} can't be listed")
-                if isinstance(failure, CardGone):
+                if isinstance(failure, CardGoneError):
                     raise failure from error
                 if isinstance(error, FileNotFoundError) and path == below:
                     break
@@ -133,15 +124,15 @@ class MountedCard:
         self._trouble = tuple(listing.trouble)
         return listing.sorted_files()
 
-    def open(self, file: CardFile, offset: int = 0) -> "MountedReader":
-        """A reader from `offset` on. CardFileChanged, CardReadFailed, CardGone."""
+    def open(self, file: CardFile, offset: int = 0) -> "MountedStream":
+        """A reader from `offset` on. CardFileChangedError, CardReadFailedError, CardGoneError."""
         self._must_stand()
         try:
             with self._folder(file.path[:-1]) as folder:
                 descriptor = self._open_listed(file, folder)
         except OSError as error:
             raise self._failure(error, f"{file.shown} can't be opened") from error
-        return MountedReader(file, descriptor, offset, self._failure)
+        return MountedStream(file, descriptor, offset, self._failure)
 
     def delete(self, file: CardFile) -> None:
         """Identify by size, time and kind again, unlink, flush the folder.
@@ -197,7 +188,7 @@ class MountedCard:
     def _folder(self, path: tuple[str, ...]) -> Iterator[int]:
         """The descriptor of a folder, reached name by name.
 
-        Raises OSError, CardFileChanged where another mount begins.
+        Raises OSError, CardFileChangedError where another mount begins.
         """
         descriptor = os.open(
             ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor
@@ -222,13 +213,13 @@ class MountedCard:
             now = os.fstat(descriptor)
             self._must_be_of_this_card(descriptor, file.path)
             if not stat.S_ISREG(now.st_mode):
-                raise CardFileChanged(f"{file.shown} is no longer a regular file.")
+                raise CardFileChangedError(f"{file.shown} is no longer a regular file.")
             if (now.st_size, now.st_mtime_ns) != (file.size_bytes, file.modified_ns):
-                raise CardFileChanged(
+                raise CardFileChangedError(
                     f"{file.shown} has changed since it was listed: {file.size_bytes} bytes "
                     f"then, {now.st_size} now."
                 )
-        except CardFileChanged:
+        except CardFileChangedError:
             os.close(descriptor)
             raise
         return descriptor
@@ -241,7 +232,7 @@ class MountedCard:
             os.fstat(descriptor).st_dev != self._identity.st_dev
             or _mount_number(descriptor) != self._mount
         ):
-            raise CardFileChanged(f"/{shown(path)} leads into another mount than the card's.")
+            raise CardFileChangedError(f"/{shown(path)} leads into another mount than the card's.")
 
     def _stands(self) -> bool:
         """Whether the card is still there: its root is what the mount point shows, and its medium
@@ -261,236 +252,27 @@ class MountedCard:
 
     def _must_stand(self) -> None:
         if not self._stands():
-            raise CardGone(f"The card at {self.where} is no longer there.")
+            raise CardGoneError(f"The card at {self.where} is no longer there.")
 
     def _failure(self, error: OSError, what: str) -> CardError:
         """What an operating system's error means for a reading: the card is gone, the file is
         another, or it can't be read.
         """
         if not self._stands():
-            return CardGone(f"The card at {self.where} is no longer there.")
+            return CardGoneError(f"The card at {self.where} is no longer there.")
         if error.errno in _VANISHED:
-            return CardFileChanged(f"{what}: something else stands there now, or nothing.")
-        return CardReadFailed(f"{what}: {error.strerror}.")
+            return CardFileChangedError(f"{what}: something else stands there now, or nothing.")
+        return CardReadFailedError(f"{what}: {error.strerror}.")
 
     def _deletion_failure(self, error: OSError, what: str) -> CardError:
         if error.errno == errno.EROFS:
-            return CardReadOnly(
+            return CardReadOnlyError(
                 f"{what} can't be erased: the card at {self.where} is write-protected or "
                 f"mounted for reading."
             )
         if not self._stands() or error.errno in _VANISHED:
             return self._failure(error, f"{what} can't be erased")
-        return CardDeleteFailed(f"{what} was not erased for certain: {error.strerror}.")
-
-
-class MountedReader:
-    """A `FileReader`: directly from the medium where it can, else through the page cache, which is
-    dropped behind.
-
-    Nothing of the recording then stays in memory that nobody accounts for, and a second reading is
-    one of the medium, not of memory. The size that was listed is a wall: what ends before it, or
-    goes on behind it, has changed. Fault B6.
-    """
-
-    def __init__(
-        self,
-        file: CardFile,
-        descriptor: int,
-        offset: int,
-        failure: Callable[[OSError, str], CardError],
-    ) -> None:
-        self._file = file
-        self._descriptor = descriptor
-        self._position = offset
-        self._failure = failure
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        self._direct = self._set_direct(True)
-
-    def readinto(self, buffer: memoryview) -> int:
-        """The next bytes; 0 at the listed size, once it is proven that the file ends there and was
-        not written meanwhile.
-        """
-        try:
-            if self._position >= self._file.size_bytes:
-                self._prove_end()
-                return 0
-            count = self._read(buffer)
-        except OSError as error:
-            raise self._failure(
-                error, f"{self._file.shown} can't be read at byte {self._position}"
-            ) from error
-        self._position += count
-        if count == 0 or self._position > self._file.size_bytes:
-            raise self._changed("ends before" if count == 0 else "goes on beyond")
-        return count
-
-    def close(self) -> None:
-        """Let go of the file, and of what the page cache holds of it."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            os.close(descriptor)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _read(self, buffer: memoryview) -> int:
-        if self._direct and (self._position % _PAGE_BYTES or buffer.nbytes % _PAGE_BYTES):
-            self._direct = self._set_direct(False)
-        try:
-            count = os.preadv(self._descriptor, [buffer], self._position)
-        except OSError as error:
-            if not self._direct or error.errno != errno.EINVAL:
-                raise
-            # Memory that is not aligned, or a medium with larger sectors: the page cache takes any.
-            self._direct = self._set_direct(False)
-            count = os.preadv(self._descriptor, [buffer], self._position)
-        if not self._direct:
-            os.posix_fadvise(self._descriptor, self._position, count, os.POSIX_FADV_DONTNEED)
-        return count
-
-    def _prove_end(self) -> None:
-        now = os.fstat(self._descriptor)
-        if now.st_size > self._file.size_bytes:
-            raise self._changed("goes on beyond")
-        if (now.st_size, now.st_mtime_ns) != (self._file.size_bytes, self._file.modified_ns):
-            raise CardFileChanged(f"{self._file.shown} was written to while it was read.")
-
-    def _changed(self, how: str) -> CardFileChanged:
-        return CardFileChanged(
-            f"{self._file.shown} {how} the {self._file.size_bytes} bytes that were listed."
-        )
-
-    def _set_direct(self, wanted: bool) -> bool:
-        """Switch direct reading on or off; the answer is whether it is on.
-
-        O_NONBLOCK has done its work at the opening.
-        """
-        flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL) & ~(os.O_DIRECT | os.O_NONBLOCK)
-        try:
-            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags | os.O_DIRECT if wanted else flags)
-        except OSError:
-            return False
-        return wanted
-
-
-class _Listing:
-    """What one walk over a card has found, and the bounds that it keeps."""
-
-    def __init__(
-        self, clock: Clock, limits: CardLimits, volume_bytes: int | None, where: str
-    ) -> None:
-        self.trouble: list[CardTrouble] = []
-        self._files: list[CardFile] = []
-        self._clock = clock
-        self._limits = limits
-        self._volume_bytes = volume_bytes
-        self._where = where
-        self._until_s = clock.monotonic_s() + limits.listing_s
-        self._objects = 0
-        self._seen: set[tuple[int, int]] = set()
-
-    def add_folder(
-        self, path: tuple[str, ...], descriptor: int, device: int
-    ) -> list[tuple[str, ...]]:
-        """List one folder; the answer is the folders to list next.
-
-        A folder that was seen already is a ring and not entered.
-        """
-        identity = os.fstat(descriptor)
-        if (identity.st_dev, identity.st_ino) in self._seen:
-            self.leave_out(
-                path,
-                "card.ring",
-                f"The folder /{shown(path)} is one that was listed already: a ring.",
-            )
-            return []
-        self._seen.add((identity.st_dev, identity.st_ino))
-        inner: list[tuple[str, ...]] = []
-        with os.scandir(descriptor) as entries:
-            for entry in entries:
-                self._count()
-                here = (*path, entry.name)
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except OSError as error:
-                    self.leave_out(
-                        here,
-                        CardReadFailed.code,
-                        f"/{shown(here)} can't be looked at: {error.strerror}.",
-                    )
-                    continue
-                if status.st_dev != device:
-                    self.leave_out(
-                        here,
-                        "card.other_mount",
-                        f"/{shown(here)} lies on another volume than the card.",
-                    )
-                elif stat.S_ISREG(status.st_mode):
-                    self._add_file(CardFile(here, status.st_size, status.st_mtime_ns))
-                elif not stat.S_ISDIR(status.st_mode):
-                    kind = _kind(status.st_mode)
-                    self.leave_out(
-                        here, "card.not_a_file", f"/{shown(here)} is {kind}: it is not opened."
-                    )
-                elif len(here) > self._limits.depth:
-                    self.leave_out(
-                        here,
-                        "card.too_deep",
-                        f"/{shown(here)} lies deeper than {self._limits.depth} folders.",
-                    )
-                else:
-                    inner.append(here)
-        return inner
-
-    def leave_out(self, path: tuple[str, ...], code: str, sentence: str) -> None:
-        """Remember an entry that is not in the listing."""
-        self.trouble.append(CardTrouble(path, code, sentence))
-
-    def sorted_files(self) -> tuple[CardFile, ...]:
-        """The files by path.
-
-        CardRefused if together they are larger than the volume: its directory is damaged or a lie.
-        """
-        total_bytes = sum(file.size_bytes for file in self._files)
-        if self._volume_bytes is not None and total_bytes > self._volume_bytes:
-            raise CardRefused(
-                f"The card at {self._where} lists {total_bytes} bytes and has room for "
-                f"{self._volume_bytes}."
-            )
-        return tuple(sorted(self._files, key=lambda file: file.path))
-
-    def _add_file(self, file: CardFile) -> None:
-        if self._volume_bytes is not None and file.size_bytes > self._volume_bytes:
-            self.leave_out(
-                file.path,
-                "card.impossible_size",
-                f"{file.shown} claims to be larger than the whole card.",
-            )
-        else:
-            self._files.append(file)
-
-    def _count(self) -> None:
-        self._objects += 1
-        if self._objects > self._limits.objects:
-            raise CardRefused(
-                f"The card at {self._where} holds more than {self._limits.objects} files and "
-                f"folders."
-            )
-        if self._clock.monotonic_s() > self._until_s:
-            raise CardRefused(
-                f"Listing the card at {self._where} took longer than "
-                f"{self._limits.listing_s:g} seconds."
-            )
+        return CardDeleteFailedError(f"{what} was not erased for certain: {error.strerror}.")
 
 
 def _plain(path: tuple[str, ...]) -> tuple[str, ...]:
@@ -499,7 +281,7 @@ def _plain(path: tuple[str, ...]) -> tuple[str, ...]:
     """
     for name in path:
         if name in ("", ".", "..") or "/" in name or "\0" in name:
-            raise CardReadFailed(f"{shown(path)} is no path on a card.")
+            raise CardReadFailedError(f"{shown(path)} is no path on a card.")
     return path
 
 
@@ -530,11 +312,6 @@ def has_medium(device: int, blocks: Path = BLOCKS) -> bool:
     """
     major, minor = os.major(device), os.minor(device)
     return major == 0 or not blocks.exists() or (blocks / f"{major}:{minor}").exists()
-
-
-def _kind(mode: int) -> str:
-    kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
-    return kinds.get(stat.S_IFMT(mode), "a device")
 
 
 def _mount_number(descriptor: int) -> bytes:

@@ -8,12 +8,12 @@ from typing import Any
 
 import structlog
 
-from dockd.card.contract import CardStuck
-from dockd.reader.processes import Process, ReaderAbsent, Readers
-from dockd.reader.remote_card import CameraReader
-from dockd.reader.wire import Broken, Deadline, Line, frozen, told
+from dockd.card.contract import CardStuckError
+from dockd.reader.processes import WorkerAbsentError, WorkerProcess, Workers
+from dockd.reader.remote_card import CameraWorker
+from dockd.reader.wire import Deadline, Line, LineBrokenError, frozen, printable_text
 from dockd.usb.bus import UsbDevice
-from dockd.usb.pipes import DeviceRefused
+from dockd.usb.pipes import DeviceRefusedError
 from vault.clock import Clock
 
 log = structlog.get_logger()
@@ -30,7 +30,7 @@ FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 
 
-class ReaderBus:
+class RemoteBus:
     """Follows a bus through a reader of its own. `devices` may be called by any thread, and shows
     what was told last.
 
@@ -39,16 +39,16 @@ class ReaderBus:
     """
 
     def __init__(
-        self, readers: Readers, setting: str, clock: Clock, *, silence_s: float = SILENCE_S
+        self, workers: Workers, setting: str, clock: Clock, *, silence_s: float = SILENCE_S
     ) -> None:
-        self._readers = readers
+        self._workers = workers
         self._setting = setting
         self._clock = clock
         self._silence_s = silence_s
         self._greeting = {"place": "bus", "bus": setting}
         self._lock = threading.Lock()
         self._known: dict[Hashable, UsbDevice] = {}
-        self._process: Process | None = None
+        self._process: WorkerProcess | None = None
         self._absent = ""
         self._died = ""
         self._stopping = threading.Event()
@@ -94,21 +94,21 @@ class ReaderBus:
 
     def look(self) -> None:
         """One look. Its reader stays for whoever opens what it saw, until
-        `stop`. Raises CardStuck.
+        `stop`. Raises CardStuckError.
         """
-        self._process = self._readers.start(self._greeting)
+        self._process = self._workers.start(self._greeting)
         try:
             self._heard(self._process)
-        except (Broken, TimeoutError) as error:
+        except (LineBrokenError, TimeoutError) as error:
             self._process.end()
-            raise CardStuck(f"The USB can't be looked at: {error}.") from error
+            raise CardStuckError(f"The USB can't be looked at: {error}.") from error
 
     def _follow(self, on_change: Callable[[], None]) -> None:
         wait_s = FIRST_WAIT_S
         while not self._stopping.is_set():
             try:
-                process = self._readers.start(self._greeting)
-            except CardStuck as failure:
+                process = self._workers.start(self._greeting)
+            except CardStuckError as failure:
                 log.error("no reader for the USB", sentence=failure.sentence)
                 self._say_died(failure.sentence)
             else:
@@ -117,23 +117,25 @@ class ReaderBus:
             self._stopping.wait(wait_s)
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
-    def lodge(self, greeting: dict[str, Any]) -> Process:
+    def lodge(self, greeting: dict[str, Any]) -> WorkerProcess:
         """A connection to the bus's own reader, as that to a reader of the camera. Raises
-        ReaderAbsent.
+        WorkerAbsentError.
         """
         near, far = socket.socketpair()
         with far, self._lock:
             line = Line(near)
             try:
                 if self._process is None:
-                    raise Broken("it is not there")
+                    raise LineBrokenError("it is not there")
                 self._process.line.send(greeting, far.fileno())
-            except Broken as error:
+            except LineBrokenError as error:
                 line.close()
-                raise ReaderAbsent(f"The reader of the bus does not answer: {error}.") from error
-        return Process(line, line.close)
+                raise WorkerAbsentError(
+                    f"The reader of the bus does not answer: {error}."
+                ) from error
+        return WorkerProcess(line, line.close)
 
-    def _listen(self, process: Process, on_change: Callable[[], None]) -> bool:
+    def _listen(self, process: WorkerProcess, on_change: Callable[[], None]) -> bool:
         """Until the reader is gone. Whether it said anything at all."""
         with self._lock:
             self._process = process
@@ -148,7 +150,7 @@ class ReaderBus:
                     self._say_died("")
                 if changed and not self._stopping.is_set():
                     on_change()
-        except (Broken, TimeoutError) as error:
+        except (LineBrokenError, TimeoutError) as error:
             if not self._stopping.is_set():
                 log.error("the reader of the USB died", why=str(error))
                 self._say_died(f"its reader died: {error}")
@@ -160,18 +162,18 @@ class ReaderBus:
         with self._lock:
             self._died = why
 
-    def _heard(self, process: Process) -> bool:
-        """Whether what the reader tells is new. Raises Broken, and TimeoutError where it tells
+    def _heard(self, process: WorkerProcess) -> bool:
+        """Whether what the reader tells is new. Raises LineBrokenError, and TimeoutError where it tells
         nothing.
         """
-        match process.line.hear(Deadline(self._clock, self._silence_s)):
+        match process.line.receive_answer(Deadline(self._clock, self._silence_s)):
             case {"devices": [*words], "absent": str(absent)} if len(words) <= DEVICES_MAX:
                 devices = [self._device(each) for each in words]
             case _:
-                raise Broken("devices that are none")
+                raise LineBrokenError("devices that are none")
         with self._lock:
             before = (set(self._known), self._absent)
-            self._absent = told(absent)
+            self._absent = printable_text(absent)
             # Who stands there still keeps the reader that it has.
             self._known = {device.key: self._known.get(device.key, device) for device in devices}
             return before != (set(self._known), self._absent)
@@ -184,28 +186,28 @@ class ReaderBus:
                 str(volume_id),
                 None | str() as refusal,
             ] if all(isinstance(port, int) for port in ports or ()):
-                bay, volume_id = told(bay), told(volume_id)
+                bay, volume_id = printable_text(bay), printable_text(volume_id)
             case _:
-                raise Broken("a device that is none")
+                raise LineBrokenError("a device that is none")
         if refusal is not None:
-            refusal = told(refusal)
+            refusal = printable_text(refusal)
             return UsbDevice(frozen(key), bay, volume_id, refusal, partial(_refuse, refusal))
-        readers = _Lodgings(self) if self._setting.startswith("usbip:") else self._readers
-        reader = CameraReader(
-            readers, {"place": "usb", "bus": self._setting, "key": key}, self._clock
+        workers = _Lodgings(self) if self._setting.startswith("usbip:") else self._workers
+        worker = CameraWorker(
+            workers, {"place": "usb", "bus": self._setting, "key": key}, self._clock
         )
-        return UsbDevice(frozen(key), bay, volume_id, None, reader.open, reader)
+        return UsbDevice(frozen(key), bay, volume_id, None, worker.open, worker)
 
 
 class _Lodgings:
     """Readers that live in the bus's own: USB/IP lends a device to one process only."""
 
-    def __init__(self, bus: ReaderBus) -> None:
+    def __init__(self, bus: RemoteBus) -> None:
         self._bus = bus
 
-    def start(self, greeting: dict[str, Any]) -> Process:
+    def start(self, greeting: dict[str, Any]) -> WorkerProcess:
         return self._bus.lodge(greeting)
 
 
 def _refuse(refusal: str) -> Any:
-    raise DeviceRefused(refusal)
+    raise DeviceRefusedError(refusal)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dockd.card.contract import CardStuck
-from dockd.reader.wire import Broken, Line
+from dockd.card.contract import CardStuckError
+from dockd.reader.wire import Line, LineBrokenError
 
 PROGRAM = (sys.executable, "-I", "-m", "dockd.reader")
 """Isolated, as the unit starts it: no module comes from the working directory, or from where the
@@ -25,7 +25,7 @@ ENDING_S = 2.0
 """How long a reader whose dock has hung up may take to end, before it is killed."""
 
 
-class ReaderDied(CardStuck):
+class WorkerDiedError(CardStuckError):
     """The process that held the camera ended. Nothing else is concerned: what it had not given is
     not in the vault.
     """
@@ -37,7 +37,7 @@ class ReaderDied(CardStuck):
     )
 
 
-class ReaderAbsent(CardStuck):
+class WorkerAbsentError(CardStuckError):
     """No reader can be started."""
 
     code = "reader.absent"
@@ -48,7 +48,7 @@ class ReaderAbsent(CardStuck):
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class WorkerProcess:
     """A reader and the dock's end of the line to it."""
 
     line: Line
@@ -56,7 +56,7 @@ class Process:
     """Hang up and see to it that the process is gone, where it is the dock's own."""
 
 
-class Readers:
+class Workers:
     """Starts readers: by a socket of the service manager, or itself. Any thread."""
 
     def __init__(
@@ -66,8 +66,8 @@ class Readers:
         self._program = program
         self._log_level = log_level
 
-    def start(self, greeting: dict[str, Any]) -> Process:
-        """A reader of what the greeting names. Raises ReaderAbsent, ReaderDied."""
+    def start(self, greeting: dict[str, Any]) -> WorkerProcess:
+        """A reader of what the greeting names. Raises WorkerAbsentError, WorkerDiedError."""
         try:
             process = (
                 self._activated(self._socket_path)
@@ -75,17 +75,17 @@ class Readers:
                 else self._spawned()
             )
         except OSError as error:
-            raise ReaderAbsent(
+            raise WorkerAbsentError(
                 f"No reader can be started for the camera: {error.strerror or error}."
             ) from error
         try:
             process.line.send({"log": self._log_level, **greeting})
-        except Broken as error:
+        except LineBrokenError as error:
             process.end()
-            raise ReaderDied(f"The camera's reader ended at once: {error}.") from error
+            raise WorkerDiedError(f"The camera's reader ended at once: {error}.") from error
         return process
 
-    def _activated(self, path: Path) -> Process:
+    def _activated(self, path: Path) -> WorkerProcess:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.connect(str(path))
@@ -93,9 +93,9 @@ class Readers:
             connection.close()
             raise
         line = Line(connection)
-        return Process(line, line.close)
+        return WorkerProcess(line, line.close)
 
-    def _spawned(self) -> Process:
+    def _spawned(self) -> WorkerProcess:
         near, far = socket.socketpair()
         with far:
             try:
@@ -113,4 +113,4 @@ class Readers:
             process.kill()
             process.wait()
 
-        return Process(line, end)
+        return WorkerProcess(line, end)

@@ -11,26 +11,26 @@ import contextlib
 import json
 import socket
 import struct
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from dockd.card.contract import (
-    CardDeleteFailed,
+    CardDeleteFailedError,
     CardError,
     CardFile,
-    CardFileChanged,
-    CardGone,
-    CardReadFailed,
-    CardReadOnly,
-    CardRefused,
-    CardStuck,
+    CardFileChangedError,
+    CardGoneError,
+    CardReadFailedError,
+    CardReadOnlyError,
+    CardRefusedError,
+    CardStuckError,
     printable,
 )
 from dockd.card.timeline import SegmentFacts
-from dockd.usb.pipes import CardBusy, CardForbidden, DeviceRefused
+from dockd.usb.pipes import CardBusyError, CardForbiddenError, DeviceRefusedError
 from vault.clock import Clock
 
 MESSAGE_MAX = 16 << 20
@@ -43,7 +43,7 @@ card that goes beyond is refused by its reader.
 """
 FACTS_MAX = 1 << 20
 """What is told at a file's end."""
-TOLD_MAX = 1000
+TEXT_MAX = 1000
 """Characters of a sentence or a hint. They come into the vault's log, which is never shortened."""
 _NAME_MAX, _DEPTH_MAX = 1024, 64
 """No file system and no camera has longer names, or lists deeper folders."""
@@ -73,25 +73,25 @@ _DESCRIPTOR_BYTES = array.array("i").itemsize
 _CARD_ERRORS: dict[str, type[CardError]] = {
     kind.code: kind
     for kind in (
-        CardGone,
-        CardStuck,
-        CardReadFailed,
-        CardFileChanged,
-        CardRefused,
-        CardReadOnly,
-        CardDeleteFailed,
-        CardBusy,
-        CardForbidden,
-        DeviceRefused,
+        CardGoneError,
+        CardStuckError,
+        CardReadFailedError,
+        CardFileChangedError,
+        CardRefusedError,
+        CardReadOnlyError,
+        CardDeleteFailedError,
+        CardBusyError,
+        CardForbiddenError,
+        DeviceRefusedError,
     )
 }
 
 
-class Broken(Exception):
+class LineBrokenError(Exception):
     """The other end is gone, or speaks what it should not."""
 
 
-class TooMuch(Exception):
+class TooMuchError(Exception):
     """A message that the other end would not take."""
 
 
@@ -121,49 +121,49 @@ class Line:
     def send(
         self, message: dict[str, Any], *descriptors: int, deadline: Deadline | None = None
     ) -> None:
-        """Raises Broken where nobody is at the other end, or nobody there takes it in time; TooMuch
+        """Raises LineBrokenError where nobody is at the other end, or nobody there takes it in time; TooMuch
         before anything is sent.
         """
         content = json.dumps(message, ensure_ascii=True).encode("ascii")
         if len(content) > MESSAGE_MAX or _marks(content) > MARKS_MAX:
-            raise TooMuch(f"a message of {len(content)} bytes")
+            raise TooMuchError(f"a message of {len(content)} bytes")
         try:
             if deadline is not None:
                 deadline.grant(self.socket)
             socket.send_fds(self.socket, [_LENGTH.pack(len(content))], list(descriptors))
             self.socket.sendall(content)
         except OSError as error:
-            raise Broken(str(error)) from error
+            raise LineBrokenError(str(error)) from error
 
-    def receive(self, deadline: Deadline | None = None) -> tuple[dict[str, Any], list[int]]:
+    def receive_message(self, deadline: Deadline | None = None) -> tuple[dict[str, Any], list[int]]:
         """The next message and the descriptors that came with it, which the caller closes. Raises
-        Broken, TimeoutError.
+        LineBrokenError, TimeoutError.
         """
         descriptors: list[int] = []
         try:
             (length,) = _LENGTH.unpack(self._head(descriptors, deadline))
             if length > MESSAGE_MAX:
-                raise Broken(f"a message of {length} bytes")
+                raise LineBrokenError(f"a message of {length} bytes")
             message = parsed(exactly(self.socket, length, deadline))
             if not isinstance(message, dict):
-                raise Broken("a message that is no object")
+                raise LineBrokenError("a message that is no object")
         except BaseException as error:
             close_all(descriptors)
             if isinstance(error, (OSError, ValueError, RecursionError)) and not isinstance(
                 error, TimeoutError
             ):
-                raise Broken(str(error)) from error
+                raise LineBrokenError(str(error)) from error
             raise
         return message, descriptors
 
-    def hear(self, deadline: Deadline) -> dict[str, Any]:
+    def receive_answer(self, deadline: Deadline) -> dict[str, Any]:
         """The next message of an end that has no descriptors to give.
-        Raises Broken, TimeoutError.
+        Raises LineBrokenError, TimeoutError.
         """
-        message, strange = self.receive(deadline)
+        message, strange = self.receive_message(deadline)
         if strange:
             close_all(strange)
-            raise Broken("descriptors that nobody asked for")
+            raise LineBrokenError("descriptors that nobody asked for")
         return message
 
     def _head(self, descriptors: list[int], deadline: Deadline | None) -> bytes:
@@ -172,9 +172,9 @@ class Line:
         head, came, flags, _ = socket.recv_fds(self.socket, _LENGTH.size, DESCRIPTORS_MAX)
         descriptors += came
         if flags & socket.MSG_CTRUNC:
-            raise Broken("more descriptors than any message has")
+            raise LineBrokenError("more descriptors than any message has")
         if not head:
-            raise Broken("the other end hung up")
+            raise LineBrokenError("the other end hung up")
         return head + exactly(self.socket, _LENGTH.size - len(head), deadline)
 
     def close(self) -> None:
@@ -185,14 +185,14 @@ class Line:
 
 
 def exactly(connection: socket.socket, size_bytes: int, deadline: Deadline | None = None) -> bytes:
-    """So many bytes. Raises Broken where the other end hangs up before, TimeoutError."""
+    """So many bytes. Raises LineBrokenError where the other end hangs up before, TimeoutError."""
     pieces: list[bytes] = []
     while size_bytes:
         if deadline is not None:
             deadline.grant(connection)
         piece = connection.recv(min(size_bytes, 1 << 20))
         if not piece:
-            raise Broken("the other end hung up")
+            raise LineBrokenError("the other end hung up")
         pieces.append(piece)
         size_bytes -= len(piece)
     return b"".join(pieces)
@@ -200,10 +200,10 @@ def exactly(connection: socket.socket, size_bytes: int, deadline: Deadline | Non
 
 def parsed(content: bytes) -> Any:
     """The values of a JSON text, once it is sure that they are no more than memory is there for.
-    Raises Broken, ValueError.
+    Raises LineBrokenError, ValueError.
     """
     if _marks(content) > MARKS_MAX:
-        raise Broken("more in a message than any has")
+        raise LineBrokenError("more in a message than any has")
     # Bytes alone would be looked at for the encodings in which marks are other bytes.
     return json.loads(content.decode("ascii"))
 
@@ -222,37 +222,37 @@ def file_words(file: CardFile) -> list[Any]:
 
 
 def file_of(words: Any) -> CardFile:
-    """Raises Broken for what is no file."""
+    """Raises LineBrokenError for what is no file."""
     match words:
         case [list(names), int(size_bytes), int(modified_ns)] if size_bytes >= 0:
             return CardFile(path_of(names), size_bytes, modified_ns)
-    raise Broken("a file that is none")
+    raise LineBrokenError("a file that is none")
 
 
 def path_of(words: Any) -> tuple[str, ...]:
-    """Raises Broken for what is no path."""
+    """Raises LineBrokenError for what is no path."""
     if not isinstance(words, list) or not all(
         isinstance(name, str) and len(name) <= _NAME_MAX for name in words
     ):
-        raise Broken("a path that is none")
+        raise LineBrokenError("a path that is none")
     if len(words) > _DEPTH_MAX:
-        raise Broken("a path that is deeper than any")
+        raise LineBrokenError("a path that is deeper than any")
     return tuple(words)
 
 
-def told(word: Any) -> str:
+def printable_text(word: Any) -> str:
     """What a reader says for people, cut where it says too much, and printable whatever it says.
-    Raises Broken for no text.
+    Raises LineBrokenError for no text.
 
     A lone surrogate can't be sent on, and an escape would reach the terminal of whoever reads it.
     """
     if not isinstance(word, str):
-        raise Broken("a word that is none")
-    return printable(word[:TOLD_MAX])
+        raise LineBrokenError("a word that is none")
+    return printable(word[:TEXT_MAX])
 
 
 def facts_of(text: bytes) -> SegmentFacts | None:
-    """What a reader saw of the footage, where it looked. Raises Broken for what can be seen of
+    """What a reader saw of the footage, where it looked. Raises LineBrokenError for what can be seen of
     none.
     """
     if text == b"null":
@@ -260,24 +260,26 @@ def facts_of(text: bytes) -> SegmentFacts | None:
     try:
         facts = FACTS.validate_json(text)
     except ValidationError as error:
-        raise Broken("facts that are none") from error
-    numbers = [facts.size_bytes, facts.movie_ms or 0, *(track.timescale for track in facts.tracks)]
-    for fragment in facts.fragments:
-        numbers += [
-            fragment.moof,
-            fragment.track,
-            fragment.start_ticks or 0,
-            fragment.duration_ticks,
-        ]
-    words = [
-        facts.init_sha256 or "",
-        *(word for track in facts.tracks for word in (track.kind, track.codec)),
-    ]
-    if any(abs(number) > _NUMBER_MAX for number in numbers) or any(
-        len(word) > _WORD_MAX for word in words
+        raise LineBrokenError("facts that are none") from error
+    if any(abs(number) > _NUMBER_MAX for number in _numbers(facts)) or any(
+        len(word) > _WORD_MAX for word in _words(facts)
     ):
-        raise Broken("facts of no footage")
-    return replace(facts, odd=tuple(told(sentence) for sentence in facts.odd[:_ODD_MAX]))
+        raise LineBrokenError("facts of no footage")
+    return replace(facts, odd=tuple(printable_text(sentence) for sentence in facts.odd[:_ODD_MAX]))
+
+
+def _numbers(facts: SegmentFacts) -> Iterator[int]:
+    yield from (facts.size_bytes, facts.movie_ms or 0)
+    yield from (track.timescale for track in facts.tracks)
+    for fragment in facts.fragments:
+        yield from (fragment.moof, fragment.track)
+        yield from (fragment.start_ticks or 0, fragment.duration_ticks)
+
+
+def _words(facts: SegmentFacts) -> Iterator[str]:
+    yield facts.init_sha256 or ""
+    for track in facts.tracks:
+        yield from (track.kind, track.codec)
 
 
 def frozen(words: list[Any]) -> Hashable:
@@ -290,10 +292,10 @@ def failure_words(failure: CardError) -> dict[str, str]:
 
 
 def failure_of(words: Any) -> CardError:
-    """The card's error that a reader tells of. Raises Broken for an error that no card has."""
+    """The card's error that a reader tells of. Raises LineBrokenError for an error that no card has."""
     match words:
         case {"code": str(code), "sentence": str(sentence), "hint": str(hint)} if (
             code in _CARD_ERRORS
         ):
-            return _CARD_ERRORS[code](told(sentence), hint=told(hint))
-    raise Broken("an error that no card has")
+            return _CARD_ERRORS[code](printable_text(sentence), hint=printable_text(hint))
+    raise LineBrokenError("an error that no card has")

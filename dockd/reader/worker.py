@@ -24,7 +24,7 @@ from typing import Any
 
 import structlog
 
-from dockd.card.contract import Card, CardError, CardGone, CardRefused, FileReader
+from dockd.card.contract import Card, CardError, CardGoneError, CardRefusedError, FileStream
 from dockd.card.timeline import SegmentTimeline
 from dockd.journal import log_to_journal
 from dockd.mounted.mounted_card import MountedCard
@@ -37,9 +37,9 @@ from dockd.reader.wire import (
     GIVEN,
     STREAM_BYTES,
     WANTED,
-    Broken,
     Line,
-    TooMuch,
+    LineBrokenError,
+    TooMuchError,
     close_all,
     exactly,
     failure_words,
@@ -82,7 +82,7 @@ elsewhere was imported before.
 USB_NODES = Path("/dev/bus/usb")
 
 
-class Reader:
+class Worker:
     """Serves one connection: first what is to be read, then questions about it, answered one by one
     in order.
 
@@ -110,7 +110,7 @@ class Reader:
     def serve(self, greeting: dict[str, Any]) -> None:
         """Until the dock hangs up."""
         if greeting["place"] == "bus":
-            Bus(self._line, watcher_of(greeting["bus"], self._clock), self._clock).serve()
+            BusReporter(self._line, watcher_of(greeting["bus"], self._clock), self._clock).serve()
         elif greeting["place"] == "volume":
             self.answer(lambda question: self._open_volume(Path(question["root"])))
         else:
@@ -124,26 +124,26 @@ class Reader:
         """Questions about the cards that `opener` opens, until the dock hangs up."""
         self._opener = opener
         while True:
-            question, descriptors = self._line.receive()
+            question, descriptors = self._line.receive_message()
             try:
                 verb = question["do"]
-                said = (
+                content = (
                     self._open(question, descriptors)
                     if verb == "open"
                     else self._answers[verb](question)
                 )
-                answer = {"ok": said}
+                answer = {"ok": content}
             except CardError as failure:
                 answer = {"failure": failure_words(failure)}
             finally:
                 close_all(descriptors)
             try:
                 self._line.send(answer)
-            except TooMuch:
+            except TooMuchError:
                 self._line.send(
                     {
                         "failure": failure_words(
-                            CardRefused("The card lists more than any camera has.")
+                            CardRefusedError("The card lists more than any camera has.")
                         )
                     }
                 )
@@ -155,7 +155,7 @@ class Reader:
         card = self._opener(question)
         number = next(self._numbers)
         self._cards[number] = card
-        return {"card": number, "where": card.where, "lanes": card.lanes}
+        return {"card": number, "where": card.where}
 
     def _files(self, question: dict[str, Any]) -> Any:
         card = self._cards[question["card"]]
@@ -165,10 +165,10 @@ class Reader:
 
     def _open(self, question: dict[str, Any], descriptors: list[int]) -> Any:
         file, offset = file_of(question["file"]), int(question["offset"])
-        reader = self._cards[question["card"]].open(file, offset)
+        opened = self._cards[question["card"]].open(file, offset)
         channel, memory = descriptors
         descriptors.clear()
-        stream = Stream(socket.socket(fileno=channel), memory, reader, watched=offset == 0)
+        stream = StreamServer(socket.socket(fileno=channel), memory, opened, watched=offset == 0)
         threading.Thread(target=stream.serve, name="stream", daemon=True).start()
         return True
 
@@ -190,31 +190,31 @@ class Reader:
         return True
 
 
-class Stream:
+class StreamServer:
     """One open file: its bytes go into memory that the dock shares, and its boxes are looked at on
     the way.
     """
 
     def __init__(
-        self, channel: socket.socket, memory: int, reader: FileReader, *, watched: bool
+        self, channel: socket.socket, memory: int, stream: FileStream, *, watched: bool
     ) -> None:
         self._channel = channel
         self._memory = memory
-        self._reader = reader
+        self._stream = stream
         self._timeline = SegmentTimeline() if watched else None
 
     def serve(self) -> None:
         """Until the dock closes the file."""
         with (
             self._channel,
-            closing(self._reader),
+            closing(self._stream),
             mmap.mmap(self._memory, STREAM_BYTES) as shared,
             memoryview(shared) as view,
         ):
             os.close(self._memory)
             answer = b""
             # The dock lets go of a file whenever it likes, also while it is being answered.
-            with contextlib.suppress(Broken, ConnectionError):
+            with contextlib.suppress(LineBrokenError, ConnectionError):
                 while True:
                     self._channel.sendall(answer)
                     (wanted,) = WANTED.unpack(exactly(self._channel, WANTED.size))
@@ -223,7 +223,7 @@ class Stream:
     def _read(self, block: memoryview) -> bytes:
         """The next bytes into the block; the answer that says so."""
         try:
-            count = self._reader.readinto(block)
+            count = self._stream.readinto(block)
         except CardError as failure:
             text = json.dumps(failure_words(failure)).encode("ascii")
             return GIVEN.pack(FAILED, len(text)) + text
@@ -235,7 +235,7 @@ class Stream:
         return GIVEN.pack(END, len(text)) + text
 
 
-class Bus:
+class BusReporter:
     """Tells what stands on the USB: at once, whenever something came or left, and now and then, as
     long as looks come to an end.
 
@@ -269,7 +269,7 @@ class Bus:
 
     def _lodge(self) -> None:
         while True:
-            question, descriptors = self._line.receive()
+            question, descriptors = self._line.receive_message()
             line = Line(socket.socket(fileno=descriptors[0]))
             threading.Thread(
                 target=self._answer,
@@ -280,8 +280,8 @@ class Bus:
 
     def _answer(self, line: Line, key: Hashable) -> None:
         device = next((device for device in self._watcher.devices() if device.key == key), None)
-        with contextlib.suppress(Broken):
-            Reader(line, self._clock, _no_volume).answer(opener_of(device))
+        with contextlib.suppress(LineBrokenError):
+            Worker(line, self._clock, _no_volume).answer(opener_of(device))
         line.close()
 
 
@@ -290,14 +290,14 @@ def opener_of(device: UsbDevice | None) -> Callable[[dict[str, Any]], Card]:
 
     def opened(question: dict[str, Any]) -> Card:  # noqa: ARG001
         if device is None:
-            raise CardGone("The camera is no longer there.")
+            raise CardGoneError("The camera is no longer there.")
         return device.open()
 
     return opened
 
 
 def _no_volume(root: Path) -> Card:
-    raise CardGone(f"There is no card at {root} on a bus.")
+    raise CardGoneError(f"There is no card at {root} on a bus.")
 
 
 def device_words(device: UsbDevice) -> list[Any]:
@@ -343,8 +343,8 @@ def main(open_volume: OpenVolume | None = None) -> None:
     clock = SystemClock()
     line = Line(socket.socket(fileno=os.dup(0)))
     try:
-        greeting, descriptors = line.receive()
-    except Broken:
+        greeting, descriptors = line.receive_message()
+    except LineBrokenError:
         return
     close_all(descriptors)
     log_to_journal(greeting["log"])
@@ -352,8 +352,8 @@ def main(open_volume: OpenVolume | None = None) -> None:
         find_libraries()
     confine(greeting)
     threading.excepthook = _died
-    reader = Reader(line, clock, open_volume or (lambda root: MountedCard(root, clock)))
-    threading.Thread(target=reader.serve, args=(greeting,), name="reader", daemon=True).start()
+    worker = Worker(line, clock, open_volume or (lambda root: MountedCard(root, clock)))
+    threading.Thread(target=worker.serve, args=(greeting,), name="reader", daemon=True).start()
     hung_up = select.poll()
     hung_up.register(line.socket, select.POLLRDHUP)
     hung_up.poll()
@@ -365,7 +365,7 @@ def _died(args: threading.ExceptHookArgs) -> None:
     """A thread ended by itself. That the dock hung up is the usual end; all else is a death, and
     the dock counts those.
     """
-    if args.exc_type is Broken:
+    if args.exc_type is LineBrokenError:
         os._exit(0)
     trace: TracebackType | None = args.exc_traceback
     log.error("reader died", exc_info=(args.exc_type, args.exc_value, trace))

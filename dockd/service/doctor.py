@@ -8,11 +8,11 @@ from pathlib import Path
 
 from dockd.card.contract import CardError
 from dockd.config import DockSettings
-from dockd.display.status import StatusRefused, ask_status
+from dockd.display.status import StatusRefusedError, ask_status
 from dockd.mounted.volumes import MountWatcher
-from dockd.reader.bus import ReaderBus
-from dockd.reader.processes import ReaderAbsent, Readers
-from dockd.reader.remote_card import CameraReader
+from dockd.reader.bus import RemoteBus
+from dockd.reader.processes import WorkerAbsentError, Workers
+from dockd.reader.remote_card import CameraWorker
 from dockd.usb.bus import libusb_version
 from vault.clock import SystemClock
 from vault.service_units import DOCK, RUNTIME, ask_units, judge_unit
@@ -39,10 +39,10 @@ class Line:
 
 def examine(settings: DockSettings) -> Iterator[Line]:
     """Every line, as it is found."""
-    readers = Readers(settings.reader_socket, log_level="error")
+    workers = Workers(settings.reader_socket, log_level="error")
     clock = SystemClock()
-    yield _reader(CameraReader(readers, {"place": "volume", "roots": []}, clock, answer_s=ANSWER_S))
-    yield from _usb(settings, ReaderBus(readers, settings.usb_backend, clock))
+    yield _worker(CameraWorker(workers, {"place": "volume", "roots": []}, clock, answer_s=ANSWER_S))
+    yield from _usb(settings, RemoteBus(workers, settings.usb_backend, clock))
     if settings.usb_backend == "libusb":
         yield _libusb(libusb_version())
         yield _udev(RULE_FOLDERS, UDEV)
@@ -52,18 +52,18 @@ def examine(settings: DockSettings) -> Iterator[Line]:
     yield _daemon(settings)
 
 
-def _reader(reader: CameraReader) -> Line:
+def _worker(worker: CameraWorker) -> Line:
     """A connection says nothing: the service manager accepts it, and then starts what it can."""
     try:
-        reader.greet()
+        worker.greet()
     except CardError as failure:
-        return Line("reader", f"None answers. {failure.sentence}", ReaderAbsent.hint)
+        return Line("reader", f"None answers. {failure.sentence}", WorkerAbsentError.hint)
     finally:
-        reader.leave()
+        worker.end()
     return Line("reader", "One can be started.")
 
 
-def _usb(settings: DockSettings, bus: ReaderBus) -> Iterator[Line]:
+def _usb(settings: DockSettings, bus: RemoteBus) -> Iterator[Line]:
     if settings.usb_backend == "off":
         yield Line("usb", "It is left alone (`usb_backend`).")
         return
@@ -168,6 +168,6 @@ def _door(settings: DockSettings) -> Line:
 def _daemon(settings: DockSettings) -> Line:
     try:
         bays = ask_status(settings.status_socket)["bays"]
-    except StatusRefused as failure:
+    except StatusRefusedError as failure:
         return Line("dockd", failure.sentence, "Look with `systemctl status dockd`.")
     return Line("dockd", f"It serves {len(bays)} bays.")

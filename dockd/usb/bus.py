@@ -26,10 +26,10 @@ import usb.backend.libusb1
 import usb.core
 import usb.util
 
-from dockd.card.contract import NOBODY, Card, Keeper, shown
+from dockd.card.contract import NO_LEASE, Card, Lease, shown
 from dockd.usb.mtp_card import MtpCard
-from dockd.usb.pipes import STILL_IMAGE, DeviceRefused, Patience, Pipes
-from dockd.usb.session import Session
+from dockd.usb.pipes import STILL_IMAGE, DeviceRefusedError, Patience, Pipes
+from dockd.usb.session import PtpSession
 from dockd.usb.usbip import UsbipBackend
 from vault.clock import Clock
 
@@ -55,7 +55,7 @@ _WORDS = {
 USBIP = re.compile(r"usbip:(?P<host>[^:]+|\[[^\]]+\]):(?P<port>[0-9]{1,5})")
 
 
-class UsbAbsent(Exception):
+class UsbAbsentError(Exception):
     """This machine has no USB that can be asked: no bus, or no libusb."""
 
 
@@ -73,7 +73,7 @@ class UsbDevice:
     volume_id: str
     refusal: str | None
     open: Callable[[], Card]
-    keeper: Keeper = NOBODY
+    lease: Lease = NO_LEASE
 
 
 class Bus(Protocol):
@@ -101,7 +101,7 @@ def _libusb() -> Iterable[usb.core.Device]:
     """
     backend = usb.backend.libusb1.get_backend(find_library=_found)
     if backend is None:
-        raise UsbAbsent(
+        raise UsbAbsentError(
             "libusb finds no USB on this machine, or is not installed (Debian: libusb-1.0-0)"
         )
     devices: Iterable[usb.core.Device] = usb.core.find(find_all=True, backend=backend)
@@ -234,7 +234,7 @@ class UsbWatcher:
             present = {
                 _key(device): device for device in self._bus() if device.bDeviceClass != HUB_CLASS
             }
-        except (UsbAbsent, usb.core.USBError, usb.core.NoBackendError) as error:
+        except (UsbAbsentError, usb.core.USBError, usb.core.NoBackendError) as error:
             self._say_absent(str(error))
             present = {}
         else:
@@ -287,7 +287,7 @@ class UsbWatcher:
             return self._refused(
                 key, bay, f"The device at {bay} offers {what} beside its camera interface."
             )
-        session = Session(lambda: Pipes(device, bay, self._patience), self._clock, bay)
+        session = PtpSession(lambda: Pipes(device, bay, self._patience), self._clock, bay)
         return UsbDevice(
             key,
             bay,
@@ -300,7 +300,7 @@ class UsbWatcher:
         log.warning("device refused", bay=bay, sentence=refusal)
 
         def refuse() -> Card:
-            raise DeviceRefused(refusal)
+            raise DeviceRefusedError(refusal)
 
         return UsbDevice(key, bay, bay, refusal, refuse)
 

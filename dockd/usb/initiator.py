@@ -2,7 +2,7 @@
 
 What a transaction has brought is worth something only when all three hold: the bytes are as many as
 the container announced, the announcement is what was asked for, and the response says OK (faults A2
-to A4). Everything else is `Broken`: the camera is brought back to a known state first, and then the
+to A4). Everything else is `TransactionBrokenError`: the camera is brought back to a known state first, and then the
 caller may try another way.
 """
 
@@ -10,8 +10,8 @@ import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from dockd.card.contract import CardError, CardStuck
-from dockd.usb.pipes import PipeBroken, Pipes, PipeStalled
+from dockd.card.contract import CardError, CardStuckError
+from dockd.usb.pipes import PipeBrokenError, Pipes, PipeStalledError
 from dockd.usb.ptp import (
     HEADER_BYTES,
     WHOLE_LENGTH_UNKNOWN,
@@ -19,7 +19,7 @@ from dockd.usb.ptp import (
     DeviceInfo,
     Header,
     Kind,
-    Malformed,
+    MalformedError,
     Operation,
     Response,
     command,
@@ -29,7 +29,7 @@ from vault.clock import Clock
 DATASET_MAX = 1 << 20
 """A dataset larger than this is none: 100,000 handles are 400 kB."""
 CHUNK_BYTES = 2 << 20
-"""How much of an object one transfer brings: what the vault's lanes take at a time."""
+"""How much of an object one transfer brings: what the vault's buffers take at a time."""
 EMPTY_PACKETS_MAX = 2
 """So many empty packets in a row may stand where one or none belongs (fault A3)."""
 BUSY_TURNS, BUSY_PAUSE_S = 40, 0.05
@@ -37,7 +37,7 @@ LAST_TRANSACTION = 0xFFFFFFFE
 SESSION = 1
 
 
-class Refused(Exception):
+class RequestRefusedError(Exception):
     """The camera ended a transaction in good order, with a response other than OK."""
 
     def __init__(self, operation: int, code: int) -> None:
@@ -45,7 +45,7 @@ class Refused(Exception):
         self.code = code
 
 
-class Broken(Exception):
+class TransactionBrokenError(Exception):
     """A transaction that did not keep to the protocol. The camera answers again; nothing of what
     came may be used.
     """
@@ -64,7 +64,7 @@ class Initiator:
         self._buffers: dict[int, array.array[int]] = {}
 
     def open_session(self) -> DeviceInfo:
-        """A new session, and who the camera says it is. Raises CardGone, CardStuck.
+        """A new session, and who the camera says it is. Raises CardGoneError, CardStuckError.
 
         A session that somebody left open is closed first: its object handles are not ours.
         """
@@ -74,11 +74,11 @@ class Initiator:
                 with self.mending(0):
                     self._enter_session()
                 return DeviceInfo.decode(self.ask(Operation.GET_DEVICE_INFO))
-            except (Refused, Broken, Malformed) as error:
+            except (RequestRefusedError, TransactionBrokenError, MalformedError) as error:
                 # Whoever had the camera before may have left it in the middle of something; it is
                 # mended now.
                 failure = error
-        raise CardStuck(
+        raise CardStuckError(
             f"The camera at {self._pipes.where} opens no session: {failure}."
         ) from failure
 
@@ -86,7 +86,7 @@ class Initiator:
         """Leave in good order, if the camera lets us."""
         try:
             self.order(Operation.CLOSE_SESSION)
-        except (Refused, Broken, CardError):
+        except (RequestRefusedError, TransactionBrokenError, CardError):
             return
 
     def close(self) -> None:
@@ -94,7 +94,7 @@ class Initiator:
 
     def order(self, operation: int, *parameters: int, data: bytes | None = None) -> tuple[int, ...]:
         """A transaction without data, or with data to the camera; the response's parameters. Raises
-        Refused, Broken.
+        RequestRefusedError, TransactionBrokenError.
         """
         with self._transaction_of(operation, parameters) as transaction:
             if data is not None:
@@ -102,7 +102,7 @@ class Initiator:
             return self.response(operation, transaction)
 
     def ask(self, operation: int, *parameters: int) -> bytes:
-        """A transaction that brings a dataset. Raises Refused, Broken.
+        """A transaction that brings a dataset. Raises RequestRefusedError, TransactionBrokenError.
 
         Asking changes nothing, so one that broke is asked once more: a hiccup in one of a listing's
         hundreds is not a camera that can't be read. Not so in a new session, to which the handles
@@ -111,7 +111,7 @@ class Initiator:
         session = self.sessions
         try:
             return self._ask(operation, *parameters)
-        except Broken:
+        except TransactionBrokenError:
             if self.sessions != session:
                 raise
             return self._ask(operation, *parameters)
@@ -127,7 +127,7 @@ class Initiator:
 
     def fill(self, buffer: memoryview, operation: int, *parameters: int) -> int:
         """A transaction that brings at most `len(buffer)` bytes into the buffer; how many. Raises
-        Refused, Broken.
+        RequestRefusedError, TransactionBrokenError.
         """
         with self._transaction_of(operation, parameters) as transaction:
             phase = _DataPhase(self, operation, transaction, HEADER_BYTES + len(buffer))
@@ -138,12 +138,14 @@ class Initiator:
                 filled += len(piece)
             counted = self.response(operation, transaction)
             if counted and counted[0] != filled:
-                raise Malformed(f"a response that counts {counted[0]} bytes where {filled} came")
+                raise MalformedError(
+                    f"a response that counts {counted[0]} bytes where {filled} came"
+                )
             return filled
 
     def stream(self, size_bytes: int, operation: int, *parameters: int) -> "ObjectStream":
         """A transaction that brings exactly so many bytes, in as many steps as the caller takes.
-        Raises Refused, Broken.
+        Raises RequestRefusedError, TransactionBrokenError.
 
         Until the stream is closed nothing else may be asked.
         """
@@ -167,14 +169,14 @@ class Initiator:
 
     @contextmanager
     def mending(self, transaction: int) -> Iterator[None]:
-        """What breaks within becomes Broken, and the camera answers again; or CardGone, or
-        CardStuck.
+        """What breaks within becomes Broken, and the camera answers again; or CardGoneError, or
+        CardStuckError.
         """
         try:
             yield
-        except (PipeBroken, Malformed) as error:
+        except (PipeBrokenError, MalformedError) as error:
             self.mend(transaction)
-            raise Broken(f"{error}") from error
+            raise TransactionBrokenError(f"{error}") from error
 
     def _next_transaction(self, operation: int) -> int:
         """Sessions begin with transaction 0, which opens them; then they count, and never reach the
@@ -187,27 +189,27 @@ class Initiator:
         return self._transaction
 
     def response(self, operation: int, transaction: int) -> tuple[int, ...]:
-        """What the camera says at the end; the parameters where it says OK. Raises Refused,
-        Malformed, PipeBroken.
+        """What the camera says at the end; the parameters where it says OK. Raises RequestRefusedError,
+        MalformedError, PipeBrokenError.
         """
         content, self._ahead = self._ahead, b""
         empty = 0
         while not content:
-            content = bytes(self.receive(self._pipes.packet_bytes))
+            content = bytes(self.receive_piece(self._pipes.packet_bytes))
             empty += 1
             if empty > EMPTY_PACKETS_MAX and not content:
-                raise Malformed("empty packets where the response belongs")
+                raise MalformedError("empty packets where the response belongs")
         response = Container.decode(content)
         if response.kind is not Kind.RESPONSE or response.transaction != transaction:
-            raise Malformed(
+            raise MalformedError(
                 f"{response.kind.name} {response.transaction} where the response to "
                 f"{transaction} belongs"
             )
         if response.code != Response.OK:
-            raise Refused(operation, response.code)
+            raise RequestRefusedError(operation, response.code)
         return response.parameters
 
-    def receive(self, wanted_bytes: int) -> memoryview:
+    def receive_piece(self, wanted_bytes: int) -> memoryview:
         """One read from the camera, rounded up to whole packets. The view is good until the next
         read of that size.
         """
@@ -220,7 +222,7 @@ class Initiator:
             # as long as it is.
             if size == packet or wanted_bytes == HEADER_BYTES + CHUNK_BYTES:
                 self._buffers[size] = buffer
-        count = self._pipes.receive(buffer)
+        count = self._pipes.receive_packets(buffer)
         return memoryview(buffer)[:count]
 
     @property
@@ -239,27 +241,27 @@ class Initiator:
         """Cancel it, empty the pipes, and see that the camera answers; else reset it and begin a
         new session.
 
-        Raises CardGone, CardStuck.
+        Raises CardGoneError, CardStuckError.
         """
         for way in (self._cancel, self._reset):
             try:
                 way(transaction)
                 return
-            except (PipeBroken, Refused, Malformed):
+            except (PipeBrokenError, RequestRefusedError, MalformedError):
                 continue
-        raise CardStuck(f"The camera at {self._pipes.where} no longer answers.")
+        raise CardStuckError(f"The camera at {self._pipes.where} no longer answers.")
 
     def _cancel(self, transaction: int) -> None:
         try:
             self._pipes.cancel(transaction)
             self._await_ready()
-        except PipeStalled:
+        except PipeStalledError:
             # A camera without class requests; emptying its pipes has to do.
             self._pipes.clear_halts()
         self._empty()
         try:
             self._probe()
-        except Refused as refused:
+        except RequestRefusedError as refused:
             if refused.code != Response.SESSION_NOT_OPEN:
                 raise
             self._enter_session()
@@ -267,7 +269,7 @@ class Initiator:
     def _reset(self, transaction: int) -> None:  # noqa: ARG002
         try:
             self._pipes.reset()
-        except PipeStalled:
+        except PipeStalledError:
             self._pipes.clear_halts()
         self._empty()
         self._enter_session()
@@ -276,14 +278,14 @@ class Initiator:
     def _empty(self) -> None:
         self._pipes.clear_halts()
         if not self._pipes.drain():
-            raise PipeBroken("the camera goes on sending")
+            raise PipeBrokenError("the camera goes on sending")
 
     def _await_ready(self) -> None:
         for _ in range(BUSY_TURNS):
             if self._pipes.status() != Response.DEVICE_BUSY:
                 return
             self._clock.sleep(BUSY_PAUSE_S)
-        raise PipeBroken("the camera stays busy")
+        raise PipeBrokenError("the camera stays busy")
 
     def _probe(self) -> None:
         """The smallest question there is: a camera that answers it answers."""
@@ -299,7 +301,7 @@ class Initiator:
     def _enter_session(self) -> None:
         try:
             self._open_session()
-        except Refused as refused:
+        except RequestRefusedError as refused:
             if refused.code != Response.SESSION_ALREADY_OPEN:
                 raise
             transaction = self._next_transaction(Operation.CLOSE_SESSION)
@@ -319,20 +321,20 @@ class _DataPhase:
     """The data of one transaction, from its header to its announced end."""
 
     def __init__(self, wire: Initiator, operation: int, transaction: int, first_bytes: int) -> None:
-        """Raises Refused where the camera answers without data."""
+        """Raises RequestRefusedError where the camera answers without data."""
         self._wire = wire
-        first = wire.receive(first_bytes)
+        first = wire.receive_piece(first_bytes)
         for _ in range(EMPTY_PACKETS_MAX):
             # An empty packet too many, from the transaction before.
-            first = first or wire.receive(first_bytes)
+            first = first or wire.receive_piece(first_bytes)
         header = Header.decode(first)
         if header.kind is Kind.RESPONSE and header.transaction == transaction:
             response = Container.decode(bytes(first))
             if response.code == Response.OK:
-                raise Malformed("OK without the data that were asked for")
-            raise Refused(operation, response.code)
+                raise MalformedError("OK without the data that were asked for")
+            raise RequestRefusedError(operation, response.code)
         if (header.kind, header.code, header.transaction) != (Kind.DATA, operation, transaction):
-            raise Malformed(
+            raise MalformedError(
                 f"{header.kind.name} {header.code:#06x} {header.transaction} where data of "
                 f"{operation:#06x} belongs"
             )
@@ -352,15 +354,17 @@ class _DataPhase:
         ):
             self._left = most_bytes
         if not least_bytes <= self._left <= most_bytes:
-            raise Malformed(f"{self._left} bytes are announced, and {most_bytes} were asked for")
+            raise MalformedError(
+                f"{self._left} bytes are announced, and {most_bytes} were asked for"
+            )
 
     def piece(self) -> memoryview:
         """The next bytes; empty at the end. The view is good until the next piece."""
         empty = 0
         while not self._piece and self._left:
             if self._ended or empty > EMPTY_PACKETS_MAX:
-                raise Malformed(f"the data end {self._left} bytes too early")
-            self._piece = self._wire.receive(min(CHUNK_BYTES + HEADER_BYTES, self._left))
+                raise MalformedError(f"the data end {self._left} bytes too early")
+            self._piece = self._wire.receive_piece(min(CHUNK_BYTES + HEADER_BYTES, self._left))
             self._ended = len(self._piece) % self._wire.packet_bytes != 0
             empty += 1
         taken, rest = self._piece[: self._left], self._piece[self._left :]
@@ -389,7 +393,7 @@ class ObjectStream:
         self._open = True
 
     def readinto(self, buffer: memoryview) -> int:
-        """The next bytes; 0 at the end, after the camera said OK. Raises Refused, Broken; the
+        """The next bytes; 0 at the end, after the camera said OK. Raises RequestRefusedError, TransactionBrokenError; the
         stream is closed then.
         """
         try:
@@ -399,7 +403,7 @@ class ObjectStream:
                 if not self._held:
                     self._end()
                     return 0
-        except (Refused, Broken, CardError):
+        except (RequestRefusedError, TransactionBrokenError, CardError):
             self._open = False
             raise
         count = min(len(buffer), len(self._held))
@@ -408,8 +412,8 @@ class ObjectStream:
         return count
 
     def close(self) -> None:
-        """Let go. What was not read is given up, and the camera told so. Raises CardGone,
-        CardStuck.
+        """Let go. What was not read is given up, and the camera told so. Raises CardGoneError,
+        CardStuckError.
         """
         if not self._open:
             return
@@ -419,7 +423,10 @@ class ObjectStream:
             return
         # Only the response is left: taking it costs less than giving up. What it says concerns
         # nobody any more.
-        with suppress(Refused, Broken), self._wire.mending(self._transaction):
+        with (
+            suppress(RequestRefusedError, TransactionBrokenError),
+            self._wire.mending(self._transaction),
+        ):
             self._wire.response(self._operation, self._transaction)
 
     def _end(self) -> None:

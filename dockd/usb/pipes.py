@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import usb.core
 import usb.util
 
-from dockd.card.contract import CardError, CardGone
+from dockd.card.contract import CardError, CardGoneError
 from vault.errors import Reaction
 
 STILL_IMAGE = (6, 1, 1)
@@ -31,7 +31,7 @@ _TO_INTERFACE, _FROM_INTERFACE = 0x21, 0xA1
 _GONE = frozenset({errno.ENODEV, errno.ESHUTDOWN, errno.ENOENT, errno.ENXIO})
 
 
-class CardBusy(CardError):
+class CardBusyError(CardError):
     """Another program holds the camera's interface (fault A9)."""
 
     code = "usb.busy"
@@ -42,7 +42,7 @@ class CardBusy(CardError):
     )
 
 
-class CardForbidden(CardError):
+class CardForbiddenError(CardError):
     """dockd may not open the device."""
 
     code = "usb.forbidden"
@@ -52,7 +52,7 @@ class CardForbidden(CardError):
     )
 
 
-class DeviceRefused(CardError):
+class DeviceRefusedError(CardError):
     """What stands at the port is not opened: no camera, or more than a camera."""
 
     code = "usb.refused"
@@ -60,17 +60,17 @@ class DeviceRefused(CardError):
     hint = "Take it out. If it is a camera, keep it apart: its recordings were not touched."
 
 
-class PipeBroken(Exception):
+class PipeBrokenError(Exception):
     """A transfer failed; what it belonged to is lost, and the device is still there as far as
     anybody knows.
     """
 
 
-class PipeStalled(PipeBroken):
+class PipeStalledError(PipeBrokenError):
     """The device refused the transfer."""
 
 
-class PipeTimedOut(PipeBroken):
+class PipeTimedOutError(PipeBrokenError):
     """Nothing came, or nothing was taken, for as long as patience lasts."""
 
 
@@ -90,7 +90,7 @@ class Pipes:
     """Claims the interface on construction; `close` gives it back. One thread at a time."""
 
     def __init__(self, device: usb.core.Device, where: str, patience: Patience) -> None:
-        """Raises CardGone, CardBusy, CardForbidden, DeviceRefused."""
+        """Raises CardGoneError, CardBusyError, CardForbiddenError, DeviceRefusedError."""
         self.where = where
         self._device = device
         self._patience = patience
@@ -103,7 +103,7 @@ class Pipes:
         except usb.core.USBError as error:
             usb.util.dispose_resources(device)
             raise self._opening_failed(error) from error
-        except DeviceRefused:
+        except DeviceRefusedError:
             usb.util.dispose_resources(device)
             raise
 
@@ -121,13 +121,13 @@ class Pipes:
         try:
             written = self._out.write(content, self._patience.transfer_ms)
             if written != len(content):
-                raise PipeTimedOut(f"{self.where} took {written} of {len(content)} bytes")
+                raise PipeTimedOutError(f"{self.where} took {written} of {len(content)} bytes")
             if len(content) % int(self._out.wMaxPacketSize) == 0:
                 self._out.write(b"", self._patience.transfer_ms)
         except usb.core.USBError as error:
             raise self._broken(error, "taking a command") from error
 
-    def receive(self, buffer: "array.array[int]") -> int:
+    def receive_packets(self, buffer: "array.array[int]") -> int:
         """What comes next from the device, at most the buffer, which is a multiple of the packet
         size; 0 is an empty packet.
         """
@@ -146,11 +146,11 @@ class Pipes:
                 self._in.read(buffer, self._patience.drain_ms)
             except usb.core.USBError as error:
                 broken = self._broken(error, "draining")
-                if isinstance(broken, PipeTimedOut):
+                if isinstance(broken, PipeTimedOutError):
                     return True
-                if isinstance(broken, CardGone):
+                if isinstance(broken, CardGoneError):
                     raise broken from error
-                if isinstance(broken, PipeStalled):
+                if isinstance(broken, PipeStalledError):
                     self.clear_halts()
         return False
 
@@ -166,7 +166,7 @@ class Pipes:
         """The device's own word on how it is: a response code (class request 0x67)."""
         answer = self._control(_FROM_INTERFACE, _STATUS, 32)
         if len(answer) < 4:
-            raise PipeBroken(f"{self.where} gives a status of {len(answer)} bytes")
+            raise PipeBrokenError(f"{self.where} gives a status of {len(answer)} bytes")
         return int.from_bytes(answer[2:4], "little")
 
     def clear_halts(self) -> None:
@@ -199,19 +199,19 @@ class Pipes:
             )
             if triple == STILL_IMAGE and interface.bAlternateSetting == 0:
                 return interface
-        raise DeviceRefused(f"The device at {self.where} has no interface of a camera.")
+        raise DeviceRefusedError(f"The device at {self.where} has no interface of a camera.")
 
     def _endpoint(self, direction: int) -> usb.core.Endpoint:
         for endpoint in self._interface:
             is_bulk = usb.util.endpoint_type(endpoint.bmAttributes) == usb.util.ENDPOINT_TYPE_BULK
             if is_bulk and usb.util.endpoint_direction(endpoint.bEndpointAddress) == direction:
                 if endpoint.wMaxPacketSize not in (8, 16, 32, 64, 512, 1024):
-                    raise DeviceRefused(
+                    raise DeviceRefusedError(
                         f"The camera at {self.where} has packets of {endpoint.wMaxPacketSize} "
                         f"bytes."
                     )
                 return endpoint
-        raise DeviceRefused(
+        raise DeviceRefusedError(
             f"The camera at {self.where} lacks one of the two pipes that PTP needs."
         )
 
@@ -233,20 +233,20 @@ class Pipes:
             raise self._broken(error, "answering a class request") from error
         return b"" if isinstance(answer, int) else bytes(answer)
 
-    def _broken(self, error: usb.core.USBError, doing: str) -> PipeBroken | CardGone:
+    def _broken(self, error: usb.core.USBError, doing: str) -> PipeBrokenError | CardGoneError:
         if error.errno in _GONE:
-            return CardGone(f"The camera at {self.where} was taken out.")
+            return CardGoneError(f"The camera at {self.where} was taken out.")
         if error.errno == errno.EPIPE:
-            return PipeStalled(f"the camera at {self.where} stalled while {doing}")
+            return PipeStalledError(f"the camera at {self.where} stalled while {doing}")
         if error.errno == errno.ETIMEDOUT or isinstance(error, usb.core.USBTimeoutError):
-            return PipeTimedOut(f"the camera at {self.where} fell silent while {doing}")
-        return PipeBroken(f"the camera at {self.where} failed while {doing}: {error.strerror}")
+            return PipeTimedOutError(f"the camera at {self.where} fell silent while {doing}")
+        return PipeBrokenError(f"the camera at {self.where} failed while {doing}: {error.strerror}")
 
     def _opening_failed(self, error: usb.core.USBError) -> CardError:
         if error.errno == errno.EBUSY:
-            return CardBusy(f"Another program holds the camera at {self.where}.")
+            return CardBusyError(f"Another program holds the camera at {self.where}.")
         if error.errno in (errno.EACCES, errno.EPERM):
-            return CardForbidden(f"dockd may not open the camera at {self.where}.")
+            return CardForbiddenError(f"dockd may not open the camera at {self.where}.")
         if error.errno in _GONE:
-            return CardGone(f"The camera at {self.where} was taken out.")
-        return DeviceRefused(f"The device at {self.where} can't be opened: {error.strerror}.")
+            return CardGoneError(f"The camera at {self.where} was taken out.")
+        return DeviceRefusedError(f"The device at {self.where} can't be opened: {error.strerror}.")

@@ -32,7 +32,7 @@ FOLDER = 0x3001
 """The object format of an association, of which a folder is one."""
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """Bytes from a device that are not what the specification says. The text says which part, and
     where.
     """
@@ -104,12 +104,12 @@ class Header:
     @classmethod
     def decode(cls, content: bytes | memoryview) -> Self:
         if len(content) < HEADER_BYTES:
-            raise Malformed(f"a container of {len(content)} bytes is shorter than its header")
+            raise MalformedError(f"a container of {len(content)} bytes is shorter than its header")
         length, kind, code, transaction = struct.unpack_from("<IHHI", content)
         if kind not in (1, 2, 3, 4):
-            raise Malformed(f"a container of the unknown type {kind}")
+            raise MalformedError(f"a container of the unknown type {kind}")
         if length < HEADER_BYTES:
-            raise Malformed(f"a container that says it has {length} bytes")
+            raise MalformedError(f"a container that says it has {length} bytes")
         return cls(length, Kind(kind), code, transaction)
 
     def encode(self) -> bytes:
@@ -129,7 +129,7 @@ class Container:
     def decode(cls, content: bytes) -> Self:
         header = Header.decode(content)
         if header.length != len(content):
-            raise Malformed(
+            raise MalformedError(
                 f"a container that says it has {header.length} bytes, and has {len(content)}"
             )
         return cls(header.kind, header.code, header.transaction, content[HEADER_BYTES:])
@@ -147,7 +147,7 @@ class Container:
         """The parameters of a command, a response or an event."""
         count, rest = divmod(len(self.payload), 4)
         if rest or count > PARAMETERS_MAX:
-            raise Malformed(f"parameters of {len(self.payload)} bytes")
+            raise MalformedError(f"parameters of {len(self.payload)} bytes")
         return struct.unpack(f"<{count}I", self.payload)
 
 
@@ -171,7 +171,7 @@ class _Reader:
     def _take(self, size: int, field: str) -> bytes:
         end = self._at + size
         if end > len(self._content):
-            raise Malformed(f"{self._what} ends in its field {field}")
+            raise MalformedError(f"{self._what} ends in its field {field}")
         piece, self._at = self._content[self._at : end], end
         return piece
 
@@ -194,13 +194,15 @@ class _Reader:
         units = self._take(2 * self.u8(field), field)
         text, end, _ = units.decode("utf-16-le", "surrogatepass").partition("\0")
         if not end and len(units) > 2 * TEXT_UNITS_MAX:
-            raise Malformed(f"{self._what} has a string without an end as its {field}")
+            raise MalformedError(f"{self._what} has a string without an end as its {field}")
         return text
 
     def array(self, unit_bytes: int, field: str) -> tuple[int, ...]:
         count = self.u32(field)
         if count * unit_bytes > len(self._content) - self._at:
-            raise Malformed(f"{self._what} says that {field} has {count} entries, and ends before")
+            raise MalformedError(
+                f"{self._what} says that {field} has {count} entries, and ends before"
+            )
         letter = {2: "H", 4: "I"}[unit_bytes]
         return struct.unpack(f"<{count}{letter}", self._take(count * unit_bytes, field))
 
@@ -437,7 +439,7 @@ class DateTime:
     def decode(cls, text: str) -> Self:
         match = _DATE_TIME.fullmatch(text)
         if match is None:
-            raise Malformed("a time that is not of the form YYYYMMDDThhmmss")
+            raise MalformedError("a time that is not of the form YYYYMMDDThhmmss")
         seconds, tenth, zone = match.groups()
         try:
             moment = datetime.strptime(seconds, "%Y%m%dT%H%M%S")  # noqa: DTZ007 - the zone stands beside it
@@ -447,16 +449,16 @@ class DateTime:
                 _zone(zone),
             )
         except (ValueError, OverflowError) as error:
-            raise Malformed("a time that no calendar has") from error
+            raise MalformedError("a time that no calendar has") from error
 
     def utc(self) -> datetime:
-        """The moment in UTC. Raises Malformed on the calendar's first and last day, where UTC may
+        """The moment in UTC. Raises MalformedError on the calendar's first and last day, where UTC may
         have none.
         """
         try:
             return self.moment.replace(tzinfo=self.zone).astimezone(UTC)
         except (ValueError, OverflowError) as error:
-            raise Malformed("a time that UTC has no year for") from error
+            raise MalformedError("a time that UTC has no year for") from error
 
     def encode(self) -> str:
         tenth = f".{self.moment.microsecond // 100_000}" if self.has_tenths else ""

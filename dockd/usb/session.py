@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from dockd.card.contract import CardGone
+from dockd.card.contract import CardGoneError
 from dockd.usb.initiator import Initiator
 from dockd.usb.pipes import Pipes
 from dockd.usb.ptp import DeviceInfo
@@ -21,7 +21,7 @@ NEVER: Epoch = (0, 0)
 """Before the first session."""
 
 
-class Session:
+class PtpSession:
     """Opened by the first card and closed by the last. Any thread."""
 
     def __init__(self, connect: Callable[[], Pipes], clock: Clock, where: str) -> None:
@@ -42,8 +42,8 @@ class Session:
         initiator = self._initiator
         return (self._connections, 0 if initiator is None else initiator.sessions)
 
-    def enter(self) -> DeviceInfo:
-        """One user more, and a session that nobody used before. Raises CardGone, CardStuck and what
+    def begin_session(self) -> DeviceInfo:
+        """One user more, and a session that nobody used before. Raises CardGoneError, CardStuckError and what
         opening a device raises.
         """
         with self._lock:
@@ -63,7 +63,7 @@ class Session:
             self._users += 1
             return device
 
-    def leave(self) -> None:
+    def end_session(self) -> None:
         """One user less; after the last the camera is let go."""
         with self._lock:
             self._users -= 1
@@ -76,21 +76,21 @@ class Session:
 
     @contextmanager
     def held(self) -> Iterator[Initiator]:
-        """The initiator, for this thread alone. Raises CardGone where there is none any more."""
+        """The initiator, for this thread alone. Raises CardGoneError where there is none any more."""
         with self._lock:
             if self._initiator is None:
-                raise CardGone(f"The camera at {self.where} was let go.")
+                raise CardGoneError(f"The camera at {self.where} was let go.")
             yield self._initiator
 
-    def hold(self) -> Initiator:
-        """As `held`, over several calls: until `release` by the same thread."""
+    def hold_wire(self) -> Initiator:
+        """As `held`, over several calls: until `release_wire` by the same thread."""
         self._lock.acquire()
         if self._initiator is None:
             self._lock.release()
-            raise CardGone(f"The camera at {self.where} was let go.")
+            raise CardGoneError(f"The camera at {self.where} was let go.")
         return self._initiator
 
-    def release(self) -> None:
+    def release_wire(self) -> None:
         self._lock.release()
 
     def readings(self, path: tuple[str, ...]) -> int:

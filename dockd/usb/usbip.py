@@ -15,50 +15,28 @@ import contextlib
 import errno
 import re
 import socket
-import struct
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import usb.backend
 import usb.core
 import usb.util
-from usbip import core, protocol
+from usbip import core
 from usbip.core import IN, OUT, Setup
 
 from dockd.usb.descriptors import Configuration, misframed, parse_configuration
+from dockd.usb.usbip_link import Link
+from dockd.usb.usbip_opening import UsbipOpening
+from dockd.usb.usbip_status import NO_DEVICE, GarbledError, error_of
 from vault.clock import Clock, SystemClock
 
 PATIENCE_S = 5.0
-LISTED_MAX = 1024
-"""A list that says it is longer is none: a bus has 127 addresses."""
 KEEPALIVE_S, KEEPALIVE_PROBES = 5, 3
 """A server's machine that fell silent is noticed in 20 seconds, though nobody asks it anything."""
 
-_OPERATION = struct.Struct(">HHI")
-_ENTRY = struct.Struct(">256s32sIIIHHH6B")
-_TRIPLE_BYTES = 4
-_SUBMIT = struct.Struct(">IIIIIIiiii8s")
-_UNLINK = struct.Struct(">IIIIII24x")
-_RETURN = struct.Struct(">IIIIIiiiii8x")
-
-_NO_DEVICE, _TIMED_OUT = -19, -110
-_CANCELLED = (-104, -2)
-_TIMEOUT = (usb.core.USBTimeoutError, "Operation timed out", -7, errno.ETIMEDOUT)
-_GONE = (usb.core.USBError, "No such device (it may have been disconnected)", -4, errno.ENODEV)
-_ERRORS = {
-    _NO_DEVICE: _GONE,
-    -108: _GONE,
-    _TIMED_OUT: _TIMEOUT,
-    **dict.fromkeys(_CANCELLED, _TIMEOUT),
-    -32: (usb.core.USBError, "Pipe error", -9, errno.EPIPE),
-    -75: (usb.core.USBError, "Overflow", -8, errno.EOVERFLOW),
-}
-"""A kernel's status of a request, and what pyusb's libusb backend raises for it: kind, text,
-libusb's number, errno.
-"""
 _SPEEDS = {
     1: usb.util.SPEED_LOW,
     2: usb.util.SPEED_FULL,
@@ -68,285 +46,6 @@ _SPEEDS = {
 _BUSID = re.compile(r"([1-9][0-9]{0,2})-([1-9][0-9]{0,2}(?:\.[1-9][0-9]{0,2}){0,6})")
 
 Connect = Callable[[], socket.socket]
-
-
-def _error(status: int) -> usb.core.USBError:
-    """The error that libusb's backend raises for the same thing."""
-    kind, text, code, number = _ERRORS.get(
-        status, (usb.core.USBError, "Input/Output Error", -1, errno.EIO)
-    )
-    return kind(text, code, number)
-
-
-class _Garbled(Exception):
-    """What came fits nothing that was asked: the stream can't be followed any further."""
-
-
-class _Opening:
-    """What is said on a connection before there is a device on it. Its answers have one deadline
-    together: a server that sends a byte now and then is not waited for either.
-    """
-
-    def __init__(self, connection: socket.socket, clock: Clock, patience_s: float) -> None:
-        self._connection = connection
-        self._clock = clock
-        self._until_s = clock.monotonic_s() + patience_s
-
-    def offered(self) -> list[str]:
-        """Bus ids of what may be imported. Raises OSError, _Garbled."""
-        self._ask(protocol.OP_REQ_DEVLIST, protocol.OP_REP_DEVLIST, b"")
-        count = int.from_bytes(self._take(4), "big")
-        if count > LISTED_MAX:
-            raise _Garbled
-        found = []
-        for _ in range(count):
-            facts = protocol.parse_usb_device(self._take(_ENTRY.size))
-            self._take(_TRIPLE_BYTES * facts["bNumInterfaces"])
-            found.append(facts["busid"])
-        return found
-
-    def take_over(self, busid: str) -> dict[str, Any]:
-        """Import a device; what the server says of it. Raises OSError, _Garbled."""
-        self._ask(
-            protocol.OP_REQ_IMPORT, protocol.OP_REP_IMPORT, busid.encode("ascii").ljust(32, b"\0")
-        )
-        facts: dict[str, Any] = protocol.parse_usb_device(self._take(_ENTRY.size))
-        if facts["busid"] != busid:
-            raise _Garbled
-        return facts
-
-    def _ask(self, code: int, answer: int, content: bytes) -> None:
-        self._connection.settimeout(self._left_s())
-        self._connection.sendall(_OPERATION.pack(protocol.VERSION, code, 0) + content)
-        if _OPERATION.unpack(self._take(_OPERATION.size)) != (protocol.VERSION, answer, 0):
-            raise _Garbled
-
-    def _take(self, count: int) -> bytes:
-        content = bytearray(count)
-        view = memoryview(content)
-        while view:
-            self._connection.settimeout(self._left_s())
-            taken = self._connection.recv_into(view)
-            if not taken:
-                raise _Garbled
-            view = view[taken:]
-        return bytes(content)
-
-    def _left_s(self) -> float:
-        left_s = self._until_s - self._clock.monotonic_s()
-        if left_s <= 0:
-            raise TimeoutError
-        return left_s
-
-
-@dataclass(slots=True, eq=False)
-class _Transfer:
-    """One request that is under way; `done` once it has its status."""
-
-    direction: int
-    view: memoryview
-    done: threading.Event = field(default_factory=threading.Event)
-    status: int = 0
-    actual: int = 0
-    unlinked_by: int | None = None
-
-    def finish(self, status: int, actual: int) -> None:
-        self.status, self.actual = status, actual
-        self.done.set()
-
-    def outcome(self) -> int:
-        """How many bytes moved. Raises USBError.
-
-        A request that was taken back and brings bytes all the same has brought them: they are not
-        on the wire any more.
-        """
-        if self.status and not (self.status in _CANCELLED and self.actual):
-            raise _error(self.status)
-        return self.actual
-
-
-class Link:
-    """One imported device, and the connection that carries it. A reader thread of its own; any
-    thread may ask.
-    """
-
-    def __init__(
-        self, connection: socket.socket, busid: str, facts: dict[str, Any], patience_s: float
-    ) -> None:
-        """`facts` is what the server said of it. The connection is the link's from now on."""
-        self.busid = busid
-        self.bus, self.address, self.speed = facts["busnum"], facts["devnum"], facts["speed"]
-        self.vendor, self.product, self.version = (
-            facts["idVendor"],
-            facts["idProduct"],
-            facts["bcdDevice"],
-        )
-        self.claimed: dict[int, object] = {}
-        self.descriptor: SimpleNamespace | None = None
-        self.configurations: dict[int, Configuration | str] = {}
-        self._socket = connection
-        self._patience_s = patience_s
-        self._lock = threading.Lock()
-        self._sending = threading.Lock()
-        self._pending: dict[int, _Transfer] = {}
-        self._sequence = 0
-        self._gone = False
-        # For sending: the reader waits on when it passes.
-        connection.settimeout(patience_s)
-        self._reader = threading.Thread(target=self._read, name=f"usbip-{busid}", daemon=True)
-        self._reader.start()
-
-    @property
-    def gone(self) -> bool:
-        return self._gone
-
-    def control(self, setup: Setup, buffer: memoryview, timeout_ms: int) -> int:
-        """A transfer on endpoint 0; how many bytes moved. Raises USBError."""
-        return self.transfer(setup.direction, 0, buffer, timeout_ms, setup=setup.pack())
-
-    def transfer(
-        self,
-        direction: int,
-        endpoint: int,
-        buffer: memoryview,
-        timeout_ms: int,
-        *,
-        interval: int = 0,
-        setup: bytes = bytes(8),
-    ) -> int:
-        """One request and its answer, the bytes straight into or out of the buffer; how many. 0 ms:
-        for ever. Raises USBError.
-        """
-        transfer = _Transfer(direction, buffer)
-        sequence = self._begin(transfer)
-        header = _SUBMIT.pack(
-            protocol.CMD_SUBMIT,
-            sequence,
-            self._device,
-            direction,
-            endpoint & 15,
-            0,
-            len(buffer),
-            0,
-            0,
-            interval,
-            setup,
-        )
-        self._send(header if direction == IN else header + bytes(buffer))
-        if not transfer.done.wait(timeout_ms / 1000 if timeout_ms else None):
-            self._take_back(sequence, transfer)
-        return transfer.outcome()
-
-    def close(self) -> None:
-        """Let go of the device; its thread has ended after this."""
-        self._fall()
-        if threading.current_thread() is not self._reader:
-            self._reader.join()
-        with self._sending:
-            self._socket.close()
-
-    @property
-    def _device(self) -> int:
-        return int(self.bus << 16 | self.address) & 0xFFFFFFFF
-
-    def _begin(self, transfer: _Transfer) -> int:
-        """From now on the reader sees to it that the transfer ends."""
-        with self._lock:
-            if self._gone:
-                raise _error(_NO_DEVICE)
-            sequence = self._next()
-            self._pending[sequence] = transfer
-            return sequence
-
-    def _next(self) -> int:
-        self._sequence = self._sequence % 0x7FFFFFFF + 1
-        return self._sequence
-
-    def _send(self, content: bytes) -> None:
-        """One piece, or the link falls: half a request would make garbage of all that follow."""
-        try:
-            with self._sending:
-                self._socket.sendall(content)
-        except OSError:
-            self._fall()
-
-    def _take_back(self, sequence: int, transfer: _Transfer) -> None:
-        """Time is up. What arrived before the server heard of it was a transfer that succeeded."""
-        with self._lock:
-            if sequence not in self._pending:
-                # Its last bytes are in the buffer, or it is told this moment.
-                number = None
-            else:
-                number = transfer.unlinked_by = self._next()
-        if number is not None:
-            self._send(_UNLINK.pack(protocol.CMD_UNLINK, number, self._device, 0, 0, sequence))
-        if not transfer.done.wait(self._patience_s):
-            # A server that answers neither: nobody knows what it still does to our buffer.
-            self._fall()
-            transfer.done.wait()
-
-    def _fall(self) -> None:
-        """The device is gone. The reader wakes, and ends everything that is under way."""
-        with self._lock:
-            self._gone = True
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-
-    # The reader's
-
-    def _read(self) -> None:
-        header = bytearray(_RETURN.size)
-        try:
-            while True:
-                self._fill(memoryview(header))
-                self._returned(*_RETURN.unpack(header))
-        except (OSError, _Garbled):
-            pass
-        finally:
-            self._fall()
-            with self._lock:
-                left, self._pending = list(self._pending.values()), {}
-            for transfer in left:
-                transfer.finish(_NO_DEVICE, 0)
-
-    def _returned(self, command: int, sequence: int, *rest: int) -> None:
-        if command == protocol.RET_UNLINK:
-            self._unlinked(sequence)
-        elif command == protocol.RET_SUBMIT:
-            self._submitted(sequence, *rest[3:5])
-        else:
-            raise _Garbled
-
-    def _submitted(self, sequence: int, status: int, actual: int) -> None:
-        with self._lock:
-            transfer = self._pending.get(sequence)
-        if transfer is None or not 0 <= actual <= len(transfer.view):
-            raise _Garbled
-        if transfer.direction == IN:
-            self._fill(transfer.view[:actual])
-        with self._lock:
-            del self._pending[sequence]
-        transfer.finish(status, actual)
-
-    def _unlinked(self, number: int) -> None:
-        """A request was taken back. If it had been answered before, there is nothing of it here any
-        more.
-        """
-        with self._lock:
-            for sequence in [
-                each for each, transfer in self._pending.items() if transfer.unlinked_by == number
-            ]:
-                self._pending.pop(sequence).finish(_TIMED_OUT, 0)
-
-    def _fill(self, view: memoryview) -> None:
-        while view:
-            try:
-                count = self._socket.recv_into(view)
-            except TimeoutError:
-                continue
-            if not count:
-                raise _Garbled
-            view = view[count:]
 
 
 @dataclass(eq=False, slots=True)
@@ -438,7 +137,7 @@ class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
 
     def open_device(self, dev: Link) -> _Handle:
         if dev.gone:
-            raise _error(_NO_DEVICE)
+            raise error_of(NO_DEVICE)
         return _Handle(dev)
 
     def close_device(self, dev_handle: _Handle) -> None:
@@ -460,7 +159,7 @@ class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
 
     def claim_interface(self, dev_handle: _Handle, intf: int) -> None:
         if dev_handle.link.gone:
-            raise _error(_NO_DEVICE)
+            raise error_of(NO_DEVICE)
         with self._claiming:
             if dev_handle.link.claimed.setdefault(intf, dev_handle) is not dev_handle:
                 raise usb.core.USBError("Resource busy", -6, errno.EBUSY)
@@ -533,10 +232,10 @@ class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
             with self._connect() as connection:
                 return {
                     busid
-                    for busid in _Opening(connection, self._clock, self._patience_s).offered()
+                    for busid in UsbipOpening(connection, self._clock, self._patience_s).offered()
                     if _BUSID.fullmatch(busid)
                 }
-        except (OSError, _Garbled):
+        except (OSError, GarbledError):
             return set()
 
     def _imported(self, busid: str) -> Link | None:
@@ -544,8 +243,8 @@ class UsbipBackend(usb.backend.IBackend):  # type: ignore[misc]
         with contextlib.ExitStack() as undo:
             try:
                 connection = undo.enter_context(self._connect())
-                facts = _Opening(connection, self._clock, self._patience_s).take_over(busid)
-            except (OSError, _Garbled):
+                facts = UsbipOpening(connection, self._clock, self._patience_s).take_over(busid)
+            except (OSError, GarbledError):
                 return None
             link = Link(connection, busid, facts, self._patience_s)
             undo.pop_all()

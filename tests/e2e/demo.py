@@ -109,10 +109,10 @@ def main() -> None:
         console.print()
     call("device-sim", "pull", FOLDER / BY_CARD)
     step("What the vault holds")
-    console.print(call("vault", "list", "--config", config), end="")
+    official("CM", "list")
     console.print(call("vault", "verify", "--config", config), end="")
     step("A complaint: registered, viewed by two, told by the log")
-    complaint(config)
+    complaint()
     console.print(
         f"\nEverything of this run stands in {FOLDER}; try `{PROGRAMS / 'vault'} --help`."
     )
@@ -227,12 +227,9 @@ def program(*words: object) -> Iterator[None]:
             running.wait(timeout=30)
 
 
-def complaint(config: Path) -> None:
+def complaint() -> None:
     """From the officer's report to what the log tells of the viewing."""
-    listed = [
-        json.loads(line)
-        for line in call("vault", "list", "--json", "--config", config).splitlines()
-    ]
+    listed = [json.loads(line) for line in call_as("CM", "list", "--json").splitlines()]
     newest = next(row for row in reversed(listed) if row["camera_serial"] == BY_CARD)
     recording, used = newest["id"][:8], newest["triggered_utc"]
     answers = (

@@ -1,9 +1,9 @@
-"""Which of the protocol's obligations are proven, by which tests: a table made from the tests' own
-docstrings.
+"""Which obligations of the protocol are proven, by which tests: a table from the tests' docstrings.
 
-A test that proves an obligation says so (`Proves P15.`, `Proves P21, P22.`); one that is about it
-names it. `--strict` fails where one of type SYS or REC from P17 on is neither cited nor on the list
-of what waits for a screen.
+The obligations are those of `docs/reference/obligations.md`. A test that proves one says so
+(`Proves P15.`, `Proves P21, P22.`); one that is about it names it. A citation of an obligation or
+default that the page lacks is an error. `--strict` also fails where one of type SYS or REC is
+proven by no test.
 
     python -m tests.house.obligations [--strict]
 """
@@ -18,170 +18,149 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-TESTS = Path(__file__).resolve().parents[1]
+from tests.support.places import REPOSITORY
 
-OBLIGATIONS: Mapping[int, tuple[str, str]] = {
-    1: ("INFO", "protects boa's and supervisors"),
-    2: ("INFO", "personal protective equipment"),
-    3: ("REC", "unwanted behaviour is registered"),
-    4: ("HUM", "worn visibly it prevents"),
-    5: ("SYS", "a closed list of purposes"),
-    6: ("INFO", "how data are registered, kept, used"),
-    7: ("SYS", "used for nothing else"),
-    8: ("SYS", "only what was switched on"),
-    9: ("SYS/HUM", "never online"),
-    10: ("HUM", "used when found necessary"),
-    11: ("REC", "where it was"),
-    12: ("HUM", "worn clearly"),
-    13: ("SYS", "standby overwrites 30 seconds"),
-    14: ("HUM", "switched on deliberately"),
-    15: ("SYS", "the 30 seconds before"),
-    16: ("INFO", "so that the cause is seen"),
-    17: ("HUM/REC", "announced"),
-    18: ("HUM/REC", "switched on at once where it can't be"),
-    19: ("SYS/HUM", "switched off, back to standby"),
-    20: ("INFO", "a work instruction"),
-    21: ("REC", "reported before the end of the shift"),
-    22: ("REC", "cause, event, who was informed"),
-    23: ("SYS", "managed by three functions"),
-    24: ("SYS", "who has the back office"),
-    25: ("SYS", "the coordinator: cameras only"),
-    26: ("SYS", "archive, transfer, delete: two functions"),
-    27: ("SYS", "read out in the dock only"),
-    28: ("SYS", "automatically"),
-    29: ("SYS", "stored encrypted"),
-    30: ("SYS/HUM", "in a secured environment"),
-    31: ("SYS", "kept 28 days"),
-    32: ("SYS", "then deleted automatically, unless"),
-    33: ("SYS", "access request holds until carried out"),
-    34: ("SYS", "complaint holds until finished"),
-    35: ("SYS", "police report or demand holds until the OM agrees"),
-    36: ("SYS", "five functions view"),
-    37: ("SYS", "municipal secretary: complaints"),
-    38: ("SYS", "safety coordinator: police reports"),
-    39: ("REC", "when and by whom is registered"),
-    40: ("SYS", "always in twos"),
-    41: ("SYS/HUM", "regular replacement"),
-    42: ("SYS", "access depends on the reason"),
-    43: ("SYS", "shared with police and OM on a ground"),
-    44: ("SYS", "by the privacy officer, else the cluster manager"),
-    45: ("REC", "they are responsible afterwards"),
-    46: ("SYS", "complaint: cluster manager and secretary"),
-    47: ("SYS/HUM", "access: on it, nobody harmed"),
-    48: ("SYS", "access: two, one the privacy officer"),
-    49: ("SYS", "access: no copy"),
-    50: ("REC/SYS", "an officer may ask to learn"),
-    51: ("SYS", "not for the performance interview"),
-    52: ("SYS", "own footage only"),
-    53: ("SYS", "together with the coordinator"),
-    54: ("SYS", "the cluster manager in a conflict"),
-    55: ("SYS/HUM", "at the municipal location, nobody else"),
-    56: ("SYS", "learning: no copy"),
-    57: ("REC", "each access request by itself"),
-    58: ("REC", "its necessity"),
-    59: ("INFO", "privacy statement"),
-    60: ("REC", "registered apart"),
-    61: ("REC/SYS", "objection"),
-    62: ("INFO", "residents are informed"),
-    63: ("HUM/REC", "those involved are informed"),
-}
-"""Number to type and title."""
+TESTS = REPOSITORY / "tests"
+PAGE = REPOSITORY / "docs" / "reference" / "obligations.md"
 
-WAITS_FOR_A_SCREEN: Mapping[int, str] = {}
-"""Obligations of type SYS or REC from P17 on that only a page can show, each with the reason."""
+_ENTRY = re.compile(r"^### ([PQ])(\d+) · (.+)$")
+_KIND = re.compile(r"^((?:SYS|REC|HUM|INFO)(?:/(?:SYS|REC|HUM))?), lines? \d+(?:–\d+)?$")
+_NUMBER = re.compile(r"\b([PQ])(\d+)\b")
+_RANGE = re.compile(r"\b([PQ])(\d+)(?: to |–)\1?(\d+)\b")
 
-_NUMBER = re.compile(r"P(\d+)")
+
+@dataclass(frozen=True)
+class Obligation:
+    """One obligation of the protocol. `kind`: SYS, REC, HUM, INFO, or two of them as `SYS/HUM`."""
+
+    title: str
+    kind: str
+
+    @property
+    def needs_proof(self) -> bool:
+        """Whether the software enforces or records it, so that a test can prove it."""
+        return "SYS" in self.kind or "REC" in self.kind
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the page of obligations defines: the obligations, and the numbers of the defaults."""
+
+    obligations: Mapping[int, Obligation]
+    defaults: frozenset[int]
+
+    def knows(self, letter: str, number: int) -> bool:
+        """Whether `P` or `Q` with this number has an entry."""
+        return number in (self.obligations if letter == "P" else self.defaults)
 
 
 @dataclass(frozen=True)
 class Citation:
-    """A test, and an obligation that its docstring names; `proves`: it says so."""
+    """A docstring that names an obligation (`P`) or a default (`Q`); `proves`: it says so."""
 
     test: str
-    obligation: int
+    letter: str
+    number: int
     proves: bool
 
 
+def read_reference(text: str) -> Reference:
+    """Parse the page. ValueError on a number that stands twice or an obligation without type."""
+    obligations: dict[int, Obligation] = {}
+    defaults: set[int] = set()
+    lines = text.splitlines()
+    for index, line in enumerate(lines):
+        entry = _ENTRY.match(line)
+        if entry is None:
+            continue
+        letter, number, title = entry[1], int(entry[2]), entry[3]
+        if number in (obligations if letter == "P" else defaults):
+            raise ValueError(f"{letter}{number} stands twice")
+        if letter == "Q":
+            defaults.add(number)
+            continue
+        kind = _KIND.match(lines[index + 2]) if index + 2 < len(lines) else None
+        if kind is None:
+            raise ValueError(f"P{number} has no line with its type and its lines of the protocol")
+        obligations[number] = Obligation(title, kind[1])
+    return Reference(obligations, frozenset(defaults))
+
+
 def citations(folder: Path) -> Iterator[Citation]:
-    """Every obligation named in the docstring of a test, of its module or of its class."""
+    """Find every citation in the docstring of a test, of its module or of its class."""
     for path in sorted(folder.rglob("test_*.py")):
         tree = ast.parse(path.read_text())
-        name = path.relative_to(folder).with_suffix("").as_posix()
+        module = path.relative_to(folder).with_suffix("").as_posix()
         for node in ast.walk(tree):
-            is_test = isinstance(
-                node, (ast.FunctionDef, ast.AsyncFunctionDef)
-            ) and node.name.startswith("test_")
-            if not is_test and not isinstance(node, (ast.Module, ast.ClassDef)):
+            if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                continue
+            is_test = isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+            if isinstance(node, ast.FunctionDef) and not is_test:
                 continue
             text = ast.get_docstring(node) or ""
-            label = (
-                f"{name}::{node.name}"
-                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-                else name
-            )
-            for number in sorted(numbers_in(text)):
-                yield Citation(label, number, is_test and "Proves" in text)
+            label = module if isinstance(node, ast.Module) else f"{module}::{node.name}"
+            for letter, number in sorted(numbers_in(text)):
+                yield Citation(label, letter, number, is_test and "Proves" in text)
 
 
-def numbers_in(text: str) -> set[int]:
-    """The obligations that a text names: `P21, P22`, `P32 to P35` with what lies between."""
-    found = {int(number) for number in _NUMBER.findall(text)}
-    for first, last in re.findall(r"P(\d+)(?: to |–)P?(\d+)", text):
-        found |= set(range(int(first), int(last) + 1))
+def numbers_in(text: str) -> set[tuple[str, int]]:
+    """List what a text cites: `P21, P22`, `P32 to P35` with what lies between, `Q8`."""
+    found = {(letter, int(number)) for letter, number in _NUMBER.findall(text)}
+    for letter, first, last in _RANGE.findall(text):
+        found |= {(letter, number) for number in range(int(first), int(last) + 1)}
     return found
 
 
-def unproven(found: Mapping[int, list[Citation]]) -> list[int]:
-    """Obligations of type SYS or REC from P17 on that no test proves and that do not wait for a
-    screen.
-    """
+def unknown(found: list[Citation], reference: Reference) -> list[str]:
+    """Name each citation that the page has no entry for, with its place."""
     return [
-        number
-        for number, (kind, _) in OBLIGATIONS.items()
-        if number >= 17
-        and ("SYS" in kind or "REC" in kind)
-        and not any(one.proves for one in found.get(number, []))
-        and number not in WAITS_FOR_A_SCREEN
+        f"{citation.test} cites {citation.letter}{citation.number}"
+        for citation in found
+        if not reference.knows(citation.letter, citation.number)
     ]
 
 
-def collected(folder: Path = TESTS) -> dict[int, list[Citation]]:
-    """Obligation to its citations, those that prove it first."""
-    found: dict[int, list[Citation]] = {}
-    for citation in citations(folder):
-        found.setdefault(citation.obligation, []).append(citation)
-    return {
-        number: sorted(them, key=lambda one: (not one.proves, one.test))
-        for number, them in sorted(found.items())
-    }
+def unproven(found: list[Citation], reference: Reference) -> list[int]:
+    """List the obligations of type SYS or REC that no test proves."""
+    proven = {citation.number for citation in found if citation.letter == "P" and citation.proves}
+    return [
+        number
+        for number, obligation in sorted(reference.obligations.items())
+        if obligation.needs_proof and number not in proven
+    ]
+
+
+def table_of(found: list[Citation], reference: Reference) -> Table:
+    """Lay out every obligation beside the tests that prove it."""
+    table = Table("", "type", "obligation", "proven by")
+    for number, obligation in sorted(reference.obligations.items()):
+        citing = [one for one in found if (one.letter, one.number) == ("P", number)]
+        proving = [citation.test for citation in citing if citation.proves]
+        rest = len(proving) - 2
+        cell = "\n".join(proving[:2]) + (f"\nand {rest} more" if rest > 0 else "")
+        if not proving:
+            cell = f"named by {citing[0].test}" if citing else "-"
+            if not citing and not obligation.needs_proof:
+                cell = "not for software"
+        table.add_row(f"P{number}", obligation.kind, obligation.title, cell)
+    return table
 
 
 def main() -> None:
+    """Print the table; exit with 1 on an unknown citation or, if strict, on a missing proof."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--strict", action="store_true")
-    asked = parser.parse_args()
-    found = collected()
-    table = Table("", "type", "obligation", "proven by")
-    for number, (kind, title) in OBLIGATIONS.items():
-        them = found.get(number, [])
-        proving = [one.test for one in them if one.proves]
-        rest = len(proving) - 2
-        said = "\n".join(proving[:2]) + (f"\nand {rest} more" if rest > 0 else "")
-        if not proving:
-            fallback = (
-                "a rule for people"
-                if kind in ("HUM", "INFO")
-                else f"named by {them[0].test}"
-                if them
-                else "-"
-            )
-            said = WAITS_FOR_A_SCREEN.get(number, fallback)
-        table.add_row(f"P{number}", kind, title, said)
-    Console(width=130).print(table)
-    missing = unproven(found)
+    strict = parser.parse_args().strict
+    reference = read_reference(PAGE.read_text())
+    found = list(citations(TESTS))
+    Console(width=130).print(table_of(found, reference))
+    strays = unknown(found, reference)
+    missing = unproven(found, reference)
+    for stray in strays:
+        print("unknown:", stray)
     if missing:
         print("not proven:", ", ".join(f"P{number}" for number in missing))
-    raise SystemExit(bool(asked.strict and missing))
+    raise SystemExit(bool(strays or (strict and missing)))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""The administrators' documentation, held against the programs: the commands, units, alerts, codes
-and links that it names.
+"""The documentation, held against the programs: the commands, units, alerts, codes, rooms and links
+that it names; and how it reads.
 """
 
 import importlib
@@ -29,8 +29,10 @@ PAGES = {
     "restore": "herstellen",
     "alarms": "alarmen",
 }
-EVERY = sorted(DOCS.rglob("*.md"))
-ALARMS = (DOCS / "en" / "alarms.md", DOCS / "nl" / "alarmen.md")
+ADMIN = DOCS / "admin"
+PAPERS = [REPOSITORY / "SECURITY.md", REPOSITORY / "CHANGELOG.md"]
+EVERY = [*sorted(DOCS.rglob("*.md")), *PAPERS]
+ALARMS = (ADMIN / "en" / "alarms.md", ADMIN / "nl" / "alarmen.md")
 PROGRAMS: dict[str, click.Command] = {"vault": vault_commands, "dockd": dockd_commands}
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
@@ -39,9 +41,14 @@ CALLED_UNIT = re.compile(
     r"(?:systemctl (?:start|stop|restart|status)|journalctl -u) ((?:(?:vault|dock)[a-z.-]*[ `]?)+)"
 )
 KINDS = ("service", "timer", "socket", "path", "target")
+PLACE = re.compile(
+    r"`((?:vault|dockd|device_sim|systemd|tests|docs|config)(?:/[\w.@-]+)*/?)(?:::?\w+)?`"
+)
+WIDTH = 120
+SENTENCE_WORDS = 40
 
 each_page = pytest.mark.parametrize(
-    "page", EVERY, ids=lambda page: page.relative_to(DOCS).as_posix()
+    "page", EVERY, ids=lambda page: page.relative_to(REPOSITORY).as_posix()
 )
 
 
@@ -103,14 +110,44 @@ def test_every_command_in_the_text_is_there(page: Path) -> None:
 @each_page
 def test_every_unit_is_there(page: Path) -> None:
     text = page.read_text()
+    units = {path.name for path in (REPOSITORY / "systemd").rglob("*") if path.suffix[1:] in KINDS}
     for name, kind in UNIT.findall(text):
-        assert (REPOSITORY / "systemd" / f"{name}.{kind}").exists() or f"{name}.{kind}.d" in text, (
-            f"{name}.{kind}"
-        )
+        assert f"{name}.{kind}" in units or f"{name}.{kind}.d" in text, f"{name}.{kind}"
     for names in CALLED_UNIT.findall(text):
         for name in names.replace("`", " ").split():
             if not name.endswith(KINDS):
-                assert (REPOSITORY / "systemd" / f"{name}.service").exists(), name
+                assert f"{name}.service" in units, name
+
+
+@each_page
+def test_every_place_in_the_tree_is_there(page: Path) -> None:
+    """Rooms, modules and documents, as paths from the top."""
+    for place in PLACE.findall(BLOCK.sub("", page.read_text())):
+        assert (REPOSITORY / place).exists(), place
+
+
+@each_page
+def test_a_page_is_wrapped_and_its_sentences_are_short(page: Path) -> None:
+    """Tables and blocks have lines of their own; what is quoted is somebody else's."""
+    text = BLOCK.sub("", page.read_text())
+    for line in text.splitlines():
+        assert len(line) <= WIDTH or line.startswith("|"), line
+    for sentence in sentences(text):
+        assert len(sentence.split()) <= SENTENCE_WORDS, sentence
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Split a page's text, without blocks, at its sentences, list items, cells and headings."""
+    own = "\n".join(line for line in text.splitlines() if not line.startswith(">"))
+    for piece in re.split(r"\n\s*\n|\n(?=\s*(?:[-*+]|\d+\.)\s)|\||\n(?=#)", own):
+        yield from re.split(r"(?<=[.!?])[*)`\"]*\s+", piece)
+
+
+def test_a_long_sentence_is_found() -> None:
+    long = " ".join(["word"] * (SENTENCE_WORDS + 1))
+    text = f"Short. {long}.\n\n- item\n- {long}\n\n| cell | {long} |\n\n> {long}\n"
+    found = [one for one in sentences(text) if len(one.split()) > SENTENCE_WORDS]
+    assert len(found) == 3
 
 
 @each_page
@@ -134,18 +171,18 @@ def slug(heading: str) -> str:
 
 
 def test_both_languages_have_the_same_pages() -> None:
-    assert {path.stem for path in (DOCS / "en").iterdir()} == set(PAGES)
-    assert {path.stem for path in (DOCS / "nl").iterdir()} == set(PAGES.values())
+    assert {path.stem for path in (ADMIN / "en").iterdir()} == set(PAGES)
+    assert {path.stem for path in (ADMIN / "nl").iterdir()} == set(PAGES.values())
     index = (DOCS / "README.md").read_text()
     for english, dutch in PAGES.items():
-        assert f"en/{english}.md" in index
-        assert f"nl/{dutch}.md" in index
+        assert f"admin/en/{english}.md" in index
+        assert f"admin/nl/{dutch}.md" in index
 
 
 @pytest.mark.parametrize(("english", "dutch"), list(PAGES.items()))
 def test_both_languages_say_the_same(english: str, dutch: str) -> None:
     """The same headings, the same blocks to copy, the same rows of tables."""
-    pages = [DOCS / "en" / f"{english}.md", DOCS / "nl" / f"{dutch}.md"]
+    pages = [ADMIN / "en" / f"{english}.md", ADMIN / "nl" / f"{dutch}.md"]
     levels, copied, rows = ([read(page) for page in pages] for read in (_levels, _copied, _rows))
     assert levels[0] == levels[1]
     assert copied[0] == copied[1]

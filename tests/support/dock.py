@@ -4,14 +4,16 @@ moves.
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from dockd.card.transport import USB
 from dockd.docking.bay import Bay, Board
+from dockd.docking.docked_cameras import DockedCameras
 from dockd.docking.halt import Halt
 from dockd.docking.outcome import PullReport
 from dockd.docking.pull import Port, Pull, Workplace
 from dockd.docking.quarantine import Quarantine
-from dockd.docking.roster import Roster
 from tests.support.card_maker import CardMaker
 from tests.support.hand_clock import HandClock
 from tests.support.memory_card import Medium
@@ -48,7 +50,7 @@ class Quay:
         self.vault = Vault.open(self.settings, self.clock)
         self.intake = Intake(self.vault)
         self.recovery = self.intake.recover()
-        self.roster = Roster()
+        self.docked_cameras = DockedCameras()
         self.halt = Halt(self.clock, GRACE_S)
         self.board = Board()
         self.quarantine = Quarantine(self.clock)
@@ -65,7 +67,7 @@ class Quay:
         return Workplace(
             self.intake,
             self.clock,
-            self.roster,
+            self.docked_cameras,
             self.halt,
             LANES,
             self.erase,
@@ -92,14 +94,15 @@ class Quay:
         medium: Medium,
         bay: str = "bay 1",
         *,
-        lanes: int = 1,
+        reads: int = 1,
         volume_id: str = "VOL-1",
         seen: bool = True,
     ) -> Pull:
         """One camera's stay. Its bay is `pull_bay`."""
         self.bay = Bay(bay, self.board, self.clock)
         self.gone = threading.Event()
-        port = Port(volume_id, medium.open, lanes, self.clock.monotonic_s() if seen else None)
+        transport = replace(USB, parallel_reads=reads)
+        port = Port(volume_id, medium.open, transport, self.clock.monotonic_s() if seen else None)
         return Pull(port, self.workplace(), self.bay, self.gone)
 
     def run(self, medium: Medium, bay: str = "bay 1", **port: object) -> PullReport:
@@ -107,7 +110,7 @@ class Quay:
         try:
             return self.pull(medium, bay, **port).run()  # type: ignore[arg-type]
         finally:
-            self.roster.leave(bay)
+            self.docked_cameras.remove(bay)
 
     def rows(self) -> list[RecordingRow]:
         with self.vault.reading() as tx:

@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import Self
 
 from dockd.card.contract import (
-    CardDeleteFailed,
+    CardDeleteFailedError,
     CardFile,
-    CardFileChanged,
-    CardGone,
-    CardReadFailed,
-    CardReadOnly,
+    CardFileChangedError,
+    CardGoneError,
+    CardReadFailedError,
+    CardReadOnlyError,
     CardTrouble,
 )
 
@@ -69,7 +69,7 @@ class Medium:
 
     def open(self) -> "MemoryCard":
         if self.gone:
-            raise CardGone("The card is no longer there.")
+            raise CardGoneError("The card is no longer there.")
         self.opened += 1
         return MemoryCard(self)
 
@@ -125,9 +125,9 @@ class MemoryCard:
         self._medium.before_delete(file.path)
         self._must_be(file)
         if self._medium.read_only:
-            raise CardReadOnly(f"{file.shown} can't be erased: the card is write-protected.")
+            raise CardReadOnlyError(f"{file.shown} can't be erased: the card is write-protected.")
         if file.path in self._medium.refuses:
-            raise CardDeleteFailed(f"{file.shown} was not erased.")
+            raise CardDeleteFailedError(f"{file.shown} was not erased.")
         self._medium.deleted.append("/".join(file.path))
         if file.path in self._medium.keeps:
             self._believed_gone.add(file.path)
@@ -154,16 +154,16 @@ class MemoryCard:
 
     def _must_stand(self) -> None:
         if self._medium.gone:
-            raise CardGone("The card is no longer there.")
+            raise CardGoneError("The card is no longer there.")
 
     def _must_be(self, file: CardFile) -> None:
         self._must_stand()
         if file.path not in self._medium.contents or self._file(file.path) != file:
-            raise CardFileChanged(f"{file.shown} is no longer what was listed.")
+            raise CardFileChangedError(f"{file.shown} is no longer what was listed.")
 
 
 class MemoryReader:
-    """`dockd.card.contract.FileReader`."""
+    """`dockd.card.contract.FileStream`."""
 
     def __init__(self, medium: Medium, file: CardFile, offset: int) -> None:
         self._medium = medium
@@ -173,9 +173,9 @@ class MemoryReader:
     def readinto(self, buffer: memoryview) -> int:
         self._medium.before_read(self._file.path, self._position)
         if self._medium.gone:
-            raise CardGone("The card is no longer there.")
+            raise CardGoneError("The card is no longer there.")
         if self._file.path in self._medium.unreadable:
-            raise CardReadFailed(f"{self._file.shown} can't be read.")
+            raise CardReadFailedError(f"{self._file.shown} can't be read.")
         block = self._medium.contents[self._file.path][
             self._position : self._position + len(buffer)
         ]

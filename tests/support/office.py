@@ -24,7 +24,7 @@ from vault.intake.intake import Intake
 from vault.keyring.first import Founders
 from vault.keyring.seats import Founder
 from vault.operations.founding import found
-from vault.recording import Docking, PrerollClaim, TimelineVerdict, Wholeness
+from vault.recording import ClockOffset, PrerollClaim, TimelineVerdict, Wholeness
 from vault.rules.actions import Actor
 from vault.rules.roles import ESCROW_HOLDERS, Function
 from vault.storage.sealing import BytesSource
@@ -80,7 +80,7 @@ class Office:
         self.counter += 1
         now = self.clock.now()
         stopped = changes.pop("stopped", now - timedelta(hours=1))
-        self.intake.docked(CAMERA, Docking(stopped - timedelta(hours=8), 0, "card"))
+        self.intake.docked(CAMERA, ClockOffset(stopped - timedelta(hours=8), 0, "card"))
         digests = [hashlib.sha256(content).hexdigest() for content in contents]
         segments = [
             {"name": f"{at:04d}.mp4", "sha256": digest} for at, digest in enumerate(digests)
@@ -99,7 +99,7 @@ class Office:
             preroll=PrerollClaim(30_000, 30_000, None, False),
             **changes,
         )
-        docking = Docking(now, 0, "card")
+        docking = ClockOffset(now, 0, "card")
         self.intake.docked(CAMERA, docking)
         attempt = self.intake.begin(claim, docking)
         for at, content in enumerate(contents):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SYSTEMD = REPOSITORY / "systemd"
+UNIT_FILES = SYSTEMD / "units"
 CONFIG = REPOSITORY / "config"
 BAD_READERS = REPOSITORY / "tests" / "support" / "bad_readers"
 

@@ -63,7 +63,7 @@ class Request:
     unlinks: int
 
 
-class Gone(Exception):
+class GoneError(Exception):
     """The host let go."""
 
 
@@ -74,7 +74,7 @@ class Wire:
         self._end = end
 
     def take(self) -> Request:
-        """The host's next request. Raises Gone."""
+        """The host's next request. Raises GoneError."""
         head = self.receive(HEADER_BYTES)
         command, sequence, device, direction, number, fourth, length, _, _, interval = (
             struct.unpack_from(">IIIIIIiiii", head)
@@ -112,7 +112,7 @@ class Wire:
         try:
             self._end.sendall(content)
         except OSError as error:
-            raise Gone from error
+            raise GoneError from error
 
     def receive(self, count: int) -> bytes:
         content = b""
@@ -120,9 +120,9 @@ class Wire:
             try:
                 piece = self._end.recv(count - len(content))
             except OSError as error:
-                raise Gone from error
+                raise GoneError from error
             if not piece:
-                raise Gone
+                raise GoneError
             content += piece
         return content
 
@@ -246,7 +246,7 @@ class Server:
                     busid = wire.receive(32).rstrip(b"\0").decode()
                     self._ends[busid] = end
                     self.on_import(wire, busid)
-            except Gone:
+            except GoneError:
                 pass
             finally:
                 self._open.discard(end)

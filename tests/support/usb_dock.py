@@ -5,7 +5,7 @@ in this process.
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,8 @@ from device_sim.clock import ManualClock
 from device_sim.usb.faults import Fault
 from device_sim.usb.hub import Hub
 from device_sim.usb.usb import UsbCamera
-from dockd.card.contract import Card, CardFile, CardTrouble, FileReader, shown
+from dockd.card.contract import Card, CardFile, CardTrouble, FileStream, shown
+from dockd.card.transport import USB
 from dockd.docking.bay import Bay, Phase
 from dockd.docking.outcome import PullReport
 from dockd.docking.pull import Port, Pull
@@ -161,10 +162,15 @@ class UsbQuay:
     def card(self, bay: str = "usb 1-1") -> Card:
         return self.device(bay).open()
 
-    def pull(self, bay: str = "usb 1-1", lanes: int = 1) -> Pull:
+    def pull(self, bay: str = "usb 1-1", reads: int = 1) -> Pull:
         """One camera's stay."""
         device = self.device(bay)
-        port = Port(device.volume_id, device.open, lanes, self.clock.monotonic_s())
+        port = Port(
+            device.volume_id,
+            device.open,
+            replace(USB, parallel_reads=reads),
+            self.clock.monotonic_s(),
+        )
         self.bay = Bay(bay, self.quay.board, self.clock)
         return Pull(port, self.quay.workplace(), self.bay, threading.Event())
 
@@ -174,7 +180,7 @@ class UsbQuay:
         serial: str,
         faults: Sequence[Fault] = (),
         *,
-        lanes: int = 1,
+        reads: int = 1,
         **how: object,
     ) -> "Docked":
         """A camera's stay from plugging it in to taking it out, with one pull."""
@@ -183,25 +189,30 @@ class UsbQuay:
         report: PullReport | None = None
         stopped: Failure | None = None
         try:
-            report = self.run(lanes=lanes)
+            report = self.run(reads=reads)
         except Failure as failure:
             stopped = failure
         finally:
             self.unplug(device)
         return Docked(device, lost(self, stood, root), report, stopped)
 
-    def run(self, bay: str = "usb 1-1", lanes: int = 1) -> PullReport:
+    def run(self, bay: str = "usb 1-1", reads: int = 1) -> PullReport:
         """A docking that lasts one pull."""
-        return self.run_on(self.device(bay), lanes)
+        return self.run_on(self.device(bay), reads)
 
-    def run_on(self, device: UsbDevice, lanes: int = 1) -> PullReport:
+    def run_on(self, device: UsbDevice, reads: int = 1) -> PullReport:
         """The same, of a device that was seen before."""
-        port = Port(device.volume_id, device.open, lanes, self.clock.monotonic_s())
+        port = Port(
+            device.volume_id,
+            device.open,
+            replace(USB, parallel_reads=reads),
+            self.clock.monotonic_s(),
+        )
         bay = Bay(device.bay, self.quay.board, self.clock)
         try:
             return Pull(port, self.quay.workplace(), bay, threading.Event()).run()
         finally:
-            self.quay.roster.leave(device.bay)
+            self.quay.docked_cameras.remove(device.bay)
 
 
 class NudgedCard:
@@ -214,10 +225,6 @@ class NudgedCard:
     @property
     def where(self) -> str:
         return self._card.where
-
-    @property
-    def lanes(self) -> int:
-        return self._card.lanes
 
     @property
     def trouble(self) -> tuple[CardTrouble, ...]:
@@ -252,9 +259,9 @@ class NudgedCard:
 
 
 class NudgedReader:
-    """A `FileReader` of a `NudgedCard`."""
+    """A `FileStream` of a `NudgedCard`."""
 
-    def __init__(self, reader: FileReader, nudge: Callable[[], None]) -> None:
+    def __init__(self, reader: FileStream, nudge: Callable[[], None]) -> None:
         self._reader = reader
         self._nudge = nudge
 

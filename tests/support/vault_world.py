@@ -16,7 +16,7 @@ from vault.intake.intake import Intake
 from vault.keyring.first import Founders
 from vault.operations.founding import found
 from vault.recording import (
-    Docking,
+    ClockOffset,
     Origin,
     PrerollClaim,
     Receipt,
@@ -89,8 +89,8 @@ def claim_of(
     return RecordingClaim(**(values | changes))  # type: ignore[arg-type]
 
 
-def docking_at(clock: HandClock, offset_ms: int | None = 0) -> Docking:
-    return Docking(clock.now(), offset_ms, "card")
+def docking_at(clock: HandClock, offset_ms: int | None = 0) -> ClockOffset:
+    return ClockOffset(clock.now(), offset_ms, "card")
 
 
 def received(

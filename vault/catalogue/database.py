@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from vault.catalogue.sqlite import SQLiteFile, is_in_transaction
 from vault.errors import CatalogueFailed, Reaction, VaultFull
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 ENGINES = {"sqlite": SQLiteFile}
 """By the scheme of a catalogue's URL."""
 

@@ -8,8 +8,11 @@ from vault.catalogue.database import SCHEMA_VERSION, Catalogue, SchemaNewer, pla
 from vault.errors import CatalogueFailed
 
 
-def migrate(url: str, to: str = SCHEMA_VERSION) -> None:
-    """Bring a catalogue to a schema, by default this program's; makes it where there is none."""
+def migrate(url: str, register: Path, to: str = SCHEMA_VERSION) -> None:
+    """Bring a catalogue to a schema, by default this program's; makes it where there is none.
+
+    `register`: the vault's folder of papers and log lines, to which texts move that leave a row.
+    """
     # Imported where it is needed, once in a vault's life and at an upgrade: restore and first start
     # name this module too.
     from alembic import command  # noqa: PLC0415
@@ -19,10 +22,11 @@ def migrate(url: str, to: str = SCHEMA_VERSION) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["catalogue"] = url
+    config.attributes["register"] = register
     command.upgrade(config, to)
 
 
-def upgrade(url: str) -> str | None:
+def upgrade(url: str, register: Path) -> str | None:
     """Bring a vault's catalogue to the schema of this program, keeping a copy of it as it was;
     where the copy is, if one was needed.
 
@@ -50,5 +54,5 @@ def upgrade(url: str) -> str | None:
     catalogue.copy_to(part)
     catalogue.dispose()
     part.replace(kept)
-    migrate(url)
+    migrate(url, register)
     return str(kept)

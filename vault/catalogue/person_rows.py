@@ -36,14 +36,13 @@ class HoldingRow:
 
 @dataclass(frozen=True, slots=True)
 class AbsenceRow:
-    """A dated, named replacement (P41)."""
+    """A dated, named replacement (P41). Its reason is a paper."""
 
     id: str
     role: str
     absent: str
     substitute: str
     granted_by: str
-    reason: str
     from_utc: str
     until_utc: str
     ended_utc: str | None

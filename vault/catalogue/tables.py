@@ -140,7 +140,6 @@ absence = sa.Table(
     sa.Column("absent", sa.Text, nullable=False),
     sa.Column("substitute", sa.Text, nullable=False, index=True),
     sa.Column("granted_by", sa.Text, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
     sa.Column("from_utc", sa.Text, nullable=False),
     sa.Column("until_utc", sa.Text, nullable=False),
     sa.Column("ended_utc", sa.Text),

@@ -5,24 +5,16 @@ from pathlib import Path
 
 import click
 
-from vault.cli.base import (
-    as_option,
-    config_option,
-    json_option,
-    moment,
-    opened,
-    out,
-    show_json,
-    show_table,
-    signed,
-)
+from vault.cli.acting import config_option, json_option, opened, reader_option, signed
+from vault.cli.output import out, show_json, show_table
+from vault.cli.times import moment
 from vault.custody import figures
 from vault.storage.durable import write_new
 
 
 @click.command("figures")
 @config_option
-@as_option()
+@reader_option
 @json_option
 @click.option("--year", type=int, required=True)
 @click.option(
@@ -44,7 +36,7 @@ def show_figures(config: Path, acting: str, as_json: bool, year: int, as_csv: bo
 
 @click.command("account")
 @config_option
-@as_option()
+@reader_option
 @click.option("--from", "start", required=True, callback=lambda _, __, value: moment(value))
 @click.option("--until", "end", required=True, callback=lambda _, __, value: moment(value))
 @click.option(

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from vault.cli.base import config_option, out
+from vault.cli.acting import config_option
+from vault.cli.output import out
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.monitoring.alerts import tell, trial

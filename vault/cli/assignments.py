@@ -5,21 +5,10 @@ from pathlib import Path
 
 import click
 
-from vault.catalogue import report_rows
-from vault.cli.base import (
-    as_option,
-    config_option,
-    json_option,
-    local,
-    moment,
-    names,
-    opened,
-    out,
-    show_json,
-    show_table,
-    signed,
-)
-from vault.custody import reports
+from vault.cli.acting import as_option, config_option, json_option, opened, reader_option, signed
+from vault.cli.output import out, show_json, show_table
+from vault.cli.times import local, moment
+from vault.custody import assignments, people, reports
 
 
 @click.group()
@@ -57,13 +46,14 @@ def assign_back(config: Path, acting: str, serial: str) -> None:
 
 @assign.command("list")
 @config_option
+@reader_option
 @json_option
-def list_assignments(config: Path, as_json: bool) -> None:
-    """Who carried which camera, when."""
+def list_assignments(config: Path, acting: str, as_json: bool) -> None:
+    """Show who carried which camera, and when."""
     with opened(config) as vault:
-        with vault.reading() as tx:
-            rows = report_rows.assignments(tx)
-        called = names(vault)
+        by = signed(vault, acting).actor
+        rows = assignments.listed(vault, by)
+        called = people.names(vault, by)
     if as_json:
         show_json(rows)
         return

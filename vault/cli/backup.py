@@ -6,16 +6,15 @@ from pathlib import Path
 
 import click
 
-from vault.cli.base import (
+from vault.cli.acting import (
     NOTE_LIMIT_BYTES,
     ask_codes,
     config_option,
     demand_compared,
     demand_key_folder,
-    err,
     opened,
-    out,
 )
+from vault.cli.output import err, out
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.custody.witness import read_witnessed

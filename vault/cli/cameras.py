@@ -5,21 +5,11 @@ from pathlib import Path
 
 import click
 
-from vault.catalogue import camera_rows
-from vault.cli.base import (
-    as_option,
-    config_option,
-    json_option,
-    local,
-    opened,
-    out,
-    show_json,
-    show_table,
-    signed,
-)
-from vault.custody import cameras
+from vault.cli.acting import as_option, config_option, json_option, opened, reader_option, signed
+from vault.cli.output import out, show_json, show_table
+from vault.cli.times import local
+from vault.custody import camera_list
 from vault.errors import ConfigurationError
-from vault.rules.actions import Action, demand
 
 
 @click.group()
@@ -63,11 +53,8 @@ def camera_add(
             "Give either the camera's public key (--public-key or --card), or --dcim."
         )
     with opened(config) as vault:
-        by = demand(Action.ADD_CAMERA, signed(vault, acting).actor)
-        with vault.writing() as tx:
-            added = cameras.register(
-                tx, vault.log, vault.clock, (serial, public_key, model), by.person
-            )
+        by = signed(vault, acting).actor
+        added = camera_list.add_camera(vault, by, serial, public_key, model)
     out.print(f"The camera {added.serial} is registered ({added.kind}).")
 
 
@@ -96,19 +83,18 @@ def _card_key(card: Path, serial: str, model: str) -> tuple[str, str]:
 def camera_remove(config: Path, acting: str, serial: str) -> None:
     """End a camera's registration. Its recordings stay in the vault."""
     with opened(config) as vault:
-        by = demand(Action.REMOVE_CAMERA, signed(vault, acting).actor)
-        with vault.writing() as tx:
-            cameras.remove(tx, vault.log, vault.clock, serial, by.person)
+        camera_list.remove_camera(vault, signed(vault, acting).actor, serial)
     out.print(f"The camera {serial} is no longer registered.")
 
 
 @camera.command("list")
 @config_option
+@reader_option
 @json_option
-def camera_list(config: Path, as_json: bool) -> None:
+def list_cameras(config: Path, acting: str, as_json: bool) -> None:
     """Show the cameras, the removed ones too."""
-    with opened(config) as vault, vault.reading() as tx:
-        rows = camera_rows.all_cameras(tx)
+    with opened(config) as vault:
+        rows = camera_list.registrations(vault, signed(vault, acting).actor)
     if as_json:
         show_json(rows)
         return

@@ -5,25 +5,19 @@ from pathlib import Path
 
 import click
 
-from vault.catalogue import case_rows, deletion_rows
-from vault.cli.base import (
+from vault.cli.acting import (
     as_option,
     config_option,
     json_option,
-    local,
-    moment,
     opened,
-    out,
-    recording_ids,
-    show_json,
-    show_table,
+    reader_option,
+    recordings_called,
     signed,
 )
+from vault.cli.output import SHORT_ID, out, show_json, show_table
+from vault.cli.times import local, moment
 from vault.custody import cases
-from vault.custody.cases import NewCase, find_case, still_open_because
-from vault.custody.papers import Paper, read_paper
-from vault.custody.people import entry
-from vault.rules.actions import Action, demand
+from vault.custody.cases import NewCase, find_case
 from vault.rules.case_kinds import CASES, CaseKind
 
 KINDS = click.Choice([kind.value for kind in CaseKind])
@@ -67,7 +61,7 @@ def register(
     """Register a case: its recordings are held from its receipt."""
     with opened(config) as vault:
         by = signed(vault, acting).actor
-        ids = tuple(recording_ids(vault, recordings))
+        ids = tuple(recordings_called(vault, recordings))
         new = NewCase(CaseKind(kind), reference, received, ids, frozenset(concerned), text)
         case_id = cases.register(vault, by, new)
         others = cases.suggestions(vault, ids)
@@ -89,7 +83,7 @@ def extend(config: Path, acting: str, called: str, recordings: tuple[str, ...]) 
     """Let a case hold further recordings."""
     with opened(config) as vault:
         by = signed(vault, acting).actor
-        cases.extend(vault, by, find_case(vault, called).id, recording_ids(vault, recordings))
+        cases.extend(vault, by, find_case(vault, called).id, recordings_called(vault, recordings))
     out.print("They are held.")
 
 
@@ -184,59 +178,41 @@ def close(config: Path, acting: str, called: str, reference: str) -> None:
 
 @case.command("list")
 @config_option
-@as_option()
+@reader_option
 @json_option
 @click.option("--all", "everything", is_flag=True, help="The closed ones too.")
 def list_cases(config: Path, acting: str, as_json: bool, everything: bool) -> None:
     """Show the cases."""
     with opened(config) as vault:
-        demand(Action.LIST_RECORDINGS, signed(vault, acting).actor)
-        now = vault.clock.now()
-        with vault.reading() as tx:
-            rows = case_rows.cases(tx, open_only=not everything)
-            held = {row.id: len(case_rows.holds_of_case(tx, row.id)) for row in rows}
+        listed = cases.listed(vault, signed(vault, acting).actor, closed_too=everything)
     if as_json:
-        show_json(rows)
+        show_json(one.row for one in listed)
         return
-    table = []
-    for row in rows:
-        stands = (
-            f"closed {local(row.closed_utc)}"
-            if row.closed_utc
-            else still_open_because(row, "", now) or "can be closed"
+    table = [
+        (
+            one.row.id[:SHORT_ID],
+            CASES[CaseKind(one.row.kind)].name_nl,
+            one.row.reference,
+            local(one.row.received_utc),
+            one.recordings,
+            f"closed {local(one.row.closed_utc)}"
+            if one.row.closed_utc
+            else one.lacks or "can be closed",
         )
-        table.append(
-            (
-                row.id[:8],
-                CASES[CaseKind(row.kind)].name_nl,
-                row.reference,
-                local(row.received_utc),
-                held[row.id],
-                stands,
-            )
-        )
+        for one in listed
+    ]
     show_table(
-        ("case", "kind", "reference", "received", "recordings", "stands"), table, "No case is open."
+        ("case", "kind", "reference", "received", "recordings", "state"), table, "No case is open."
     )
 
 
 @case.command("show")
 @config_option
-@as_option()
+@reader_option
 @click.argument("called")
 def show_case(config: Path, acting: str, called: str) -> None:
     """Show a case with its papers. That it was read stands in the log."""
     with opened(config) as vault:
-        by = signed(vault, acting).actor
-        row = find_case(vault, called)
-        register = row.kind == CaseKind.ACCESS_REQUEST.value
-        acting_as = demand(Action.READ_ACCESS_REGISTER if register else Action.LIST_RECORDINGS, by)
-        with vault.reading() as tx:
-            held = case_rows.holds_of_case(tx, row.id)
-            papers = deletion_rows.papers_of(tx, row.id)
-        vault.record(entry(acting_as, "case.read", row.id, {}))
-        show_json([row, *held])
-        for paper in papers:
-            show_json(
-                [{"paper": paper.action, "text": read_paper(vault, Paper(paper.id, paper.sha256))}]
-            )
+        read = cases.read(vault, signed(vault, acting).actor, called)
+    show_json([read.row, *read.holds])
+    show_json({"paper": action, "text": text} for action, text in read.papers)

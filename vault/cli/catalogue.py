@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from vault.catalogue.migration import upgrade
-from vault.cli.base import config_option, err, opened, out, signed_two, two_option
+from vault.cli.acting import config_option, opened, signed_two, two_option
+from vault.cli.output import err, out
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.custody.retention.confirmation import confirm
@@ -52,7 +53,7 @@ def migrate_catalogue(config: Path) -> None:
     """Bring the catalogue to this program's schema."""
     settings = load_vault_settings(config)
     with IntakeLock(settings.root):
-        kept = upgrade(settings.catalogue_url)
+        kept = upgrade(settings.catalogue_url, settings.root / "register")
     out.print(
         "The catalogue has this program's schema."
         + (f" As it was before, it stands in {kept}." if kept else "")

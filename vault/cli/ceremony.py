@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from vault.cli.base import (
+from vault.cli.acting import (
     as_option,
     ask_codes,
     ask_new,
@@ -12,11 +12,11 @@ from vault.cli.base import (
     demand_compared,
     demand_key_folder,
     opened,
-    out,
     signed,
     signed_two,
     two_option,
 )
+from vault.cli.output import out
 from vault.cli.persons import FUNCTIONS
 from vault.config import load_vault_settings
 from vault.crypto.passphrase import PassphraseCost

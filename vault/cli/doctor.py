@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from vault.cli.base import config_option, opened, out
+from vault.cli.acting import config_option, opened
+from vault.cli.output import out
 from vault.clock import SystemClock
 from vault.errors import Reaction
 from vault.operations import doctor

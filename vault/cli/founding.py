@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from vault.cli.base import DEMO_NAME, ask, ask_new, config_option, err, opened, out
+from vault.cli.acting import DEMO_NAME, ask, ask_new, config_option, opened
+from vault.cli.output import err, out
 from vault.clock import SystemClock, utc_text
 from vault.config import load_vault_settings
 from vault.crypto.escrow_code import new_code, paper

@@ -5,27 +5,23 @@ from pathlib import Path
 
 import click
 
-from vault.catalogue import viewing_rows
-from vault.cli.base import (
+from vault.cli.acting import (
     as_option,
     config_option,
     json_option,
-    local,
-    moment,
-    names,
     opened,
-    out,
-    show_json,
-    show_table,
+    reader_option,
     signed,
     signed_two,
     two_option,
 )
+from vault.cli.output import out, show_json, show_table
+from vault.cli.times import local, moment
+from vault.custody import people
 from vault.custody.handover import handover
 from vault.custody.handover.handover import Order, hand_over
 from vault.custody.viewing.viewing_requests import find_viewing
 from vault.custody.viewing.viewing_session import open_viewing
-from vault.rules.actions import Action, demand
 
 
 @click.group("handover")
@@ -84,23 +80,20 @@ def received(config: Path, acting: str, called: str, received_by: str, received:
     """The receipt is there: police or prosecutor are responsible from now on (P45)."""
     with opened(config) as vault:
         by = signed(vault, acting).actor
-        with vault.reading() as tx:
-            found = [row.id for row in viewing_rows.hand_overs(tx) if row.id.startswith(called)]
-        handover.receive(vault, by, found[0] if len(found) == 1 else called, received_by, received)
+        handover.receive(vault, by, called, received_by, received)
     out.print("The responsibility is passed on.")
 
 
 @hand_over_group.command("list")
 @config_option
-@as_option()
+@reader_option
 @json_option
 def list_hand_overs(config: Path, acting: str, as_json: bool) -> None:
     """Show what was handed over."""
     with opened(config) as vault:
-        demand(Action.LIST_RECORDINGS, signed(vault, acting).actor)
-        with vault.reading() as tx:
-            rows = viewing_rows.hand_overs(tx)
-        called = names(vault)
+        by = signed(vault, acting).actor
+        rows = [one.row for one in handover.listed(vault, by)]
+        called = people.names(vault, by)
     if as_json:
         show_json(rows)
         return

@@ -4,24 +4,20 @@ from pathlib import Path
 
 import click
 
-from vault.cli.base import (
-    SHORT_ID,
-    as_option,
+from vault.cli.acting import (
     config_option,
     demand_key_folder,
     json_option,
-    local,
-    names,
     opened,
-    show_json,
-    show_table,
+    reader_option,
     signed,
 )
-from vault.crypto.canonical_json import Json, parse_object
-from vault.custody.people import entry
+from vault.cli.output import SHORT_ID, show_json, show_table
+from vault.cli.times import local
+from vault.crypto.canonical_json import Json
+from vault.custody import people
+from vault.custody.log_reading import read_log
 from vault.custody.witness import log_key, new_log_key, sign_head
-from vault.log.log import read_leaves, read_tree
-from vault.rules.actions import Action, demand
 
 LONGEST_NAME = 20
 """What is longer in a subject is an id, and is shortened."""
@@ -29,7 +25,7 @@ LONGEST_NAME = 20
 
 @click.command("log")
 @config_option
-@as_option()
+@reader_option
 @json_option
 @click.option(
     "--about",
@@ -41,17 +37,9 @@ LONGEST_NAME = 20
 def show_log(config: Path, acting: str, as_json: bool, about: str | None, last: int) -> None:
     """Read the log. That it was read stands in it first."""
     with opened(config) as vault:
-        acting_as = demand(Action.READ_LOG, signed(vault, acting).actor)
-        vault.record(entry(acting_as, "log.read", None, {"about": about, "last": last}))
-        with vault.reading() as tx:
-            size = read_tree(tx).size
-            leaves = read_leaves(tx, 0 if about else max(0, size - last), size)
-        called = names(vault)
-    rows = [
-        found
-        for found in map(parse_object, leaves)
-        if about is None or str(found["subject"]).startswith(about)
-    ][-last:]
+        by = signed(vault, acting).actor
+        rows = read_log(vault, by, about=about, count=last).entries[::-1]
+        called = people.names(vault, by)
     if as_json:
         show_json(rows)
         return

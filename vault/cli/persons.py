@@ -5,20 +5,9 @@ from pathlib import Path
 
 import click
 
-from vault.catalogue import person_rows
-from vault.cli.base import (
-    as_option,
-    config_option,
-    json_option,
-    local,
-    moment,
-    names,
-    opened,
-    out,
-    show_json,
-    show_table,
-    signed,
-)
+from vault.cli.acting import as_option, config_option, json_option, opened, reader_option, signed
+from vault.cli.output import out, plain, show_json, show_table
+from vault.cli.times import local, moment
 from vault.custody import people
 from vault.keyring.changes import roles_text
 from vault.rules.roles import Function, Role
@@ -33,28 +22,26 @@ def person() -> None:
 
 @person.command("list")
 @config_option
+@reader_option
 @json_option
-def list_persons(config: Path, as_json: bool) -> None:
+def list_persons(config: Path, acting: str, as_json: bool) -> None:
     """Show the persons, those who left too."""
-    with opened(config) as vault, vault.reading() as tx:
-        rows = person_rows.persons(tx)
-        keyring = vault.keyring
-        standing = keyring.holders(standing=True)
-        holders = keyring.holders()
+    with opened(config) as vault:
+        persons = people.listed(vault, signed(vault, acting).actor)
     if as_json:
-        show_json(rows)
+        show_json(one.row for one in persons)
         return
-    table = []
-    for row in rows:
-        roles = roles_text(keyring.roles_of(row.id)) if row.left_utc is None else "-"
-        keeps = ", ".join(
-            sorted(
-                function for function in holders if row.id in standing[function] - holders[function]
-            )
+    table = [
+        (
+            one.row.name,
+            roles_text(one.roles) if one.row.left_utc is None else "-",
+            one.row.officer,
+            ", ".join(one.keeps),
+            local(one.row.enrolled_utc),
+            local(one.row.left_utc),
         )
-        table.append(
-            (row.name, roles, row.officer, keeps, local(row.enrolled_utc), local(row.left_utc))
-        )
+        for one in persons
+    ]
     show_table(
         ("name", "roles", "officer", "keeps the key of", "enrolled", "left"),
         table,
@@ -111,36 +98,35 @@ def back(config: Path, acting: str, absence: str) -> None:
     """The absent person is back before the date."""
     with opened(config) as vault:
         by = signed(vault, acting).actor
-        with vault.reading() as tx:
-            found = [row.id for row in person_rows.absences(tx) if row.id.startswith(absence)]
-        people.end_absence(vault, by, found[0] if len(found) == 1 else absence)
+        people.end_absence(vault, by, absence)
     out.print("The replacement has ended.")
 
 
 @person.command("absences")
 @config_option
+@reader_option
 @json_option
-def list_absences(config: Path, as_json: bool) -> None:
+def list_absences(config: Path, acting: str, as_json: bool) -> None:
     """Show the replacements, past and to come."""
     with opened(config) as vault:
-        with vault.reading() as tx:
-            rows = person_rows.absences(tx)
-        called = names(vault)
+        by = signed(vault, acting).actor
+        absences = people.absences(vault, by)
+        called = people.names(vault, by)
     if as_json:
-        show_json(rows)
+        show_json(plain(one.row) | {"reason": one.reason} for one in absences)
         return
     table = [
         (
-            row.id[:8],
-            row.role,
-            called.get(row.absent),
-            called.get(row.substitute),
-            local(row.from_utc),
-            local(row.ended_utc or row.until_utc),
-            called.get(row.granted_by),
-            row.reason,
+            one.row.id[:8],
+            one.row.role,
+            called.get(one.row.absent),
+            called.get(one.row.substitute),
+            local(one.row.from_utc),
+            local(one.row.ended_utc or one.row.until_utc),
+            called.get(one.row.granted_by),
+            one.reason,
         )
-        for row in rows
+        for one in absences
     ]
     show_table(
         ("id", "role", "absent", "substitute", "from", "until", "granted by", "reason"),

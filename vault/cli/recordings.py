@@ -1,30 +1,29 @@
 """`vault list` and `vault open`."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 from rich.box import SIMPLE
 from rich.table import Table
 
-from vault.catalogue import recording_rows
-from vault.cli.base import SHORT_ID, ask_codes, config_option, opened, out, recording_id
+from vault.cli.acting import ask_codes, config_option, json_option, opened, reader_option, signed
+from vault.cli.output import SHORT_ID, out, show_json
+from vault.custody import search
 from vault.custody.viewing.release import extract, open_recording
 from vault.errors import VaultExists
 
 
 @click.command("list")
 @config_option
+@reader_option
 @click.option("--last", default=500, show_default=True, help="How many, counted from the newest.")
-@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object a line.")
-def list_recordings(config: Path, last: int, as_json: bool) -> None:
+@json_option
+def list_recordings(config: Path, acting: str, last: int, as_json: bool) -> None:
     """Show the recordings."""
-    with opened(config) as vault, vault.reading() as tx:
-        rows = recording_rows.newest_recordings(tx, last)
+    with opened(config) as vault:
+        rows = search.newest(vault, signed(vault, acting).actor, last)
     if as_json:
-        for row in rows:
-            click.echo(json.dumps(asdict(row), ensure_ascii=False))
+        show_json(rows)
         return
     table = Table(box=SIMPLE, pad_edge=False, padding=0)
     for heading, width in LIST_COLUMNS.items():
@@ -63,7 +62,7 @@ def _moment_text(utc: str | None) -> str:
     return "not stated" if utc is None else utc[:19].replace("T", " ")
 
 
-def _preroll_text(row: recording_rows.RecordingRow) -> str:
+def _preroll_text(row: search.Recording) -> str:
     """What was measured in the footage itself, and why it is short where the camera
     says so (P15).
     """
@@ -91,7 +90,7 @@ def open_files(config: Path, recording: str, folder: Path) -> None:
     first.
     """
     with opened(config) as vault:
-        found = recording_id(vault, recording)
+        found = search.recording_called(vault, recording)
         first, second = (vault.keyring.unlock(holder, code) for holder, code in ask_codes().items())
         if folder.exists():
             raise VaultExists(f"{folder} exists.", hint="Name a folder that does not exist yet.")

@@ -5,25 +5,21 @@ from pathlib import Path
 
 import click
 
-from vault.catalogue import report_rows
-from vault.cli.base import (
+from vault.cli.acting import (
     as_option,
     config_option,
     json_option,
-    local,
-    moment,
-    names,
     opened,
-    out,
-    recording_id,
-    recording_ids,
-    show_json,
-    show_table,
+    reader_option,
+    recordings_called,
     signed,
 )
 from vault.cli.cases import case
-from vault.custody import cases, reports
+from vault.cli.output import out, show_json, show_table
+from vault.cli.times import local, moment
+from vault.custody import cases, people, reports
 from vault.custody.reports import LOCATION_NAMES_NL, Location, UseReport
+from vault.custody.search import recording_called
 
 
 @click.group()
@@ -68,7 +64,7 @@ def file_report(
     """File a report of use."""
     with opened(config) as vault:
         by = signed(vault, acting).actor
-        ids = tuple(recording_ids(vault, recordings))
+        ids = tuple(recordings_called(vault, recordings))
         use = UseReport(
             ids,
             used,
@@ -93,21 +89,20 @@ def receive(config: Path, acting: str, called: str) -> None:
     """The addressee has read a report."""
     with opened(config) as vault:
         by = signed(vault, acting).actor
-        with vault.reading() as tx:
-            found = [row.id for row in report_rows.reports(tx) if row.id.startswith(called)]
-        reports.receive(vault, by, found[0] if len(found) == 1 else called)
+        reports.receive(vault, by, called)
     out.print("Received.")
 
 
 @report.command("list")
 @config_option
+@reader_option
 @json_option
-def list_reports(config: Path, as_json: bool) -> None:
-    """Show the reports, without their texts."""
+def list_reports(config: Path, acting: str, as_json: bool) -> None:
+    """Show the reports, without their texts: one's own, and everybody's to their addressee."""
     with opened(config) as vault:
-        with vault.reading() as tx:
-            rows = report_rows.reports(tx)
-        called = names(vault)
+        by = signed(vault, acting).actor
+        rows = reports.listed(vault, by).rows
+        called = people.names(vault, by)
     if as_json:
         show_json(rows)
         return
@@ -132,16 +127,16 @@ def list_reports(config: Path, as_json: bool) -> None:
 
 @report.command("missing")
 @config_option
+@reader_option
 @json_option
-def missing(config: Path, as_json: bool) -> None:
+def list_missing(config: Path, acting: str, as_json: bool) -> None:
     """Recordings without a report, reports without a recording, and recordings while nobody had the
     camera.
     """
     with opened(config) as vault:
-        lacking = reports.missing_reports(vault)
-        alone = reports.reports_without_recording(vault)
-        unknown = reports.on_without_carrier(vault)
-        called = names(vault)
+        by = signed(vault, acting).actor
+        listed = reports.listed(vault, by)
+        called = people.names(vault, by)
     if as_json:
         show_json(
             {
@@ -150,7 +145,7 @@ def missing(config: Path, as_json: bool) -> None:
                 "due": one.due,
                 "overdue": one.overdue,
             }
-            for one in lacking
+            for one in listed.missing
         )
         return
     table = [
@@ -160,16 +155,16 @@ def missing(config: Path, as_json: bool) -> None:
             one.due.strftime("%Y-%m-%d %H:%M UTC"),
             "overdue" if one.overdue else "",
         )
-        for one in lacking
+        for one in listed.missing
     ]
     show_table(("recording", "officer", "due", ""), table, "Every recording has its report.")
-    for row in alone:
+    for row in listed.without_recording:
         out.print(
             f"Report {row.id[:8]} speaks of a use on {local(row.used_utc)} of which there is "
             f"no recording.",
             style="yellow",
         )
-    for recording in unknown:
+    for recording in listed.without_carrier:
         out.print(
             f"Recording {recording.id[:8]} ({recording.name}): nobody is written down as "
             f"having the camera.",
@@ -187,6 +182,6 @@ def present(config: Path, acting: str, recording: str, person: str, how: str) ->
     """Write down who is on a recording, was present, or is concerned."""
     with opened(config) as vault:
         cases.name_present(
-            vault, signed(vault, acting).actor, recording_id(vault, recording), person, how
+            vault, signed(vault, acting).actor, recording_called(vault, recording), person, how
         )
     out.print("Written down.")

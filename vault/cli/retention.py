@@ -7,41 +7,40 @@ from pathlib import Path
 
 import click
 
-from vault.cli.base import (
+from vault.cli.acting import (
     as_option,
     config_option,
-    err,
     json_option,
     opened,
-    out,
-    recording_id,
-    recording_ids,
-    show_json,
-    show_table,
+    reader_option,
+    recordings_called,
     signed,
     signed_two,
     two_option,
 )
+from vault.cli.output import err, out, show_json, show_table
 from vault.clock import SystemClock
 from vault.custody.cases import archive
 from vault.custody.retention import clock_confirmation, deletion, disposition, sweep
+from vault.custody.search import recording_called
 from vault.custody.witness import sign_head
 
 
 @click.command("why")
 @config_option
-@as_option()
+@reader_option
 @json_option
 @click.argument("recording")
 def why(config: Path, acting: str, as_json: bool, recording: str) -> None:
     """When a recording will be deleted, and why, in one sentence."""
     with opened(config) as vault:
-        fate = disposition.fate(vault, signed(vault, acting).actor, recording_id(vault, recording))
+        by = signed(vault, acting).actor
+        found = disposition.disposition(vault, by, recording_called(vault, recording))
     if as_json:
-        show_json([fate])
+        show_json([found])
         return
-    out.print(f"{fate.nl} ({fate.regime})")
-    out.print(fate.en, style="dim")
+    out.print(f"{found.nl} ({found.regime})")
+    out.print(found.en, style="dim")
 
 
 @click.command("archive")
@@ -51,7 +50,7 @@ def why(config: Path, acting: str, as_json: bool, recording: str) -> None:
 def archive_recording(config: Path, acting: str, recording: str) -> None:
     """Put a recording away from the working list. It lengthens nothing (Q9)."""
     with opened(config) as vault:
-        archive(vault, signed(vault, acting).actor, recording_id(vault, recording))
+        archive(vault, signed(vault, acting).actor, recording_called(vault, recording))
     out.print("Archived. It falls due as before.")
 
 
@@ -66,7 +65,7 @@ def delete(config: Path, acting: tuple[str, ...], recording: str, reason: str) -
     """
     with opened(config) as vault:
         first, second = signed_two(vault, acting)
-        found = recording_id(vault, recording)
+        found = recording_called(vault, recording)
         deletion.delete(vault, first.actor, second.actor, found, reason)
     out.print(f"{found} is destroyed. Its record of destruction stands in the log.")
 
@@ -110,13 +109,13 @@ def approve_sweep(config: Path, acting: tuple[str, ...], recordings: tuple[str, 
     """
     with opened(config) as vault:
         first, second = signed_two(vault, acting)
-        sweep.approve(vault, first.actor, second.actor, recording_ids(vault, recordings))
+        sweep.approve(vault, first.actor, second.actor, recordings_called(vault, recordings))
     out.print("Approved for the next sweep.")
 
 
 @click.command("due")
 @config_option
-@as_option()
+@reader_option
 @json_option
 def soon_due(config: Path, acting: str, as_json: bool) -> None:
     """What falls due within seven days (Q2)."""

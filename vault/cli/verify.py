@@ -14,7 +14,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from vault.cli.base import NOTE_LIMIT_BYTES, config_option, err, opened, out
+from vault.cli.acting import NOTE_LIMIT_BYTES, config_option, opened
+from vault.cli.output import err, out
 from vault.custody.retention.confirmation import unconfirmed_since
 from vault.custody.witness import log_key, read_witnessed
 from vault.log.checkpoints import Checkpoint, parse_checkpoint, verify_since

@@ -7,28 +7,24 @@ from pathlib import Path
 
 import click
 
-from vault.catalogue import viewing_rows
-from vault.cli.base import (
+from vault.cli.acting import (
     as_option,
     config_option,
     json_option,
-    local,
-    names,
     opened,
-    out,
-    recording_ids,
-    show_json,
-    show_table,
+    reader_option,
+    recordings_called,
     signed,
     signed_two,
     two_option,
 )
+from vault.cli.output import SHORT_ID, out, show_json, show_table
+from vault.cli.times import local
+from vault.custody import people
 from vault.custody.cases import find_case
-from vault.custody.people import entry
 from vault.custody.viewing import viewing_requests
 from vault.custody.viewing.viewing_requests import find_viewing
 from vault.custody.viewing.viewing_session import Span, open_viewing
-from vault.rules.actions import Action, demand
 from vault.rules.purposes import PURPOSES, Purpose
 
 PURPOSE = click.Choice([purpose.value for purpose in Purpose])
@@ -60,7 +56,7 @@ def request(
     with opened(config) as vault:
         by = signed(vault, acting).actor
         case_id = find_case(vault, called).id if called else None
-        ids = recording_ids(vault, recordings)
+        ids = recordings_called(vault, recordings)
         viewing_id = viewing_requests.request(
             vault, by, Purpose(purpose), ids, case=case_id, reason=reason
         )
@@ -147,27 +143,32 @@ def conditions(purpose: str) -> None:
 
 @view.command("list")
 @config_option
-@as_option()
+@reader_option
 @json_option
 def list_viewings(config: Path, acting: str, as_json: bool) -> None:
-    """Who viewed what, when and why (P39). That the list was read stands in the log."""
+    """Show who viewed what, when and why (P39), to who may read the log: that it was read stands
+    there. To others, the viewings that concern them.
+    """
     with opened(config) as vault:
-        acting_as = demand(Action.READ_LOG, signed(vault, acting).actor)
-        with vault.reading() as tx:
-            rows = viewing_rows.viewings(tx)
-            recordings = {row.id: viewing_rows.recordings_of_viewing(tx, row.id) for row in rows}
-        vault.record(entry(acting_as, "log.read", None, {"what": "viewings"}))
-        called = names(vault)
+        by = signed(vault, acting).actor
+        viewings = viewing_requests.listed(vault, by)
+        called = people.names(vault, by)
     if as_json:
-        show_json({"viewing": row, "recordings": recordings[row.id]} for row in rows)
+        show_json({"viewing": one.row, "recordings": one.recordings} for one in viewings)
         return
-    table = []
-    for row in rows:
-        both = " and ".join(called.get(one, one) for one in (row.first, row.second) if one)
-        ids = ", ".join(one[:8] for one in recordings[row.id])
-        table.append(
-            (row.id[:8], row.purpose, ids, both, local(row.opened_utc), local(row.ended_utc))
+    table = [
+        (
+            one.row.id[:SHORT_ID],
+            one.row.purpose,
+            ", ".join(recording[:SHORT_ID] for recording in one.recordings),
+            " and ".join(
+                called.get(person, person) for person in (one.row.first, one.row.second) if person
+            ),
+            local(one.row.opened_utc),
+            local(one.row.ended_utc),
         )
+        for one in viewings
+    ]
     show_table(
         ("viewing", "purpose", "recordings", "by", "from", "until"),
         table,

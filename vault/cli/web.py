@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from vault.cli.base import DEMO_NAME, config_option, opened, out
+from vault.cli.acting import DEMO_NAME, config_option, opened
+from vault.cli.output import out
 from vault.clock import SystemClock
 from vault.config import load_vault_settings
 from vault.errors import Reaction, VaultError

@@ -38,7 +38,7 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class ListedCamera:
     """One registered camera. `offset_ms`: camera minus dock at its last docking.
 
     `overdue`: it is with somebody, and was not docked for long.
@@ -81,7 +81,7 @@ def remove_camera(vault: Vault, by: Actor, serial: str) -> None:
         cameras.remove(tx, vault.log, vault.clock, serial, acting.person)
 
 
-def fleet(vault: Vault, by: Actor) -> list[Fleet]:
+def listed(vault: Vault, by: Actor) -> list[ListedCamera]:
     """Every registered camera. Raises NotAllowed."""
     demand(Action.ADD_CAMERA, by)
     with vault.reading() as tx:
@@ -103,11 +103,18 @@ def fleet(vault: Vault, by: Actor) -> list[Fleet]:
         said = tuple(remarks.get(row.serial, ())[:10])
         overdue = _overdue(vault, carrier, last)
         found.append(
-            Fleet(
+            ListedCamera(
                 row, carrier.person if carrier else None, last, offset_ms, firmware, overdue, said
             )
         )
     return found
+
+
+def registrations(vault: Vault, by: Actor) -> list[CameraRow]:
+    """Every registration there ever was, the ended ones too. Raises NotAllowed."""
+    demand(Action.ADD_CAMERA, by)
+    with vault.reading() as tx:
+        return camera_rows.all_cameras(tx)
 
 
 def overdue_count(vault: Vault) -> int:

@@ -1,6 +1,7 @@
 """The cameras that the coordinator registered (P25): nobody else's are read."""
 
 import re
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 
@@ -12,8 +13,11 @@ from vault.errors import CameraExists, UnknownCamera
 from vault.log.log import Entry, Log
 from vault.recording import Camera, CameraKind
 
-_SERIAL = re.compile(r"[A-Z0-9]{3,16}")
-_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{2,63}")
+IDENTIFIERS: Mapping[CameraKind, re.Pattern[str]] = {
+    CameraKind.MANIFEST: re.compile(r"[A-Z0-9]{3,16}"),
+    CameraKind.DCIM: re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{2,63}"),
+}
+"""The form of the identifier that a camera of each kind is registered by."""
 _KEY_BYTES = 32
 
 
@@ -34,8 +38,7 @@ def register(
     """
     serial, key_text, model = camera_text
     kind = CameraKind.MANIFEST if key_text else CameraKind.DCIM
-    form = _SERIAL if kind is CameraKind.MANIFEST else _VOLUME
-    if not form.fullmatch(serial):
+    if not IDENTIFIERS[kind].fullmatch(serial):
         raise UnknownCamera(
             f"{serial!r} is no camera's serial.",
             hint="Type it as the camera shows it: 3 to 16 capitals and digits.",

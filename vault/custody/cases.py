@@ -13,17 +13,19 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from vault.catalogue import case_rows, recording_rows
-from vault.catalogue.case_rows import CaseRow
+from vault.catalogue import case_rows, recording_rows, viewing_rows
+from vault.catalogue.case_rows import CaseRow, HoldRow
 from vault.catalogue.recording_rows import RecordingRow
+from vault.catalogue.viewing_rows import HandOverRow, ViewingRow
 from vault.clock import utc_moment, utc_text
 from vault.crypto.canonical_json import Json
-from vault.custody.papers import file_paper
+from vault.custody.papers import file_paper, papers_of, read_paper
 from vault.custody.people import entry
 from vault.errors import Reaction, UnknownRecording, VaultError
-from vault.rules.actions import Action, Actor, demand
+from vault.rules.actions import Action, Actor, demand, may
 from vault.rules.case_kinds import CASES, CaseKind
 from vault.rules.protocol import ASSESSED, OBJECTION
+from vault.rules.states import CaseState, case_state, is_destroyed
 from vault.vault import Vault
 
 OBJECTION_TERM = timedelta(weeks=6)
@@ -93,7 +95,7 @@ def register(vault: Vault, by: Actor, new: NewCase) -> str:
         **paper.details(),
     }
     with vault.writing() as tx:
-        _demand_standing(tx, new.recordings)
+        _demand_kept(tx, new.recordings)
         vault.record(entry(acting, "case.registered", case_id, details), tx)
     return case_id
 
@@ -107,7 +109,7 @@ def extend(vault: Vault, by: Actor, case_id: str, recordings: Collection[str]) -
         case = _open_case(tx, case_id)
         held = {hold.recording_id for hold in case_rows.holds_of_case(tx, case.id)}
         further = [recording for recording in dict.fromkeys(recordings) if recording not in held]
-        _demand_standing(tx, further)
+        _demand_kept(tx, further)
         details = {"recordings": further, "since_utc": case.received_utc}
         vault.record(entry(acting, "case.extended", case.id, details), tx)
 
@@ -144,7 +146,7 @@ def decide(
     }
     with vault.writing() as tx:
         case = _open_case(tx, case_id)
-        if case.decided_utc is not None and not case.objection_upheld:
+        if case_state(case) is not CaseState.OPEN and not case.objection_upheld:
             raise CaseRefused(f"The request {case.reference} was decided on {case.decided_utc}.")
         vault.record(entry(acting, "case.decided", case.id, details), tx)
 
@@ -157,7 +159,7 @@ def carry_out(vault: Vault, by: Actor, case_id: str) -> None:
         case = _open_case(tx, case_id)
         acting = demand(Action.DECIDE_ACCESS, by, concerned=case.concerned_persons)
         _demand_kind(case, CaseKind.ACCESS_REQUEST)
-        if case.decided_utc is None:
+        if case_state(case) is CaseState.OPEN:
             raise CaseRefused(f"The request {case.reference} is not decided yet.")
         vault.record(
             entry(
@@ -235,22 +237,30 @@ def close(vault: Vault, by: Actor, case_id: str, *, reference: str = "") -> None
 
 def still_open_because(case: CaseRow, reference: str, now: datetime) -> str | None:
     """What a case still lacks before it can be closed; None when nothing. Pure."""
-    if CaseKind(case.kind) is not CaseKind.ACCESS_REQUEST:
-        return (
-            None
-            if reference.strip()
-            else f"it ends when {CASES[CaseKind(case.kind)].ends_with}, and no reference says so"
-        )
-    if case.decided_utc is None:
+    if CaseKind(case.kind) is CaseKind.ACCESS_REQUEST:
+        return _undecided_because(case, now)
+    if reference.strip():
+        return None
+    return f"it ends when {CASES[CaseKind(case.kind)].ends_with}, and no reference says so"
+
+
+def _undecided_because(case: CaseRow, now: datetime) -> str | None:
+    """What an access request still lacks before its decision is final and carried out."""
+    state = case_state(case)
+    if state is CaseState.OPEN:
         return "the privacy officer has not decided"
-    if case.objection_upheld and (case.objection_decided_utc or "") >= case.decided_utc:
-        return "the objection was upheld, and the request is not decided anew"
+    if state is CaseState.UPHELD:
+        return "the objection was upheld, and the request has not been decided again"
     if case.carried_out_utc is None:
         return "the decision was not carried out"
-    if case.granted or (case.objection_decided_utc is not None and not case.objection_upheld):
-        return None
-    if case.objected_utc is not None and case.objection_decided_utc is None:
+    if state is CaseState.OBJECTED:
         return "an objection is pending"
+    if state is CaseState.REFUSED:
+        return _objection_possible(case, now)
+    return None
+
+
+def _objection_possible(case: CaseRow, now: datetime) -> str | None:
     if case.objection_until_utc is not None and now < utc_moment(case.objection_until_utc):
         return f"an objection can be made until {case.objection_until_utc}"
     return None
@@ -262,7 +272,7 @@ def archive(vault: Vault, by: Actor, recording_id: str) -> None:
     """
     acting = demand(Action.ARCHIVE, by)
     with vault.writing() as tx:
-        _demand_standing(tx, [recording_id])
+        _demand_kept(tx, [recording_id])
         vault.record(
             entry(
                 acting,
@@ -285,10 +295,91 @@ def name_present(vault: Vault, by: Actor, recording_id: str, person: str, how: s
         )
     form = vault.keyring.person(person)
     with vault.writing() as tx:
-        _demand_standing(tx, [recording_id])
+        _demand_kept(tx, [recording_id])
         vault.record(
             entry(acting, "person.present", recording_id, {"person": form.person, "how": how}), tx
         )
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCase:
+    """A case on a list: how many recordings it ever held, and what it still lacks (None: it can be
+    closed).
+    """
+
+    row: CaseRow
+    recordings: int
+    lacks: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCase:
+    """A case with all that belongs to it. `reads_papers`: whether its papers are the reader's to
+    read; `others`: recordings of the same time that it does not hold.
+    """
+
+    row: CaseRow
+    holds: tuple[HoldRow, ...]
+    reads_papers: bool
+    papers: tuple[tuple[str, Json | None], ...]
+    viewings: tuple[ViewingRow, ...]
+    hand_overs: tuple[HandOverRow, ...]
+    others: tuple[RecordingRow, ...]
+    lacks: str | None
+
+
+def listed(
+    vault: Vault, by: Actor, *, kind: CaseKind | None = None, closed_too: bool = False
+) -> list[ListedCase]:
+    """The open cases, of one kind where it is given, by their receipt; the closed ones too where
+    wanted. Raises NotAllowed.
+    """
+    demand(Action.LIST_RECORDINGS, by)
+    now = vault.clock.now()
+    with vault.reading() as tx:
+        rows = case_rows.cases(tx, open_only=not closed_too)
+        return [
+            ListedCase(
+                row, len(case_rows.holds_of_case(tx, row.id)), still_open_because(row, "", now)
+            )
+            for row in rows
+            if kind is None or row.kind == kind.value
+        ]
+
+
+def read(vault: Vault, by: Actor, called: str) -> ReadCase:
+    """A case with its papers; that it was read is an entry of the log.
+
+    The register of access requests is the privacy officer's: who else lists recordings sees that
+    the case is there, and not its papers (P60). Raises NotAllowed, UnknownCase, StorageFailed.
+    """
+    demand(Action.LIST_RECORDINGS, by)
+    row = find_case(vault, called)
+    apart = row.kind == CaseKind.ACCESS_REQUEST.value
+    reads = not apart or may(Action.READ_ACCESS_REGISTER, by)
+    action = Action.READ_ACCESS_REGISTER if apart and reads else Action.LIST_RECORDINGS
+    acting = demand(action, by)
+    with vault.reading() as tx:
+        holds = case_rows.holds_of_case(tx, row.id)
+        papers = papers_of(tx, row.id) if reads else []
+        viewings = [one for one in viewing_rows.viewings(tx) if one.case_id == row.id]
+        hand_overs = [one for one in viewing_rows.hand_overs(tx) if one.case_id == row.id]
+        ids = [hold.recording_id for hold in holds]
+        others = case_rows.overlapping(tx, ids) if row.closed_utc is None and ids else []
+    vault.record(entry(acting, "case.read", row.id, {}))
+    return ReadCase(
+        row,
+        tuple(holds),
+        reads,
+        tuple((named, read_paper(vault, paper)) for named, paper in papers),
+        tuple(viewings),
+        tuple(hand_overs),
+        tuple(others),
+        still_open_because(row, "", vault.clock.now()),
+    )
 
 
 def find_case(vault: Vault, called: str) -> CaseRow:
@@ -305,7 +396,7 @@ def _open_case(tx: sa.Connection, case_id: str) -> CaseRow:
     case = case_rows.case_of(tx, case_id)
     if case is None:
         raise UnknownCase(f"There is no case {case_id}.")
-    if case.closed_utc is not None:
+    if case_state(case) is CaseState.CLOSED:
         raise CaseRefused(f"The case {case.reference} was closed on {case.closed_utc}.")
     return case
 
@@ -318,10 +409,10 @@ def _demand_kind(case: CaseRow, kind: CaseKind) -> None:
         )
 
 
-def _demand_standing(tx: sa.Connection, recordings: Collection[str]) -> None:
+def _demand_kept(tx: sa.Connection, recordings: Collection[str]) -> None:
     for recording_id in recordings:
         row = recording_rows.get_recording(tx, recording_id)
-        if row.destroyed_utc is not None:
+        if is_destroyed(row):
             raise UnknownRecording(
                 f"The recording {recording_id} was destroyed on {row.destroyed_utc}."
             )

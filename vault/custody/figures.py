@@ -6,47 +6,43 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from vault.catalogue import deletion_rows, person_rows
+from vault.catalogue.person_rows import AbsenceRow, HoldingRow
 from vault.clock import utc_moment, utc_text
-from vault.crypto.canonical_json import parse_object
+from vault.crypto.canonical_json import Json, parse_object
 from vault.custody.handover.custody_report import ZONE, latin
+from vault.custody.papers import Paper, read_reason, reason_paper
 from vault.custody.people import entry
 from vault.log.log import read_tree
 from vault.rules.actions import Action, Actor, demand
+from vault.rules.case_kinds import CASES, CaseKind
 from vault.rules.purposes import PURPOSES, Purpose
 from vault.rules.roles import ROLE_NAMES_NL, Role
 from vault.vault import Vault
 
-HEADINGS_NL = {
-    "recording.stored": "opnamen",
-    "report.filed": "meldingen van gebruik",
-    "viewing.opened": "keren bekeken",
-    "complaint": "klachten",
-    "access_request": "verzoeken tot inzage",
-    "granted": "inzage toegewezen",
-    "refused": "inzage afgewezen",
-    "police_report": "aangiften",
-    "demand": "vorderingen",
-    "handover.made": "keren verstrekt",
-    "recording.destroyed": "opnamen vernietigd",
-}
-HEADINGS_EN = {
-    "recording.stored": "recordings",
-    "report.filed": "reports",
-    "viewing.opened": "viewings",
-    "complaint": "complaints",
-    "access_request": "access requests",
-    "granted": "granted",
-    "refused": "refused",
-    "police_report": "police reports",
-    "demand": "demands",
-    "handover.made": "handed over",
-    "recording.destroyed": "destroyed",
-}
+
+def _headings() -> Iterator[tuple[str, str, str]]:
+    """What is counted, and its heading in Dutch and in English: each kind of case has its column,
+    and what was decided on access requests follows theirs.
+    """
+    yield "recording.stored", "opnamen", "recordings"
+    yield "report.filed", "meldingen van gebruik", "reports"
+    yield "viewing.opened", "keren bekeken", "viewings"
+    for kind, rule in CASES.items():
+        yield kind.value, rule.many_nl, rule.many_en
+        if kind is CaseKind.ACCESS_REQUEST:
+            yield "granted", "inzage toegewezen", "granted"
+            yield "refused", "inzage afgewezen", "refused"
+    yield "handover.made", "keren verstrekt", "handed over"
+    yield "recording.destroyed", "opnamen vernietigd", "destroyed"
+
+
+HEADINGS_NL = {name: dutch for name, dutch, _ in _headings()}
+HEADINGS_EN = {name: english for name, _, english in _headings()}
 _BECAUSE_NL = {
     "retention": "de 28 dagen waren om",
     "late_docking": "laat ingelezen, 7 dagen daarna",
@@ -86,10 +82,10 @@ def figures(vault: Vault, by: Actor, year: int) -> list[Month]:
     acting = demand(Action.READ_FIGURES, by)
     counted: dict[int, Counter[str]] = {month: Counter() for month in range(1, 13)}
     for leaf in vault.leaves():
-        told = parse_object(leaf)
-        moment = utc_moment(told["time_utc"]).astimezone(ZONE)
+        parsed = parse_object(leaf)
+        moment = utc_moment(parsed["time_utc"]).astimezone(ZONE)
         if moment.year == year:
-            counted[moment.month].update(_counts(told["action"], told["details"]))
+            counted[moment.month].update(_counts(parsed["action"], parsed["details"]))
     vault.record(entry(acting, "figures.read", None, {"year": year}))
     return [
         Month(f"{year}-{month:02d}", {name: counts[name] for name in HEADINGS_NL})
@@ -155,48 +151,20 @@ def accountability(vault: Vault, by: Actor, start: datetime, end: datetime) -> A
         called = {row.id: row.name for row in person_rows.persons(tx)}
         held = person_rows.holdings(tx)
         replaced = person_rows.absences(tx)
+        reasons = {row.id: reason_paper(tx, row.id, "absence.recorded") for row in replaced}
         confirmed = {row.recording_id: row.confirmed_utc for row in deletion_rows.destructions(tx)}
-    first, last = utc_text(start), utc_text(end)
-    lines = [
-        Line(
-            "functies",
-            row.from_utc,
-            called.get(row.person, row.person),
-            _function(row.function, row.standing),
-            row.until_utc or "",
-        )
-        for row in held
-        if row.from_utc < last and (row.until_utc or last) >= first
-    ]
-    lines += [
-        Line(
-            "vervanging",
-            row.from_utc,
-            called.get(row.substitute, row.substitute),
-            f"vervangt {called.get(row.absent, row.absent)} als {_function(row.role, False)} "
-            f"({row.reason})",
-            row.ended_utc or row.until_utc,
-        )
-        for row in replaced
-        if row.from_utc < last and row.until_utc >= first
-    ]
+    period = (utc_text(start), utc_text(end))
+    texts = {key: read_reason(vault, paper) for key, paper in reasons.items()}
+    lines = [*_held_lines(held, called, period), *_replaced_lines(replaced, texts, called, period)]
     entries = 0
     for leaf in vault.leaves():
         entries += 1
-        told = parse_object(leaf)
-        if not first <= told["time_utc"] < last:
-            continue
-        line = _line(told, called, confirmed)
-        if line is not None:
-            lines.append(line)
-    vault.record(
-        entry(
-            acting,
-            "log.read",
-            None,
-            {"what": "accountability", "from_utc": first, "until_utc": last},
-        )
-    )
+        parsed = parse_object(leaf)
+        if period[0] <= parsed["time_utc"] < period[1]:
+            reason = _reason_of_deletion(vault, parsed["details"])
+            lines += _lines_of(parsed, called, confirmed, reason)
+    what = {"what": "accountability", "from_utc": period[0], "until_utc": period[1]}
+    vault.record(entry(acting, "log.read", None, what))
     with vault.reading() as tx:
         root = read_tree(tx).head().root.hex()
     return Accountability(
@@ -204,53 +172,102 @@ def accountability(vault: Vault, by: Actor, start: datetime, end: datetime) -> A
     )
 
 
-def _function(role: str, standing: bool) -> str:
-    return ROLE_NAMES_NL[Role(role)] + (" (bewaart alleen de sleutel)" if standing else "")
+def _held_lines(
+    held: Iterable[HoldingRow], called: Mapping[str, str], period: tuple[str, str]
+) -> Iterator[Line]:
+    """Who held which function at any time of a period."""
+    first, last = period
+    for row in held:
+        if row.from_utc < last and (row.until_utc or last) >= first:
+            yield Line(
+                "functies",
+                row.from_utc,
+                called.get(row.person, row.person),
+                _function(row.function, row.standing),
+                row.until_utc or "",
+            )
 
 
-def _line(
-    told: dict[str, object], called: dict[str, str], confirmed: dict[str, str | None]
-) -> Line | None:
-    action, subject, details = str(told["action"]), str(told["subject"] or ""), told["details"]
-    assert isinstance(details, dict)
-    actor = str(told["actor"])
+def _replaced_lines(
+    replaced: Iterable[AbsenceRow],
+    reasons: Mapping[str, str | None],
+    called: Mapping[str, str],
+    period: tuple[str, str],
+) -> Iterator[Line]:
+    """Who stood in for whom at any time of a period."""
+    first, last = period
+    for row in replaced:
+        if row.from_utc < last and row.until_utc >= first:
+            yield Line(
+                "vervanging",
+                row.from_utc,
+                called.get(row.substitute, row.substitute),
+                f"vervangt {called.get(row.absent, row.absent)} als {_function(row.role, False)}"
+                f"{_in_brackets(reasons[row.id])}",
+                row.ended_utc or row.until_utc,
+            )
+
+
+def _function(role: str, key_only: bool) -> str:
+    return ROLE_NAMES_NL[Role(role)] + (" (bewaart alleen de sleutel)" if key_only else "")
+
+
+def _lines_of(
+    parsed: Json,
+    called: Mapping[str, str],
+    confirmed: Mapping[str, str | None],
+    reason_of_deletion: str | None,
+) -> Iterator[Line]:
+    """The line that an entry of the log is worth, if any."""
+    action, subject, details = (
+        str(parsed["action"]),
+        str(parsed["subject"] or ""),
+        parsed["details"],
+    )
+    actor = str(parsed["actor"])
     who = called.get(actor, _PROGRAMS_NL.get(actor, actor))
-    when = str(told["time_utc"])
-    if action == "viewing.opened":
-        both = " en ".join(
-            f"{called.get(seat['person'], seat['person'])} ({seat['role']})"
-            for seat in details["seats"]
-        )
-        return Line(
-            "bekeken",
-            when,
-            both,
-            PURPOSES[Purpose(str(details["purpose"]))].name_nl,
-            ", ".join(details["recordings"]),
-        )
-    if action == "handover.made":
-        return Line("verstrekt", when, who, f"aan {details['receiver']}", str(details["sha256"]))
-    if action == "recording.destroyed":
-        seen = confirmed.get(subject)
-        both = " en ".join(filter(None, (who, called.get(str(details.get("second"))))))
-        gone = f"nagezien dat zij weg is: {seen}" if seen else "NOG NIET NAGEZIEN"
-        reason = f": {details['reason']}" if "reason" in details else ""
-        return Line(
-            "vernietigd",
-            when,
-            both,
-            f"{_BECAUSE_NL[str(details['because'])]}{reason}; {gone}",
-            subject,
-        )
-    if action in EXCEPTIONS_NL:
-        return Line(
-            "bijzonder",
-            when,
-            who,
-            f"{EXCEPTIONS_NL[action]}: {details.get('sentence', '')}".rstrip(": "),
-            subject,
-        )
-    return None
+    when = str(parsed["time_utc"])
+    match action:
+        case "viewing.opened":
+            both = " en ".join(
+                f"{called.get(seat['person'], seat['person'])} ({seat['role']})"
+                for seat in details["seats"]
+            )
+            purpose = PURPOSES[Purpose(str(details["purpose"]))].name_nl
+            yield Line("bekeken", when, both, purpose, ", ".join(details["recordings"]))
+        case "handover.made":
+            to = f"aan {details['receiver']}"
+            yield Line("verstrekt", when, who, to, str(details["sha256"]))
+        case "recording.destroyed":
+            both = " en ".join(filter(None, (who, called.get(str(details.get("second"))))))
+            what = _destroyed_because(details, reason_of_deletion, confirmed.get(subject))
+            yield Line("vernietigd", when, both, what, subject)
+        case _ if action in EXCEPTIONS_NL:
+            what = f"{EXCEPTIONS_NL[action]}: {details.get('sentence', '')}".rstrip(": ")
+            yield Line("bijzonder", when, who, what, subject)
+
+
+def _destroyed_because(details: Json, reason: str | None, confirmed_utc: str | None) -> str:
+    confirmed = (
+        f"nagezien dat zij weg is: {confirmed_utc}" if confirmed_utc else "NOG NIET NAGEZIEN"
+    )
+    why = f": {reason}" if reason else ""
+    return f"{_BECAUSE_NL[str(details['because'])]}{why}; {confirmed}"
+
+
+def _in_brackets(text: str | None) -> str:
+    return f" ({text})" if text else ""
+
+
+def _reason_of_deletion(vault: Vault, details: Json) -> str | None:
+    """Why two officials deleted a recording: from its paper; from an entry of a vault of schema
+    0002, which holds it itself.
+    """
+    if details.get("because") != "by_hand":
+        return None
+    if "paper" in details:
+        return read_reason(vault, Paper(details["paper"], details["paper_sha256"]))
+    return str(details["reason"]) if "reason" in details else None
 
 
 def report_csv(report: Accountability) -> str:
@@ -290,14 +307,14 @@ def report_pdf(report: Accountability) -> bytes:
     pdf.cell(0, 10, "Verantwoording bodycams", new_x="LMARGIN", new_y="NEXT")
     pdf.set_font("Helvetica", size=10)
     period = f"{report.start.astimezone(ZONE):%d-%m-%Y} tot {report.end.astimezone(ZONE):%d-%m-%Y}"
-    told = (
+    summary = (
         f"Over {period}. Gemaakt {report.made.astimezone(ZONE):%d-%m-%Y %H:%M}, uit "
         f"{report.entries} regels van het logboek."
     )
     pdf.multi_cell(
         0,
         6,
-        latin(f"{told} Kluis {report.vault}. Wortel van het logboek: {report.root}."),
+        latin(f"{summary} Kluis {report.vault}. Wortel van het logboek: {report.root}."),
         align="L",
         new_x="LMARGIN",
         new_y="NEXT",

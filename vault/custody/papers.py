@@ -8,13 +8,16 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from vault.crypto.canonical_json import Json, parse_object, readable
+import sqlalchemy as sa
+
+from vault.catalogue import deletion_rows
+from vault.crypto.canonical_json import Json, parse_object
 from vault.errors import StorageFailed
-from vault.storage.durable import make_folder, overwrite_and_remove, write_new
+from vault.storage.durable import overwrite_and_remove
+from vault.storage.paper_files import paper_file, papers_in, write_paper
 from vault.storage.small_files import read_small
 from vault.vault import Vault
 
-FORMAT = "dock-vault/paper/1"
 LIMIT_BYTES = 1 << 20
 
 
@@ -29,25 +32,22 @@ class Paper:
         return {"paper": self.id, "paper_sha256": self.sha256}
 
 
-def _folder(vault: Vault) -> Path:
-    return vault.settings.root / "register" / "papers"
+def _register(vault: Vault) -> Path:
+    return vault.settings.root / "register"
 
 
 def file_paper(vault: Vault, text: Json) -> Paper:
     """Write a paper, durably, before the entry that names it. Raises StorageFailed, VaultFull."""
-    paper_id = str(uuid.uuid4())
-    content = readable({"format": FORMAT, "paper": paper_id, "text": text})
-    folder = _folder(vault)
-    make_folder(folder, within=vault.settings.root / "register")
-    write_new(folder / f".{paper_id}.part", folder / f"{paper_id}.json", content)
-    return Paper(paper_id, hashlib.sha256(content).hexdigest())
+    paper = paper_file(str(uuid.uuid4()), text)
+    write_paper(_register(vault), paper)
+    return Paper(paper.id, paper.sha256)
 
 
 def read_paper(vault: Vault, paper: Paper) -> Json | None:
     """The text of a paper; None where it was removed. Raises StorageFailed where it is not the one
     that was filed.
     """
-    path = _folder(vault) / f"{paper.id}.json"
+    path = papers_in(_register(vault)) / f"{paper.id}.json"
     if not path.exists():
         return None
     content = read_small(path, LIMIT_BYTES)
@@ -61,4 +61,24 @@ def read_paper(vault: Vault, paper: Paper) -> Json | None:
 
 def remove_paper(vault: Vault, paper_id: str) -> None:
     """Remove a paper for good; one that is gone already is as good."""
-    overwrite_and_remove(_folder(vault) / f"{paper_id}.json")
+    overwrite_and_remove(papers_in(_register(vault)) / f"{paper_id}.json")
+
+
+def papers_of(tx: sa.Connection, subject: str) -> list[tuple[str, Paper]]:
+    """The papers of a case, a report, a viewing, an absence or a recording that stand: the action
+    of the entry that names each, and the paper.
+    """
+    return [(row.action, Paper(row.id, row.sha256)) for row in deletion_rows.papers_of(tx, subject)]
+
+
+def reason_paper(tx: sa.Connection, subject: str, action: str) -> Paper | None:
+    """The paper that holds why an absence was recorded or a recording deleted; None where there is
+    none.
+    """
+    return next((paper for named, paper in papers_of(tx, subject) if named == action), None)
+
+
+def read_reason(vault: Vault, paper: Paper | None) -> str | None:
+    """The reason in such a paper; None where it is gone. Raises StorageFailed."""
+    text = read_paper(vault, paper) if paper is not None else None
+    return str(text["reason"]) if text is not None else None

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from vault.catalogue import person_rows
+from vault.catalogue.person_rows import AbsenceRow, PersonRow
 from vault.clock import utc_moment, utc_text
 from vault.crypto.canonical_json import Json
+from vault.custody.papers import file_paper, read_reason, reason_paper
 from vault.errors import NotAllowed, Reaction, VaultError
 from vault.keyring.keyring import Identity
 from vault.log.log import Entry
-from vault.rules.actions import Acting, Action, Actor, Replacement, demand
+from vault.rules.actions import Acting, Action, Actor, Replacement, demand, demand_any
 from vault.rules.protocol import IN_TWOS
 from vault.rules.roles import Role
 from vault.vault import Vault
@@ -128,35 +130,101 @@ def record_absence(
             hint="Another official records it.",
         )
     absence_id = str(uuid.uuid4())
-    details = {
+    details: Json = {
         "role": role.value,
         "absent": away.person,
         "substitute": stands_in.person,
         "granted_by": acting.person,
-        "reason": reason,
         "from_utc": utc_text(start),
         "until_utc": utc_text(end),
+        **file_paper(vault, {"reason": reason}).details(),
     }
     vault.record(Entry("absence.recorded", acting.person, absence_id, details, acting.acting_for))
     return absence_id
 
 
-def end_absence(vault: Vault, by: Actor, absence_id: str) -> None:
-    """The absent person is back before the date. Raises NotAllowed, BadAbsence."""
+def end_absence(vault: Vault, by: Actor, called: str) -> None:
+    """The absent person is back before the date. `called`: the start of the replacement's id.
+
+    Raises NotAllowed, BadAbsence.
+    """
     acting = demand(Action.RECORD_ABSENCE, by)
     now = vault.now_utc()
     with vault.writing() as tx:
-        found = [row for row in person_rows.absences(tx) if row.id == absence_id]
+        rows = person_rows.absences(tx)
+        found = [row for row in rows if called and row.id.startswith(called)]
         if (
-            not found
+            len(found) != 1
             or found[0].ended_utc is not None
             or utc_moment(found[0].until_utc) <= vault.clock.now()
         ):
             raise BadAbsence(
-                f"No replacement {absence_id} is in force or to come.",
+                f"No replacement {called} is in force or to come.",
                 hint="`vault person absences` shows them.",
             )
-        vault.record(entry(acting, "absence.ended", absence_id, {"ended_utc": now}), tx)
+        vault.record(entry(acting, "absence.ended", found[0].id, {"ended_utc": now}), tx)
+
+
+# --- who is there ---------------------------------------------------------------------------------
+
+READERS = (Action.RECORD_ABSENCE, Action.CHANGE_KEYRING)
+"""Who may read the list of persons: whoever records a replacement, or changes the keyring."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledPerson:
+    """Somebody who is or was enrolled. `keeps`: the functions whose key they keep as standing
+    substitute.
+    """
+
+    row: PersonRow
+    roles: frozenset[Role]
+    keeps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A replacement, and why; `reason` is None where its paper is gone."""
+
+    row: AbsenceRow
+    reason: str | None
+
+
+def listed(vault: Vault, by: Actor) -> list[EnrolledPerson]:
+    """Everybody who ever was enrolled, by name. Raises NotAllowed, KeyringRefused."""
+    demand_any(READERS, by)
+    with vault.reading() as tx:
+        rows = person_rows.persons(tx)
+    keyring = vault.keyring
+    holders, standing = keyring.holders(), keyring.holders(standing=True)
+    return [
+        EnrolledPerson(
+            row,
+            keyring.roles_of(row.id) if row.left_utc is None else frozenset(),
+            tuple(sorted(name for name in holders if row.id in standing[name] - holders[name])),
+        )
+        for row in rows
+    ]
+
+
+def absences(vault: Vault, by: Actor) -> list[Absence]:
+    """Every replacement, past and to come, with its reason. Raises NotAllowed, StorageFailed."""
+    demand_any(READERS, by)
+    with vault.reading() as tx:
+        rows = person_rows.absences(tx)
+        papers = [reason_paper(tx, row.id, "absence.recorded") for row in rows]
+    return [
+        Absence(row, read_reason(vault, paper)) for row, paper in zip(rows, papers, strict=True)
+    ]
+
+
+def names(vault: Vault, by: Actor) -> dict[str, str]:
+    """Every person's id and name, those who left too: for a list that `by` may read. Raises
+    NotAllowed.
+    """
+    demand(Action.SIGN_IN, by)
+    with vault.reading() as tx:
+        return {row.id: row.name for row in person_rows.persons(tx)}
 
 
 def is_absent(vault: Vault, role: Role) -> bool:

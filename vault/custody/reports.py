@@ -15,10 +15,10 @@ from vault.catalogue.recording_rows import RecordingRow
 from vault.catalogue.report_rows import ReportRow
 from vault.clock import utc_moment, utc_text
 from vault.crypto.canonical_json import Json
-from vault.custody.papers import file_paper
+from vault.custody.papers import file_paper, papers_of, read_paper
 from vault.custody.people import entry, is_absent
-from vault.errors import Reaction, UnknownCamera, VaultError
-from vault.rules.actions import Action, Actor, demand
+from vault.errors import NotAllowed, Reaction, UnknownCamera, VaultError
+from vault.rules.actions import Acting, Action, Actor, demand, demand_any, may
 from vault.rules.protocol import LEARNING_OWN, REPORT
 from vault.rules.roles import Role
 from vault.vault import Vault
@@ -122,16 +122,104 @@ def addressee(vault: Vault) -> Role:
     return Role.CLUSTER_MANAGER if is_absent(vault, Role.COORDINATOR) else Role.COORDINATOR
 
 
-def receive(vault: Vault, by: Actor, report_id: str) -> None:
-    """The addressee has read a report. Raises NotAllowed, ReportRefused."""
+def receive(vault: Vault, by: Actor, called: str) -> None:
+    """The addressee has read a report. `called`: the start of its id. Raises NotAllowed,
+    ReportRefused.
+    """
     acting = demand(Action.RECEIVE_REPORT, by)
     with vault.writing() as tx:
-        if report_rows.report_of(tx, report_id) is None:
-            raise ReportRefused(
-                f"There is no report {report_id}.", hint="`vault report list` shows them."
-            )
+        row = _report_called(report_rows.reports(tx), called)
         details = {"received_utc": vault.now_utc(), "received_by": acting.person}
-        vault.record(entry(acting, "report.received", report_id, details), tx)
+        vault.record(entry(acting, "report.received", row.id, details), tx)
+
+
+def _report_called(rows: list[ReportRow], called: str) -> ReportRow:
+    found = [row for row in rows if called and row.id.startswith(called)]
+    if len(found) != 1:
+        raise ReportRefused(f"There is no report {called}.", hint="`vault report list` shows them.")
+    return found[0]
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+READERS = (Action.RECEIVE_REPORT, Action.LIST_RECORDINGS, Action.FILE_REPORT)
+"""Who may read reports at all: their addressee everybody's, an officer their own."""
+
+
+def reads_all(vault: Vault, by: Actor) -> bool:
+    """Whether this person reads everybody's reports: the addressee."""
+    return may(Action.RECEIVE_REPORT, by) or addressee(vault) in by.roles
+
+
+@dataclass(frozen=True, slots=True)
+class ReportList:
+    """The reports that a person may read, oldest first; and for the addressee what is missing.
+
+    `everybody`: whether they are everybody's, or the reader's own alone.
+    """
+
+    rows: tuple[ReportRow, ...]
+    everybody: bool
+    missing: tuple["Missing", ...]
+    without_recording: tuple[ReportRow, ...]
+    without_carrier: tuple[RecordingRow, ...]
+
+
+def listed(vault: Vault, by: Actor) -> ReportList:
+    """One's own reports, and for the addressee everybody's; without their texts. Raises
+    NotAllowed.
+    """
+    demand_any(READERS, by)
+    everybody = reads_all(vault, by)
+    with vault.reading() as tx:
+        rows = [row for row in report_rows.reports(tx) if everybody or row.person == by.person]
+    return ReportList(
+        tuple(rows),
+        everybody,
+        tuple(missing_reports(vault, None if everybody else by.person)),
+        tuple(reports_without_recording(vault)) if everybody else (),
+        tuple(on_without_carrier(vault)) if everybody else (),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReport:
+    """A report with its text (None where it was destroyed with the recording) and recordings."""
+
+    row: ReportRow
+    text: Json | None
+    recordings: tuple[str, ...]
+    may_receive: bool
+
+
+def read(vault: Vault, by: Actor, report_id: str) -> ReadReport | None:
+    """A report with its text, for who wrote it and for whom it went to; that another read it is an
+    entry of the log. None where there is none. Raises NotAllowed.
+    """
+    demand_any(READERS, by)
+    with vault.reading() as tx:
+        row = report_rows.report_of(tx, report_id)
+        papers = papers_of(tx, report_id)
+        recordings = report_rows.recordings_of_report(tx, report_id)
+    if row is None:
+        return None
+    everybody = reads_all(vault, by)
+    if row.person != by.person:
+        if not everybody:
+            raise NotAllowed(f"{by.name} neither wrote this report nor received it.")
+        acting = (
+            demand(Action.RECEIVE_REPORT, by)
+            if may(Action.RECEIVE_REPORT, by)
+            else Acting(by.person, min(by.roles))
+        )
+        vault.record(entry(acting, "report.read", report_id, {}))
+    texts = [read_paper(vault, paper) for _, paper in papers]
+    return ReadReport(
+        row,
+        next((text for text in texts if text), None),
+        tuple(recordings),
+        everybody and row.received_utc is None,
+    )
 
 
 def _own(vault: Vault, by: Actor, recordings: tuple[str, ...]) -> list[RecordingRow]:
@@ -173,6 +261,12 @@ def missing_reports(vault: Vault, person: str | None = None) -> list[Missing]:
         for row in rows
         if person is None or row.officer_person == person
     ]
+
+
+def to_write(vault: Vault, by: Actor) -> list[Missing]:
+    """An officer's own recordings that lack a report, oldest first. Raises NotAllowed."""
+    demand(Action.FILE_REPORT, by)
+    return missing_reports(vault, by.person)
 
 
 def late_reports(vault: Vault) -> list[ReportRow]:

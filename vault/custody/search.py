@@ -2,26 +2,38 @@
 due (P24, P31, P39).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from vault.catalogue import case_rows, recording_rows, report_rows, viewing_rows
+from vault.catalogue import (
+    camera_rows,
+    case_rows,
+    person_rows,
+    recording_rows,
+    report_rows,
+    viewing_rows,
+)
 from vault.catalogue.case_rows import CaseRow, HoldRow
 from vault.catalogue.recording_rows import RecordingRow
 from vault.catalogue.report_rows import ReportRow
 from vault.catalogue.tables import hold, present, recording, report_recording
 from vault.catalogue.viewing_rows import ViewingRow
 from vault.clock import utc_text
-from vault.custody.retention.disposition import ZONE
+from vault.custody.retention.disposition import ZONE, Disposition, disposition
 from vault.custody.retention.sweep import facts_of
+from vault.errors import UnknownRecording
+from vault.recording import StoredSegment
 from vault.rules.actions import Action, Actor, demand
 from vault.rules.due import Due, due, why
 from vault.vault import Vault
 
 PAGE = 25
+
+Recording = RecordingRow
+"""A recording as the catalogue has it, for who shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,70 @@ def life(vault: Vault, by: Actor, recording_id: str) -> Life:
     with vault.reading() as tx:
         row = recording_rows.get_recording(tx, recording_id)
         return _life(tx, row)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a search can be narrowed by: the cameras' serials, the officers (id and name), the open
+    cases.
+    """
+
+    cameras: tuple[str, ...]
+    officers: tuple[tuple[str, str], ...]
+    cases: tuple[CaseRow, ...]
+
+
+def filters(vault: Vault, by: Actor) -> Filters:
+    """What there is to narrow a search by. Raises NotAllowed."""
+    demand(Action.LIST_RECORDINGS, by)
+    with vault.reading() as tx:
+        return Filters(
+            tuple(sorted({row.serial for row in camera_rows.all_cameras(tx)})),
+            tuple((row.id, row.name) for row in person_rows.persons(tx) if row.officer),
+            tuple(case_rows.cases(tx, open_only=True)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRecording:
+    """Everything that is known of a recording, but no picture of it. `present`: person to how;
+    `others`: recordings of the same time.
+    """
+
+    life: Life
+    disposition: Disposition
+    files: tuple[StoredSegment, ...]
+    present: Mapping[str, str]
+    others: tuple[RecordingRow, ...]
+
+
+def read(vault: Vault, by: Actor, recording_id: str) -> ReadRecording:
+    """A recording, one that was destroyed too. Raises NotAllowed, UnknownRecording."""
+    found = life(vault, by, recording_id)
+    with vault.reading() as tx:
+        files = recording_rows.files_of(tx, recording_id)
+        present = person_rows.persons_present(tx, recording_id)
+        stands = found.row.destroyed_utc is None
+        others = case_rows.overlapping(tx, [recording_id]) if stands else []
+    return ReadRecording(found, disposition(vault, by, recording_id), files, present, tuple(others))
+
+
+def newest(vault: Vault, by: Actor, count: int) -> list[RecordingRow]:
+    """The newest recordings that stand, the oldest of them first. Raises NotAllowed."""
+    demand(Action.LIST_RECORDINGS, by)
+    with vault.reading() as tx:
+        return recording_rows.newest_recordings(tx, count)
+
+
+def recording_called(vault: Vault, start: str) -> str:
+    """The whole id of the one recording whose id starts so, for a command that says what is to be
+    done with it. Raises UnknownRecording.
+    """
+    with vault.reading() as tx:
+        found = recording_rows.recordings_starting(tx, start.lower()) if start else []
+    if len(found) != 1:
+        raise UnknownRecording(f"{len(found)} recordings have an id that starts with {start!r}.")
+    return found[0]
 
 
 def _conditions(search: Search) -> list[sa.ColumnElement[bool]]:

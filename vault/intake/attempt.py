@@ -22,7 +22,7 @@ from vault.intake.receipts import ACTOR, receipt_of
 from vault.keyring.receivers import Wrapper
 from vault.log.log import Entry
 from vault.recording import (
-    Docking,
+    ClockOffset,
     Observer,
     Receipt,
     RecordingClaim,
@@ -64,7 +64,7 @@ class Attempt:
         wrapper: Wrapper,
         buffers: BufferPool,
         claim: RecordingClaim,
-        docking: Docking,
+        docking: ClockOffset,
     ) -> None:
         self.recording_id = str(uuid.uuid4())
         self.claim = claim

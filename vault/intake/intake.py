@@ -28,7 +28,7 @@ from vault.keyring.receivers import Wrapper
 from vault.log.log import Entry, read_tree
 from vault.recording import (
     Camera,
-    Docking,
+    ClockOffset,
     Receipt,
     RecordingClaim,
     State,
@@ -167,7 +167,7 @@ class Intake:
             row = camera_rows.standing_camera(tx, serial)
         return cameras.camera_of(row) if row else None
 
-    def docked(self, serial: str, docking: Docking) -> None:
+    def docked(self, serial: str, docking: ClockOffset) -> None:
         """Remember a docking: its time bounds what the camera's clock may claim, its offset is kept
         with the recordings.
         """
@@ -248,7 +248,7 @@ class Intake:
 
     # --- taking in --------------------------------------------------------------------------------
 
-    def begin(self, claim: RecordingClaim, docking: Docking) -> "Attempt":
+    def begin(self, claim: RecordingClaim, docking: ClockOffset) -> "Attempt":
         """Start to take a recording in, or go on with the attempt that was left open for the same
         content.
 

@@ -5,8 +5,9 @@ must be within their reach; the new keyring is made in memory, checked by `check
 both signers, and only then written in place of the old.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from vault.crypto.canonical_json import readable
 from vault.crypto.passphrase import PassphraseCost, lock_by_device
@@ -28,6 +29,8 @@ from vault.keyring.seats import (
     sealed_envelope,
 )
 from vault.rules.roles import ESCROW_HOLDERS, Function, Role, officer_receiver
+
+T = TypeVar("T")
 
 # --- changes --------------------------------------------------------------------------------------
 
@@ -126,13 +129,7 @@ def change_keyring(
             draft.apply(edit)
     draft.check(present, enrolled)
     rotated = draft.rotated(keyring)
-    have = keyring.reach(present, escrow)
-    kept: dict[str, list[tuple[KeyForm, bytes | None]]] = {}
-    for entry in keyring.body.functions:
-        kept[entry.function] = [
-            (key, _private(have, key, entry.function) if entry.function in rotated else None)
-            for key in entry.keys
-        ]
+    kept = _kept_keys(keyring, rotated, keyring.reach(present, escrow))
     maker = SeatMaker(keyring.vault_id, made_utc, list(draft.persons.values()), keyring.body.escrow)
     body = maker.body(keyring.version + 1, draft.signers, draft.plan, kept)
     check_seats(body)
@@ -141,16 +138,32 @@ def change_keyring(
         for identity in (*present, *enrolled)
         if identity.person in draft.signers and identity not in signing
     ]
-    locks = {
-        name: lock
-        for name, lock in locks.items()
-        if name in draft.persons or name in ESCROW_HOLDERS
-    }
-    devices = {
-        person: keys for person, keys in keyring.security_keys.items() if person in draft.persons
-    }
-    content = sealed_envelope(body, locks, signing, devices)
+    content = sealed_envelope(
+        body,
+        _of_those(locks, {*draft.persons, *ESCROW_HOLDERS}),
+        signing,
+        _of_those(keyring.security_keys, draft.persons),
+    )
     return Changed(content, tuple(identity.person for identity in enrolled), tuple(sorted(rotated)))
+
+
+def _kept_keys(
+    keyring: Keyring, rotated: Collection[str], have: Mapping[str, bytes]
+) -> dict[str, list[tuple[KeyForm, bytes | None]]]:
+    """Function to the keys that it keeps; with the private key where they are sealed anew. Raises
+    CannotOpen where that is out of reach.
+    """
+    return {
+        entry.function: [
+            (key, _private(have, key, entry.function) if entry.function in rotated else None)
+            for key in entry.keys
+        ]
+        for entry in keyring.body.functions
+    }
+
+
+def _of_those(entries: Mapping[str, T], names: Collection[str]) -> dict[str, T]:
+    return {name: entry for name, entry in entries.items() if name in names}
 
 
 def with_security_keys(content: bytes, person: str, keys: Sequence[SecurityKeyForm]) -> bytes:
@@ -278,12 +291,15 @@ class _Draft:
             seated = any(form.person in seats.everybody for seats in self.plan.values())
             check_administrator(form.administrator, form.name, seated or form.officer is not None)
         there = {identity.person for identity in (*present, *enrolled)}
-        for person in self.signers:
-            if person not in self.persons or person not in there or len(set(self.signers)) != 2:
-                raise PairRefused(
-                    "The next version needs two different signers who are present.",
-                    hint="Name a successor first.",
-                )
+        self._check_signers(there & self.persons.keys())
+
+    def _check_signers(self, there: Collection[str]) -> None:
+        """`there`: the persons of the draft who are present."""
+        if len(set(self.signers)) != 2 or not set(self.signers) <= set(there):
+            raise PairRefused(
+                "The next version needs two different signers who are present.",
+                hint="Name a successor first.",
+            )
         first, second = self.signers
         officer, manager = (self.plan[function.value].holders for function in SIGNING_FUNCTIONS)
         if not (

@@ -118,21 +118,25 @@ def _check_founders(founders: Founders) -> None:
             )
     if set(founders.escrow) != set(ESCROW_HOLDERS):
         raise PairRefused("Both escrow holders need a code.")
-    named = [(founder.name, founder.passphrase) for founder in founders.persons] + list(
-        founders.escrow.items()
-    )
-    check_names([name for name, _ in named])
+    check_names([*(founder.name for founder in founders.persons), *founders.escrow])
     check_codes([founder.officer for founder in founders.persons])
-    for name, passphrase in named:
-        check_passphrase(name, passphrase)
-    if len({unicodedata.normalize("NFC", passphrase) for _, passphrase in named}) != len(named):
-        raise PairRefused(
-            "Two persons were given the same passphrase.",
-            hint="Each holder chooses their own, unseen by the others.",
-        )
+    _check_passphrases(founders)
     for founder in founders.persons:
         check_administrator(
             founder.administrator,
             founder.name,
             founder.function is not None or founder.officer is not None,
+        )
+
+
+def _check_passphrases(founders: Founders) -> None:
+    """Each is long enough, and no two are the same."""
+    chosen = [(founder.name, founder.passphrase) for founder in founders.persons]
+    chosen += founders.escrow.items()
+    for name, passphrase in chosen:
+        check_passphrase(name, passphrase)
+    if len({unicodedata.normalize("NFC", passphrase) for _, passphrase in chosen}) != len(chosen):
+        raise PairRefused(
+            "Two persons were given the same passphrase.",
+            hint="Each holder chooses their own, unseen by the others.",
         )

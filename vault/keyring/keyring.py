@@ -444,6 +444,18 @@ def read_keyring(content: bytes) -> Keyring:
         body = BodyForm.model_validate(parse_object(payload))
     except (ValueError, ValidationError) as error:
         raise KeyringRefused(f"The keyring can't be read: {error}.") from error
+    signers = _checked_signers(envelope, body, payload)
+    named = set(body.signers)
+    if len(named) != 2 or not named <= {person.person for person in body.persons}:
+        raise KeyringRefused("The keyring does not name two persons who sign the next one.")
+    _check_digests(body)
+    return Keyring(body, envelope.locks, signers, envelope.security_keys)
+
+
+def _checked_signers(envelope: EnvelopeForm, body: BodyForm, payload: bytes) -> frozenset[bytes]:
+    """The public keys whose signatures the keyring carries, each checked. Raises KeyringRefused for
+    one that does not fit, and for fewer than two.
+    """
     keys = {
         to_base64(from_base64(person.signing_key)): from_base64(person.signing_key)
         for person in body.persons
@@ -460,10 +472,11 @@ def read_keyring(content: bytes) -> Keyring:
         signers.add(key)
     if len(signers) < 2:
         raise KeyringRefused("The keyring does not carry the signatures of two different persons.")
-    if len(set(body.signers)) != 2 or not set(body.signers) <= {
-        person.person for person in body.persons
-    }:
-        raise KeyringRefused("The keyring does not name two persons who sign the next one.")
+    return frozenset(signers)
+
+
+def _check_digests(body: BodyForm) -> None:
+    """Each key stands under its own digest. Raises KeyringRefused."""
     listed = [(key.agreement_key, key.key) for entry in body.functions for key in entry.keys]
     listed += [(entry.agreement_key, entry.key) for entry in body.escrow]
     for public, name in listed:
@@ -471,4 +484,3 @@ def read_keyring(content: bytes) -> Keyring:
             raise KeyringRefused(
                 "A key of the keyring does not have the digest it is listed under."
             )
-    return Keyring(body, envelope.locks, frozenset(signers), envelope.security_keys)

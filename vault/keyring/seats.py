@@ -10,7 +10,7 @@
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -316,31 +316,33 @@ def check_seats(body: BodyForm) -> None:
     Structure alone: whole seats are first seats, at most one to a person; no other half of a split
     seat goes to its own person.
     """
-    everybody = {
-        entry.function: {seat.person for key in entry.keys for seat in key.seats}
-        for entry in body.functions
-    }
-    officers = {form.person for form in body.persons if form.officer is not None}
-    first = {form.person: form.first_seat for form in body.persons}
+    persons = {form.person: form for form in body.persons}
+    receivers_of = {person: {officer_receiver(person)} for person in persons}
     for entry in body.functions:
-        if not any(not seat.standing for seat in entry.keys[0].seats):
+        for seat in _all_seats(entry):
+            receivers_of[seat.person].add(entry.function)
+    for entry in body.functions:
+        if all(seat.standing for seat in entry.keys[0].seats):
             raise PairRefused(
                 f"Nobody would hold {entry.function}.",
                 hint="Appoint a successor in the same change.",
             )
-        for seat in (seat for key in entry.keys for seat in key.seats):
-            name = next(form.name for form in body.persons if form.person == seat.person)
-            if not seat.others and (
-                first[seat.person] != entry.function or seat.person in officers
-            ):
-                raise PairRefused(
-                    f"The seat of {name} in {entry.function} would be whole, and it is not "
-                    f"their first."
-                )
-            for half in seat.others:
-                if half.to == officer_receiver(seat.person) or seat.person in everybody.get(
-                    half.to, set()
-                ):
-                    raise PairRefused(
-                        f"Both halves of the seat of {name} in {entry.function} would be their own."
-                    )
+        for seat in _all_seats(entry):
+            _check_seat(entry.function, seat, persons[seat.person], receivers_of[seat.person])
+
+
+def _all_seats(entry: FunctionForm) -> list[SeatForm]:
+    return [seat for key in entry.keys for seat in key.seats]
+
+
+def _check_seat(function: str, seat: SeatForm, form: PersonForm, own: Collection[str]) -> None:
+    """`own`: the receivers in which this person has a seat: none of them takes the other half."""
+    is_first = form.first_seat == function and form.officer is None
+    if not seat.others and not is_first:
+        raise PairRefused(
+            f"The seat of {form.name} in {function} would be whole, and it is not their first."
+        )
+    if any(half.to in own for half in seat.others):
+        raise PairRefused(
+            f"Both halves of the seat of {form.name} in {function} would be their own."
+        )

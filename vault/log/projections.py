@@ -6,7 +6,7 @@ rows. An entry therefore carries everything its rows hold, and a projection look
 entry and the rows.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -30,6 +30,7 @@ from vault.catalogue.tables import (
 )
 from vault.crypto.canonical_json import Json, canonical
 from vault.log.log import Entry, Log
+from vault.storage.paper_files import reason_of_absence
 
 Projection = Callable[[sa.Connection, str, Json], None]
 
@@ -64,8 +65,12 @@ def _set(
 
 def _keyring_changed(tx: sa.Connection, _: str, details: Json) -> None:
     """Persons and seats as the keyring has them from now on; what it no longer has ends now."""
-    at = details["changed_utc"]
-    named = {entry["person"]: entry for entry in details["persons"]}
+    _project_persons(tx, details["persons"], details["changed_utc"])
+    _project_seats(tx, details["seats"], details["changed_utc"])
+
+
+def _project_persons(tx: sa.Connection, persons: Sequence[Json], at: str) -> None:
+    named = {entry["person"]: entry for entry in persons}
     known = {row.id: row for row in person_rows.persons(tx)}
     for person_id, entry in named.items():
         values = {
@@ -81,23 +86,35 @@ def _keyring_changed(tx: sa.Connection, _: str, details: Json) -> None:
     for person_id, row in known.items():
         if person_id not in named and row.left_utc is None:
             _set(tx, person, "id", person_id, {"left_utc": at, "officer": None})
-    seats = {(seat["person"], seat["function"], seat["standing"]) for seat in details["seats"]}
-    standing = {
+
+
+def _project_seats(tx: sa.Connection, seats: Sequence[Json], at: str) -> None:
+    named = {(seat["person"], seat["function"], seat["standing"]) for seat in seats}
+    current = {
         (held.person, held.function, held.standing): held.id
         for held in person_rows.holdings(tx)
         if held.until_utc is None
     }
-    for key, holding_id in standing.items():
-        if key not in seats:
+    for key, holding_id in current.items():
+        if key not in named:
             tx.execute(sa.update(holding).where(holding.c.id == holding_id).values(until_utc=at))
-    for who, function, stands in sorted(seats - set(standing)):
+    for who, function, deputy in sorted(named - set(current)):
         tx.execute(
-            sa.insert(holding).values(person=who, function=function, standing=stands, from_utc=at)
+            sa.insert(holding).values(person=who, function=function, standing=deputy, from_utc=at)
         )
 
 
 def _absence_recorded(tx: sa.Connection, subject: str, details: Json) -> None:
-    tx.execute(sa.insert(absence).values(id=subject, **details))
+    """An entry of a vault of schema 0002 holds its reason itself: its paper follows from it."""
+    columns = ("role", "absent", "substitute", "granted_by", "from_utc", "until_utc")
+    tx.execute(sa.insert(absence).values(id=subject, **{name: details[name] for name in columns}))
+    if "reason" in details:
+        moved = reason_of_absence(subject, details["reason"])
+        tx.execute(
+            sa.insert(paper).values(
+                id=moved.id, subject=subject, action="absence.recorded", sha256=moved.sha256
+            )
+        )
 
 
 def _absence_ended(tx: sa.Connection, subject: str, details: Json) -> None:
@@ -118,8 +135,8 @@ def _camera_returned(tx: sa.Connection, subject: str, details: Json) -> None:
 
 
 def _end_assignment(tx: sa.Connection, serial: str, until_utc: str) -> None:
-    standing = sa.and_(assignment.c.camera_serial == serial, assignment.c.until_utc.is_(None))
-    tx.execute(sa.update(assignment).where(standing).values(until_utc=until_utc))
+    current = sa.and_(assignment.c.camera_serial == serial, assignment.c.until_utc.is_(None))
+    tx.execute(sa.update(assignment).where(current).values(until_utc=until_utc))
 
 
 def _person_present(tx: sa.Connection, subject: str, details: Json) -> None:
@@ -223,8 +240,8 @@ def _case_closed(tx: sa.Connection, subject: str, details: Json) -> None:
         subject,
         {"closed_utc": details["closed_utc"], "closed_reference": details["reference"]},
     )
-    standing = sa.and_(hold.c.case_id == subject, hold.c.lifted_utc.is_(None))
-    tx.execute(sa.update(hold).where(standing).values(lifted_utc=details["closed_utc"]))
+    in_force = sa.and_(hold.c.case_id == subject, hold.c.lifted_utc.is_(None))
+    tx.execute(sa.update(hold).where(in_force).values(lifted_utc=details["closed_utc"]))
 
 
 def _archived(tx: sa.Connection, subject: str, details: Json) -> None:

@@ -63,7 +63,7 @@ def found(
         key_path.parent,
     ):
         make_folder(folder)
-    migrate(settings.catalogue_url)
+    migrate(settings.catalogue_url, settings.root / "register")
     catalogue = Catalogue.opened(settings.catalogue_url)
     with catalogue.writing() as tx:
         summary = read_keyring(founding.keyring).summary(made_utc)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from vault.catalogue import camera_rows, facts, recording_rows, tables
+from vault.catalogue import camera_rows, deletion_rows, facts, recording_rows, tables
 from vault.catalogue.database import Catalogue, place_of
 from vault.catalogue.migration import migrate
 from vault.clock import Clock, utc_text
@@ -27,6 +27,7 @@ from vault.log.projections import project
 from vault.log.tombstones import Tombstone, read_tombstones
 from vault.recording import State
 from vault.storage.file_store import FileStore
+from vault.storage.paper_files import papers_in, reason_of_absence, write_paper
 from vault.storage.record import Record, file_rows, parse_record, recording_row
 from vault.storage.store import Store, sha256_of
 from vault.vault import (
@@ -72,7 +73,7 @@ def rebuild(
     made = old.sibling(NEW_NAME)
     old.make_folder()
     made.discard()
-    migrate(made.url)
+    migrate(made.url, root / "register")
     new = Catalogue.opened(made.url)
     with new.writing() as tx:
         replayed = _replay(tx, log)
@@ -94,6 +95,7 @@ def rebuild(
         facts.set_meta(
             tx, CLOCK_SURE, str(doubted["since_sequence"] if doubted else read_tree(tx).size)
         )
+        _write_moved_reasons(tx, log, root / "register")
         facts.set_meta(tx, UNCONFIRMED, utc_text(clock.now()))
         told = {"recordings": recordings, "unproven": unproven, "destroyed_again": again}
         entries = log.append(tx, Entry("vault.rebuilt", "vault rebuild", None, told))
@@ -150,6 +152,19 @@ def _apply(tx: sa.Connection, entry: Json, replayed: _Replayed) -> None:
             replayed.states[subject] = State.ERASED
         case "recording.destroyed":
             replayed.tombstones[subject] = details["tombstone_sha256"]
+
+
+def _write_moved_reasons(tx: sa.Connection, log: Log, register: Path) -> None:
+    """The papers of the reasons that old entries of absences hold themselves, where they stand and
+    no migration has written them.
+    """
+    standing = {row.id for row in deletion_rows.standing_papers(tx)}
+    for leaf in log.lines():
+        entry = parse_object(leaf)
+        if entry["action"] == "absence.recorded" and "reason" in entry["details"]:
+            moved = reason_of_absence(entry["subject"], entry["details"]["reason"])
+            if moved.id in standing and not (papers_in(register) / f"{moved.id}.json").exists():
+                write_paper(register, moved)
 
 
 def _buried(root: Path, replayed: _Replayed) -> dict[str, Tombstone]:

@@ -10,7 +10,7 @@ log held elsewhere.
 
 import contextlib
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
@@ -25,6 +25,7 @@ from vault.log.tombstones import read_tombstones
 from vault.operations.health import last_told
 from vault.recording import StoredSegment
 from vault.rules.due import RETENTION
+from vault.rules.states import RECORDING_KEPT, RecordingState, recording_state
 from vault.storage.record import Record, file_rows, parse_record, recording_row
 from vault.storage.store import RECORD_NAME, FolderName, sha256_of
 from vault.vault import Vault
@@ -163,20 +164,23 @@ def _in_hand(vault: Vault, finding: Finding) -> bool:
         return True
     with vault.reading() as tx:
         row = recording_rows.find_recording(tx, finding.subject)
-    if finding.code == "tombstone.without_entry":
-        # It is written before the row changes and the entry is made, in one transaction; the
-        # recording stands until then.
-        return row is not None and row.destroyed_utc is None
-    if finding.code == "folder.without_row":
-        folders = _folders_of(vault, finding.subject)
-        return row is not None or not any(
-            vault.store.may_hold(folder, RECORD_NAME) for folder in folders
-        )
-    if finding.code == "destroyed.remains":
-        return not _folders_of(vault, finding.subject)
-    # It stood when the check began, and its files went while they were read.
-    of_files = finding.code.partition(".")[0] in ("record", "row", "file", "keys")
-    return of_files and row is not None and row.destroyed_utc is not None
+    state = None if row is None else recording_state(row)
+    match finding.code.split("."):
+        case ["tombstone", "without_entry"]:
+            # It is written before the row changes and the entry is made, in one transaction; the
+            # recording is kept until then.
+            return state in RECORDING_KEPT
+        case ["folder", "without_row"]:
+            folders = _folders_of(vault, finding.subject)
+            return state is not None or not any(
+                vault.store.may_hold(folder, RECORD_NAME) for folder in folders
+            )
+        case ["destroyed", "remains"]:
+            return not _folders_of(vault, finding.subject)
+        case ["record" | "row" | "file" | "keys", _]:
+            # It was kept when the check began, and its files went while they were read.
+            return state is RecordingState.DESTROYED
+    return False
 
 
 def _folders_of(vault: Vault, recording_id: str) -> list[FolderName]:
@@ -218,6 +222,7 @@ def _check_recording(
     later_keys: dict[str, dict[str, str]],
     progress: Progress,
 ) -> Iterator[Finding]:
+    """Hold a recording's record against catalogue and log, and each of its files against both."""
     folder = FolderName(row.folder)
     try:
         content = vault.store.read_record(folder)
@@ -225,12 +230,29 @@ def _check_recording(
     except (StorageFailed, CannotOpen) as error:
         yield Finding("record.unreadable", row.id, f"record.json of {row.id}: {error.sentence}")
         return
+    yield from _check_record(row, files, record, content, records_in_log.get(row.id))
+    yield from _check_files(vault, row.id, folder, record, progress)
+    keys = later_keys.get(row.id, {})
+    yield from _check_later_keys(vault, row.id, folder, keys)
+    expected = {part.sealed_name for part in record.files} | {RECORD_NAME, *keys}
+    for name in vault.store.names(folder):
+        if name not in expected:
+            yield Finding("file.stray", row.id, f"{row.id}/{name} belongs to nothing.")
+
+
+def _check_record(
+    row: recording_rows.RecordingRow,
+    files: tuple[StoredSegment, ...],
+    record: Record,
+    content: bytes,
+    logged_sha256: str | None,
+) -> Iterator[Finding]:
     digest = sha256_of(content)
     if digest != row.record_sha256:
         yield Finding(
             "record.altered", row.id, f"record.json of {row.id} is not the one the catalogue knows."
         )
-    if row.proven and records_in_log.get(row.id) != digest:
+    if row.proven and logged_sha256 != digest:
         yield Finding(
             "record.not_in_log",
             row.id,
@@ -240,31 +262,34 @@ def _check_recording(
         yield Finding(
             "row.altered", row.id, f"The catalogue's row of {row.id} differs from its record.json."
         )
+
+
+def _check_files(
+    vault: Vault, recording_id: str, folder: FolderName, record: Record, progress: Progress
+) -> Iterator[Finding]:
     for part in record.files:
+        name = f"{recording_id}/{part.sealed_name}"
         try:
-            found = vault.store.file_digest(folder, part.sealed_name)
+            size_bytes, digest = vault.store.file_digest(folder, part.sealed_name)
         except StorageFailed as error:
-            yield Finding("file.missing", row.id, f"{row.id}/{part.sealed_name}: {error.sentence}")
+            yield Finding("file.missing", recording_id, f"{name}: {error.sentence}")
             continue
-        progress(found[0])
-        if found != (part.sealed_bytes, part.sealed_sha256):
-            yield Finding(
-                "file.altered",
-                row.id,
-                f"{row.id}/{part.sealed_name} is not the file that was sealed.",
-            )
-    expected = {part.sealed_name for part in record.files} | {RECORD_NAME}
-    for name, digest in later_keys.get(row.id, {}).items():
-        expected.add(name)
+        progress(size_bytes)
+        if (size_bytes, digest) != (part.sealed_bytes, part.sealed_sha256):
+            yield Finding("file.altered", recording_id, f"{name} is not the file that was sealed.")
+
+
+def _check_later_keys(
+    vault: Vault, recording_id: str, folder: FolderName, logged: Mapping[str, str]
+) -> Iterator[Finding]:
+    """`logged`: the name of each file of later keys, and its SHA-256, as the log has it."""
+    for name, digest in logged.items():
         if not _has_digest(vault, folder, name, digest):
             yield Finding(
                 "keys.altered",
-                row.id,
-                f"{row.id}/{name} is not the file of later keys that the log tells of.",
+                recording_id,
+                f"{recording_id}/{name} is not the file of later keys that the log tells of.",
             )
-    for name in vault.store.names(folder):
-        if name not in expected:
-            yield Finding("file.stray", row.id, f"{row.id}/{name} belongs to nothing.")
 
 
 def _has_digest(vault: Vault, folder: FolderName, name: str, sha256: str) -> bool:

@@ -5,7 +5,7 @@ reading. Pure.
 Where the protocol is silent a rule names the default it follows (Q1 to Q14) instead of lines.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -200,6 +200,19 @@ def demand(action: Action, actor: Actor, *, concerned: frozenset[str] = frozense
             f"{described(actor)} may not do this ({role_names(action)}). {rule.sentence.quoted()}"
         )
     return acting
+
+
+def demand_any(actions: Sequence[Action], actor: Actor) -> Acting:
+    """The role in which this person may do the first of these actions that they may do at all.
+    Raises NotAllowed with the first refusal.
+    """
+    permitted = (action for action in actions if may(action, actor))
+    return demand(next(permitted, actions[0]), actor)
+
+
+def may(action: Action, actor: Actor) -> bool:
+    """Whether this person may do this."""
+    return acting_as(actor, RULES[action].roles, RULES[action].substitutes) is not None
 
 
 def demand_second(

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from vault.rules.case_kinds import CASES, CaseKind
+
 RETENTION = timedelta(days=28)
 """From the stop of a recording (P31): 28 times 24 hours, so that day 28 itself is kept."""
 LATE = timedelta(days=7)
@@ -29,12 +31,6 @@ _MONTHS_EN = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
-_KINDS = {
-    "complaint": ("een klacht", "a complaint"),
-    "access_request": ("een verzoek tot inzage", "an access request"),
-    "police_report": ("een aangifte", "a police report"),
-    "demand": ("een vordering van het Openbaar Ministerie", "a demand of the public prosecutor"),
-}
 
 
 class Because(StrEnum):
@@ -98,53 +94,43 @@ def why(facts: Facts, zone: ZoneInfo, language: str = "nl") -> str:
     """
     decided = due(facts)
     dutch = language == "nl"
+    sentence = _WHY[decided.because][0 if dutch else 1]
     if decided.due is None:
         grounds = _listed([_ground(hold, dutch) for hold in decided.standing], dutch)
-        if dutch:
-            return f"Deze opname wordt niet verwijderd zolang {grounds} haar vasthoudt."
-        return f"This recording is not deleted as long as {grounds} holds it."
-    moment = _moment(decided.due, zone, dutch)
-    match decided.because, dutch:
-        case Because.RETENTION, True:
-            return (
-                f"Deze opname wordt na {moment} automatisch verwijderd, omdat zij dan 28 "
-                f"dagen oud is en geen aangifte, klacht "
-                "of verzoek tot inzage haar vasthoudt."
-            )
-        case Because.RETENTION, False:
-            return (
-                f"This recording is deleted automatically after {moment}, as it is then 28 "
-                f"days old and no police report, "
-                "complaint or access request holds it."
-            )
-        case Because.LATE, True:
-            return (
-                f"Deze opname wordt na {moment} automatisch verwijderd: zij was al ouder dan "
-                f"28 dagen toen zij werd ingelezen, "
-                "en blijft daarna nog 7 dagen bewaard."
-            )
-        case Because.LATE, False:
-            return (
-                f"This recording is deleted automatically after {moment}: it was older than "
-                f"28 days when it was read out, and is "
-                "kept for 7 days from then."
-            )
-        case _, True:
-            return (
-                f"Deze opname wordt na {moment} automatisch verwijderd: zij is ouder dan 28 "
-                f"dagen en de laatste zaak die haar "
-                "vasthield is gesloten."
-            )
-        case _:
-            return (
-                f"This recording is deleted automatically after {moment}: it is older than 28 "
-                f"days and the last case that held "
-                "it is closed."
-            )
+        return sentence.format(grounds=grounds)
+    return sentence.format(moment=_moment(decided.due, zone, dutch))
+
+
+_WHY = {
+    Because.HELD: (
+        "Deze opname wordt niet verwijderd zolang {grounds} haar vasthoudt.",
+        "This recording is not deleted as long as {grounds} holds it.",
+    ),
+    Because.RETENTION: (
+        "Deze opname wordt na {moment} automatisch verwijderd, omdat zij dan 28 dagen oud is en "
+        "geen aangifte, klacht of verzoek tot inzage haar vasthoudt.",
+        "This recording is deleted automatically after {moment}, as it is then 28 days old and no "
+        "police report, complaint or access request holds it.",
+    ),
+    Because.LATE: (
+        "Deze opname wordt na {moment} automatisch verwijderd: zij was al ouder dan 28 dagen toen "
+        "zij werd ingelezen, en blijft daarna nog 7 dagen bewaard.",
+        "This recording is deleted automatically after {moment}: it was older than 28 days when "
+        "it was read out, and is kept for 7 days from then.",
+    ),
+    Because.HOLD_LIFTED: (
+        "Deze opname wordt na {moment} automatisch verwijderd: zij is ouder dan 28 dagen en de "
+        "laatste zaak die haar vasthield is gesloten.",
+        "This recording is deleted automatically after {moment}: it is older than 28 days and the "
+        "last case that held it is closed.",
+    ),
+}
+"""In Dutch and in English."""
 
 
 def _ground(hold: Hold, dutch: bool) -> str:
-    named = _KINDS.get(hold.kind, ("een zaak", "a case"))[0 if dutch else 1]
+    rule = CASES[CaseKind(hold.kind)]
+    named = rule.one_nl if dutch else rule.one_en
     return f"{named} ({hold.reference})"
 
 

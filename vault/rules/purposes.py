@@ -85,6 +85,7 @@ class PurposeRule:
     """
 
     name_nl: str
+    name_en: str
     first: tuple[Role, ...]
     second: tuple[Role, ...]
     case: CaseKind | None
@@ -93,10 +94,16 @@ class PurposeRule:
     obligations: tuple[str, ...]
     sentence: Sentence
 
+    @property
+    def needs_approval(self) -> bool:
+        """It rests on an officer's own wish, which the coordinator grants (P50)."""
+        return self.case is None
+
 
 PURPOSES: Mapping[Purpose, PurposeRule] = {
     Purpose.COMPLAINT: PurposeRule(
         "klachtafhandeling",
+        "complaint",
         (Role.CLUSTER_MANAGER,),
         (Role.SECRETARY,),
         CaseKind.COMPLAINT,
@@ -107,6 +114,7 @@ PURPOSES: Mapping[Purpose, PurposeRule] = {
     ),
     Purpose.ACCESS_REQUEST: PurposeRule(
         "verzoek tot inzage",
+        "access request",
         (Role.PRIVACY_OFFICER,),
         (Role.CLUSTER_MANAGER, Role.COORDINATOR, Role.SECRETARY, Role.SAFETY_COORDINATOR),
         CaseKind.ACCESS_REQUEST,
@@ -117,6 +125,7 @@ PURPOSES: Mapping[Purpose, PurposeRule] = {
     ),
     Purpose.LEARNING: PurposeRule(
         "leerervaring",
+        "to learn from it",
         (Role.OFFICER,),
         (Role.COORDINATOR,),
         None,
@@ -127,6 +136,7 @@ PURPOSES: Mapping[Purpose, PurposeRule] = {
     ),
     Purpose.POLICE_REPORT: PurposeRule(
         "aangifte",
+        "police report",
         (Role.PRIVACY_OFFICER, Role.CLUSTER_MANAGER),
         (Role.SAFETY_COORDINATOR,),
         CaseKind.POLICE_REPORT,
@@ -137,6 +147,7 @@ PURPOSES: Mapping[Purpose, PurposeRule] = {
     ),
     Purpose.DEMAND: PurposeRule(
         "vordering",
+        "demand of the prosecutor",
         (Role.PRIVACY_OFFICER,),
         (Role.CLUSTER_MANAGER,),
         CaseKind.DEMAND,
@@ -236,7 +247,6 @@ def _learning_seats(
 def _viewing_refusal(
     purpose: Purpose, rule: PurposeRule, one: Actor, other: Actor, footage: Footage
 ) -> NotAllowed:
-    both = f"{described(one)} and {described(other)}"
     for actor in (one, other):
         if Role.ADMINISTRATOR in actor.roles:
             return NotAllowed(
@@ -244,34 +254,37 @@ def _viewing_refusal(
                 f"{ADMINISTRATOR.quoted()}"
             )
     if purpose is Purpose.LEARNING:
-        officers = [actor for actor in (one, other) if Role.OFFICER in actor.roles]
-        if officers and not any(
-            actor.person in footage.present | {footage.officer} for actor in officers
-        ):
-            return NotAllowed(
-                f"{officers[0].name} neither made this recording nor is on it. "
-                f"{LEARNING_OWN.quoted()}"
-            )
-        partners = [
-            actor
-            for actor in (one, other)
-            if Role.COORDINATOR in actor.roles and actor.person in footage.involved
-        ]
-        if partners:
-            return NotAllowed(
-                f"{partners[0].name} made this recording or was present. "
-                f"{LEARNING_CONFLICT.quoted()}"
-            )
-        return NotAllowed(
-            f"{both} may not view this together for {role_names(purpose)}. {rule.sentence.quoted()}"
-        )
+        return _learning_refusal(rule, one, other, footage)
     concerned = [actor for actor in (one, other) if actor.person in footage.involved]
     if concerned:
         return NotAllowed(
             f"{concerned[0].name} is concerned in this recording. {CONCERNED.quoted()}"
         )
     return NotAllowed(
-        f"{both} may not view together for {role_names(purpose)}. {rule.sentence.quoted()}"
+        f"{described(one)} and {described(other)} may not view together for "
+        f"{role_names(purpose)}. {rule.sentence.quoted()}"
+    )
+
+
+def _learning_refusal(rule: PurposeRule, one: Actor, other: Actor, footage: Footage) -> NotAllowed:
+    officers = [actor for actor in (one, other) if Role.OFFICER in actor.roles]
+    on_it = footage.present | {footage.officer}
+    if officers and not {actor.person for actor in officers} & on_it:
+        return NotAllowed(
+            f"{officers[0].name} neither made this recording nor is on it. {LEARNING_OWN.quoted()}"
+        )
+    partners = [
+        actor
+        for actor in (one, other)
+        if Role.COORDINATOR in actor.roles and actor.person in footage.involved
+    ]
+    if partners:
+        return NotAllowed(
+            f"{partners[0].name} made this recording or was present. {LEARNING_CONFLICT.quoted()}"
+        )
+    return NotAllowed(
+        f"{described(one)} and {described(other)} may not view this together for "
+        f"{role_names(Purpose.LEARNING)}. {rule.sentence.quoted()}"
     )
 
 

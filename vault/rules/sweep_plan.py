@@ -75,36 +75,39 @@ def cap(history: Sequence[int]) -> int:
 def plan(candidates: Iterable[Candidate], situation: Situation) -> Plan:
     """What this sweep does with these recordings."""
     listed = list(candidates)
-    unmark = tuple(
-        one.recording
-        for one in listed
-        if one.marked is not None and not _may_be_marked(one, situation.now)
-    )
+    marked = [one for one in listed if one.marked is not None]
     if situation.blocked is not None:
-        return Plan(
-            unmark=tuple(
-                one.recording for one in listed if one.marked and due(one.facts).due is None
-            ),
-            because=situation.blocked,
-        )
-    mark = tuple(
-        one.recording for one in listed if one.marked is None and _may_be_marked(one, situation.now)
-    )
+        held = tuple(one.recording for one in marked if due(one.facts).due is None)
+        return Plan(unmark=held, because=situation.blocked)
+    unmark = tuple(one.recording for one in marked if not _may_be_marked(one, situation.now))
+    mark = _to_mark(listed, situation.now)
     ripe = tuple(one.recording for one in listed if _is_ripe(one, situation))
-    over = len(ripe) > cap(situation.history)
-    if ripe and (over or situation.policy_changed) and not set(ripe) <= situation.approved:
-        if over:
-            because = (
-                f"{len(ripe)} recordings would be destroyed at once, more than "
-                f"{cap(situation.history)}: two persons look first."
-            )
-        else:
-            because = (
-                "The rules of deletion are not those of the last run: two persons look at the "
-                "list first."
-            )
+    because = _awaiting_because(ripe, situation)
+    if because is not None:
         return Plan(mark, unmark, (), ripe, because)
     return Plan(mark, unmark, ripe)
+
+
+def _to_mark(candidates: Sequence[Candidate], now: datetime) -> tuple[str, ...]:
+    unmarked = (one for one in candidates if one.marked is None)
+    return tuple(one.recording for one in unmarked if _may_be_marked(one, now))
+
+
+def _awaiting_because(ripe: Sequence[str], situation: Situation) -> str | None:
+    """Say why two persons must approve what is ripe first; None where nobody must."""
+    if set(ripe) <= situation.approved:
+        return None
+    if len(ripe) > cap(situation.history):
+        return (
+            f"{len(ripe)} recordings would be destroyed at once, more than "
+            f"{cap(situation.history)}: two persons look first."
+        )
+    if situation.policy_changed:
+        return (
+            "The rules of deletion are not those of the last run: two persons look at the "
+            "list first."
+        )
+    return None
 
 
 def falls_due(candidates: Iterable[Candidate], now: datetime) -> list[tuple[datetime, str]]:

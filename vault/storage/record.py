@@ -21,7 +21,7 @@ from vault.crypto.canonical_json import (
 from vault.crypto.shares import Half, WrappedKey
 from vault.errors import CannotOpen
 from vault.recording import (
-    Docking,
+    ClockOffset,
     Origin,
     PrerollClaim,
     RecordingClaim,
@@ -275,7 +275,7 @@ def claim_part(claim: RecordingClaim) -> ClaimPart:
     )
 
 
-def docking_part(docking: Docking) -> DockingPart:
+def docking_part(docking: ClockOffset) -> DockingPart:
     return DockingPart(
         docked_utc=utc_text(docking.docked_utc),
         offset_ms=docking.offset_ms,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from vault.custody.viewing.viewing_requests import VIEWERS
 from vault.rules.actions import Action
 from vault.rules.roles import Role
 from vault.web.request import Visit, permitted
@@ -16,16 +17,6 @@ class Item:
     en: str
     asks: tuple[Action | Role, ...] | None
 
-
-VIEWERS = (
-    Role.OFFICER,
-    Role.COORDINATOR,
-    Role.CLUSTER_MANAGER,
-    Role.PRIVACY_OFFICER,
-    Role.SECRETARY,
-    Role.SAFETY_COORDINATOR,
-)
-"""Everybody who can have a seat in a viewing."""
 
 MENU = (
     Item("/home", "Begin", "Start", None),

@@ -10,14 +10,12 @@ from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from vault.catalogue import person_rows
 from vault.clock import MachineClock
-from vault.crypto.canonical_json import Json
-from vault.custody.people import Signed, entry, sign_in
+from vault.custody import people
+from vault.custody.people import Signed, sign_in
 from vault.custody.security_keys import Asked, read_answer, sign_in_with_key
 from vault.errors import Failure, NotAllowed, Reaction, UnknownPerson, VaultError, WrongPassphrase
-from vault.log.log import Entry
-from vault.rules.actions import Acting, Action, Actor, demand
+from vault.rules.actions import Action, Actor, demand
 from vault.rules.roles import Role
 from vault.vault import Vault
 from vault.web.challenges import Challenges
@@ -304,18 +302,12 @@ class Visit:
 
     def names(self) -> dict[str, str]:
         """Every person's id and name, those who left too."""
-        with self.vault.reading() as tx:
-            return {row.id: row.name for row in person_rows.persons(tx)}
+        return people.names(self.vault, self.by)
 
     def page_number(self) -> int:
         """Which page of a list is asked for."""
         text = self.query("page")
         return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 1
-
-    def own_entry(self, action: str, subject: str | None, details: Json | None = None) -> Entry:
-        """An entry of the log by the visitor, in the first function that they hold."""
-        role = min(self.by.roles) if self.by.roles else Role.OFFICER
-        return entry(Acting(self.by.person, role), action, subject, details or {})
 
     def page(self, template: str, status: int = 200, **known: object) -> HTMLResponse:
         """A page. Where a form was refused, the same page with the refusal and what was typed."""

@@ -21,7 +21,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from dockd.display.kiosk.tiles import tiles
-from dockd.display.status import StatusRefused, ask_status
+from dockd.display.status import StatusRefusedError, ask_status
 
 LOOK_S = 0.25
 """How often the dock is asked while somebody looks on."""
@@ -48,7 +48,7 @@ def build_kiosk(status_socket: Path, back_office: str, hosts: frozenset[str]) ->
     def look(language: str) -> str:
         try:
             document = ask_status(status_socket)
-        except StatusRefused:
+        except StatusRefusedError:
             return json.dumps({"answers": False, "tiles": []})
         return json.dumps({"answers": True, "tiles": tiles(document, language)})
 

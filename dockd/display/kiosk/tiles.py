@@ -115,9 +115,7 @@ def tile(bay: Mapping[str, Any], language: str) -> Tile:
     dutch = language == "nl"
     phase = Phase(bay["phase"])
     words = WORDS[phase]
-    pulling = phase is Phase.PULLING and bay["bytes_total"]
     missing = int(bay.get("reports_missing") or 0)
-    battery = bay.get("battery_percent")
     return Tile(
         bay=str(bay["bay"]),
         lamp=str(bay["lamp"]),
@@ -127,12 +125,10 @@ def tile(bay: Mapping[str, Any], language: str) -> Tile:
         camera=str(bay["camera"] or ""),
         whose=str(bay["officer"] or ""),
         count=_count(bay, dutch),
-        part=min(100, round(100 * bay["bytes_done"] / bay["bytes_total"])) if pulling else None,
-        rate=_decimal(bay["bytes_per_s"] / 1e6, dutch) + " MB/s"
-        if pulling and bay["bytes_per_s"]
-        else "",
+        part=_part(bay, phase),
+        rate=_rate(bay, phase, dutch),
         left=_left(bay["seconds_left"], dutch),
-        battery="" if battery is None else ("accu" if dutch else "battery") + f" {battery} %",
+        battery=_battery(bay.get("battery_percent"), dutch),
         reports=_reports(missing, dutch),
         detail="" if phase.busy or phase is Phase.SAFE else str(bay["message"]),
     )
@@ -142,6 +138,27 @@ def _count(bay: Mapping[str, Any], dutch: bool) -> str:
     if not bay["recording_count"]:
         return ""
     return f"{bay['recording_number']} {'van' if dutch else 'of'} {bay['recording_count']}"
+
+
+def _counts(bay: Mapping[str, Any], phase: Phase) -> bool:
+    """Whether the bay pulls, and says how much."""
+    return phase is Phase.PULLING and bool(bay["bytes_total"])
+
+
+def _part(bay: Mapping[str, Any], phase: Phase) -> int | None:
+    if not _counts(bay, phase):
+        return None
+    return min(100, round(100 * int(bay["bytes_done"]) / int(bay["bytes_total"])))
+
+
+def _rate(bay: Mapping[str, Any], phase: Phase, dutch: bool) -> str:
+    if not _counts(bay, phase) or not bay["bytes_per_s"]:
+        return ""
+    return _decimal(bay["bytes_per_s"] / 1e6, dutch) + " MB/s"
+
+
+def _battery(percent: int | None, dutch: bool) -> str:
+    return "" if percent is None else f"{'accu' if dutch else 'battery'} {percent} %"
 
 
 def _left(seconds: int | None, dutch: bool) -> str:

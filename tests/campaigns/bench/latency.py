@@ -21,7 +21,7 @@ from statistics import median
 
 from rich.console import Console
 
-from dockd.display.status import StatusRefused, ask_status
+from dockd.display.status import StatusRefusedError, ask_status
 from tests.campaigns.bench.disk import folder_on_disk, forget_cache
 from tests.campaigns.bench.footage import SERIAL
 from tests.campaigns.bench.ground import DOCKD, Ground, made_ground
@@ -186,7 +186,7 @@ def daemon(ground: Ground, told: Path) -> Iterator[None]:
 def _answers(ground: Ground) -> bool:
     try:
         return bool(ask_status(ground.folder / "status.sock"))
-    except StatusRefused:
+    except StatusRefusedError:
         return False
 
 

@@ -8,16 +8,18 @@ of answer.
 import logging
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
+from dockd.card.transport import MOUNTED
 from dockd.docking.bay import Bay, Board
+from dockd.docking.docked_cameras import DockedCameras
 from dockd.docking.halt import Halt
 from dockd.docking.outcome import PullReport
 from dockd.docking.pull import Port, Pull, Workplace
 from dockd.docking.quarantine import Quarantine
-from dockd.docking.roster import Roster
 from dockd.mounted.mounted_card import MountedCard
 from tests.campaigns.crash.trace import Marker
 from vault.clock import SystemClock
@@ -46,13 +48,13 @@ def dock(folder: Path) -> PullReport:
     with Vault.open(settings_of(folder), clock) as vault, Intake(vault) as intake:
         intake.recover()
         workplace = Workplace(
-            intake, clock, Roster(), Halt(clock, 0.0), 1, True, None, Quarantine(clock)
+            intake, clock, DockedCameras(), Halt(clock, 0.0), 1, True, None, Quarantine(clock)
         )
         port = Port(
             "card",
             lambda: MountedCard(folder / "card", clock),
-            lanes=1,
-            arrived_s=clock.monotonic_s(),
+            replace(MOUNTED, parallel_reads=1),
+            clock.monotonic_s(),
         )
         return Pull(port, workplace, Bay("bay", Board(), clock), threading.Event()).run()
 

@@ -9,6 +9,7 @@ end.
 """
 
 import argparse
+import hashlib
 import re
 import shutil
 import sqlite3
@@ -27,8 +28,10 @@ from vault.catalogue.database import SCHEMA_VERSION
 from vault.catalogue.migration import migrate
 from vault.config import sqlite_url
 
-OLD = "0001"
+OLD = "0002"
 ROWS = 4000
+ABSENCES = 3
+REASON = "why somebody was away"
 NAMES = (
     "catalogue.db",
     "catalogue.db-journal",
@@ -53,7 +56,8 @@ CALLS = (
 PROGRAM = (
     "import sys; from pathlib import Path; from vault.catalogue.migration import upgrade; "
     "from vault.config import sqlite_url; "
-    "upgrade(sqlite_url(Path(sys.argv[1], 'catalogue/catalogue.db')))"
+    "root = Path(sys.argv[1]); "
+    "upgrade(sqlite_url(root / 'catalogue/catalogue.db'), root / 'register')"
 )
 KILLED = (-9, 137)
 
@@ -75,7 +79,7 @@ def make_old(root: Path) -> None:
     root.mkdir()
     path = catalogue_of(root)
     path.parent.mkdir()
-    migrate(sqlite_url(path), OLD)
+    migrate(sqlite_url(path), root / "register", OLD)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(
             "INSERT INTO docking VALUES (?, ?, ?, ?, ?)",
@@ -86,6 +90,10 @@ def make_old(root: Path) -> None:
         )
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)", ((f"key {at}", str(at)) for at in range(ROWS))
+        )
+        connection.executemany(
+            "INSERT INTO absence VALUES (?, 'PO', 'a', 'b', 'c', ?, 'from', 'until', NULL)",
+            ((f"absence {at}", f"{REASON} {at}") for at in range(ABSENCES)),
         )
 
 
@@ -177,14 +185,27 @@ def looked_at(path: Path) -> str:
                 path,
                 table,
             )
-        tables = {
-            name
-            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        }
-    assert ("case_file" in tables) is (schema != OLD), (
-        f"{path} has schema {schema} and not its tables"
-    )
+        columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(absence)")}
+        absences = {found for (found,) in connection.execute("SELECT id FROM absence")}
+        papers = connection.execute("SELECT id, subject, sha256 FROM paper").fetchall()
+    assert len(absences) == ABSENCES
+    assert ("reason" in columns) is (schema == OLD), f"{path} has schema {schema}, not its columns"
+    if schema != OLD:
+        assert {subject for _, subject, _ in papers} == absences
+        demand_papers(path, papers)
     return str(schema)
+
+
+def demand_papers(path: Path, papers: Sequence[tuple[str, str, str]]) -> None:
+    """Each paper of the new schema is on the medium, whole, and the catalogue's file has no reason
+    any more.
+    """
+    folder = path.parent.parent / "register" / "papers"
+    for paper_id, _, digest in papers:
+        content = (folder / f"{paper_id}.json").read_bytes()
+        assert hashlib.sha256(content).hexdigest() == digest
+        assert REASON.encode() in content
+    assert REASON.encode() not in path.read_bytes()
 
 
 def chosen(found: Sequence[Point], count: int) -> list[Point]:

@@ -44,7 +44,7 @@ DURABLE = unit("tests/unit/vault/storage/test_durable.py")
 CATALOGUE = unit("tests/unit/vault/catalogue/test_catalogue.py")
 INTAKE = unit("tests/unit/vault/intake/test_intake.py")
 MOUNT = unit("tests/unit/dockd/mounted/test_mounted_card.py")
-VISIT = unit("tests/unit/dockd/docking/test_visit.py")
+DOCKING = unit("tests/unit/dockd/docking/test_docking.py")
 ERASE = unit("tests/unit/dockd/docking/test_erase.py")
 RETENTION = unit("tests/unit/vault/custody/retention/test_retention.py")
 VIEWING = unit("tests/unit/vault/custody/viewing/test_viewing.py")
@@ -215,11 +215,11 @@ MUTANTS = (
     ),
     Mutant(
         "reader kept for a card that went",
-        VISIT,
+        DOCKING,
         (
             Edit(
-                "dockd/docking/visit.py",
-                "            self._port.keeper.leave()\n\n    def",
+                "dockd/docking/docking.py",
+                "            self._port.lease.end()\n\n    def",
                 "\n    def",
             ),
         ),
@@ -323,7 +323,7 @@ MUTANTS = (
                 "dockd/docking/pull.py",
                 "            receipt = attempt.commit(verdict)\n",
                 "            for file in recording.files:\n                if file is not None:\n"
-                "                    lanes._card.delete(file)\n            receipt = "
+                "                    transfer._card.delete(file)\n            receipt = "
                 "attempt.commit(verdict)\n",
             ),
         ),

@@ -28,7 +28,7 @@ from rich.progress import track
 from device_sim.usb.faults import Fault, Kind
 from dockd.docking.bay import Phase
 from dockd.docking.dock import Dock, Docked, plugged
-from dockd.docking.visit import pause
+from dockd.docking.docking import pause
 from tests.support.card_maker import CardMaker
 from tests.support.usb_dock import UsbQuay, contents_of
 from vault.catalogue import recording_rows
@@ -90,13 +90,13 @@ class Berth:
         self._card = CardMaker(folder / "card", "SOAK01")
         self._card.write_device()
         self.quay.quay.register(self._card)
-        self._stirred = threading.Semaphore(0)
+        self._on_change = threading.Semaphore(0)
         self._dock = Dock(
             self._standing,
             self.quay.quay.workplace(),
             self.quay.quay.board,
             pause,
-            self._stirred.release,
+            self._on_change.release,
         )
         self._previous: str | None = None
         self._counter = 0
@@ -139,7 +139,7 @@ class Berth:
             self._until(lambda: self._phase() is Phase.SAFE or device not in self.quay.hub.plugged)
         self.quay.unplug(device)
         self._dock.turn()
-        self._until(lambda: not self._dock.pulses())
+        self._until(lambda: not self._dock.heartbeats())
 
     def _standing(self) -> list[Docked]:
         return [plugged(device) for device in self.quay.devices()]
@@ -153,7 +153,7 @@ class Berth:
         for _ in range(round(ENOUGH_S / LOOK_S)):
             if reached():
                 return
-            if self._stirred.acquire(timeout=LOOK_S):
+            if self._on_change.acquire(timeout=LOOK_S):
                 self._dock.turn()
         raise AssertionError(f"nothing came of it: {self.quay.quay.board.states()}")
 

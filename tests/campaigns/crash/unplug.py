@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import track
 
 from device_sim.usb.faults import Fault, Kind
-from dockd.card.contract import CardGone
+from dockd.card.contract import CardGoneError
 from dockd.docking.bay import Phase
 from dockd.usb.bus import UsbDevice
 from tests.support.usb_dock import UsbQuay, contents_of, lost
@@ -64,7 +64,7 @@ def pulled_out_at(dock: UsbQuay, serial: str, fault: Fault, *, with_neighbour: b
         came = ours is None or ours.refusal is not None
         if ours is not None and not came:
             dock.run_on(ours)
-    except CardGone:
+    except CardGoneError:
         came = True
     if beside is not None:
         assert beside.phase() is Phase.SAFE, f"{fault}: the other bay was disturbed"

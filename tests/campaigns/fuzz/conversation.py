@@ -31,7 +31,7 @@ from dockd.usb.ptp import (
     Container,
     DeviceInfo,
     Kind,
-    Malformed,
+    MalformedError,
     ObjectInfo,
     Operation,
     Response,
@@ -358,7 +358,7 @@ class Wire:
     def _take(self, content: bytes) -> None:
         try:
             container = Container.decode(content)
-        except Malformed as error:
+        except MalformedError as error:
             raise Differs(f"the dock sends what is no container: {error}") from error
         if container.kind is Kind.COMMAND and container.code == Operation.SET_DEVICE_PROP_VALUE:
             self._command = container

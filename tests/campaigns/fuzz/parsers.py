@@ -6,9 +6,10 @@ from pathlib import Path
 
 import usb.core
 
-from dockd.card.document import ManifestRefused, device_document, recording_document
+from dockd.card.document import ManifestRefusedError, device_document, recording_document
+from dockd.card.judgement import judge
 from dockd.card.mp4_boxes import BrokenBoxError, SampleDefaults, read_moof, read_moov
-from dockd.card.timeline import SegmentFacts, SegmentTimeline, judge
+from dockd.card.timeline import SegmentFacts, SegmentTimeline
 from dockd.usb import ptp
 from dockd.usb.descriptors import parse_configuration
 from tests.campaigns.fuzz.conversation import CONFIGURATION, WITH_KEYBOARD, converse
@@ -364,7 +365,7 @@ PARSERS = (
     Parser(
         "document.device.json",
         device_document,
-        (ManifestRefused,),
+        (ManifestRefusedError,),
         (Seed.of_json(json.dumps(_MAKER.device()).encode()),),
         tokens=_JSON_TOKENS,
         share=8,
@@ -372,7 +373,7 @@ PARSERS = (
     Parser(
         "document.recording.json",
         _recording,
-        (ManifestRefused,),
+        (ManifestRefusedError,),
         (Seed.of_json(_RECORDING_JSON), Seed.of_json(_RECOVERED_JSON)),
         tokens=_JSON_TOKENS,
         weight=Bound(10_000, 8),

@@ -14,7 +14,7 @@ from typing import Any
 from tests.campaigns.vm.guest import BOOT_S, Guest
 from tests.campaigns.vm.machine import Machine, MachineFailed
 from tests.campaigns.vm.part_results import Course
-from tests.support.places import SYSTEMD
+from tests.support.places import UNIT_FILES
 
 STATUS_SOCKET = "/run/dockd/status.sock"
 POLL_S = 0.1
@@ -261,7 +261,7 @@ class Pc:
 
 def wanted_units() -> list[str]:
     """All that has to stand on a docking PC at work, as the target names it."""
-    lines = (SYSTEMD / "dock-vault.target").read_text().splitlines()
+    lines = (UNIT_FILES / "dock-vault.target").read_text().splitlines()
     named = [
         unit
         for line in lines

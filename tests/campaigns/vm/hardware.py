@@ -43,7 +43,7 @@ class Hardware:
             "console=ttyS0 quiet rw panic=-1 nokaslr mitigations=off random.trust_cpu=on "
             "usb_storage.delay_use=0"
         )
-        # As docs/en/install.md has it.
+        # As docs/admin/en/install.md has it.
         kernel += " fsck.repair=yes"
         boot += ["-append", kernel]
         network = ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]

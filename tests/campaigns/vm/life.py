@@ -22,6 +22,7 @@ from pathlib import Path
 from tests.campaigns.vm.__main__ import CACHE
 from tests.campaigns.vm.docking_pc import Disks, Pc, ext4, program_disk, vault_disk, wanted_units
 from tests.campaigns.vm.guest import Guest
+from tests.campaigns.vm.next_version import THIS_VERSION
 from tests.campaigns.vm.part_results import Course
 from tests.campaigns.vm.simulator import Simulator, Worn, vfat_card, vfat_files
 from tests.support.places import REPOSITORY
@@ -38,7 +39,6 @@ PERSONS = {
     for at, function in enumerate(Function)
 }
 OFFICER = ("M. Jansen", "an officer's own long words")
-OLD_VERSION = "0.1.0"
 INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get install -y /mnt/program/{package} </dev/null"
 MEASURED = (
     "power-on to ready for cameras",
@@ -100,7 +100,7 @@ def first_start(life: Life) -> str:
                 f"vault camera add {serial} --public-key {shlex.quote(key)} --as BC", words("BC")
             )
         dock_card(life, pc, CARD)
-        life.recording = pc.rows("vault list")[0]["id"]
+        life.recording = pc.rows("vault list --as CM", words("CM"))[0]["id"]
         look_together(life, pc, "D-1")
         for unit in ("vault-sweep", "vault-verify", "vault-checkpoint"):
             pc.does(f"{unit}.service")
@@ -352,7 +352,7 @@ def built(source: Path, folder: Path, *version: str) -> Path:
     `PACKAGES` names.
     """
     if (before := os.environ.get("PACKAGES")) is not None:
-        (found,) = Path(before).glob(f"dock-vault_{version[0] if version else OLD_VERSION}.deb")
+        (found,) = Path(before).glob(f"dock-vault_{version[0] if version else THIS_VERSION}.deb")
         return found
     build = [sys.executable, str(source / "systemd" / "build_deb.py"), str(folder), *version]
     return Path(

@@ -4,12 +4,16 @@ default, and a higher version.
 
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 from tests.support.places import REPOSITORY
 
 PARTS = ("vault", "dockd", "config", "docs", "systemd", "requirements", "pyproject.toml")
-VERSION = "0.2.0"
+THIS_VERSION = str(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"])
+VERSION = re.sub(r"\d+", lambda major: str(int(major[0]) + 1), THIS_VERSION, count=1)
+CATALOGUE = "vault/catalogue/database.py"
+MIGRATIONS = "vault/catalogue/migrations/versions"
 DIGESTS = "docking_digest"
 
 MIGRATION = '''\
@@ -49,13 +53,13 @@ def next_sources(folder: Path) -> tuple[Path, str, str]:
             shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, copy / name)
-    catalogue = copy / "vault" / "catalogue.py"
+    catalogue = copy / CATALOGUE
     (old,) = re.findall(r'^SCHEMA_VERSION = "(\d{4})"$', catalogue.read_text(), re.MULTILINE)
     new = f"{int(old) + 1:04d}"
     catalogue.write_text(
         catalogue.read_text().replace(f'SCHEMA_VERSION = "{old}"', f'SCHEMA_VERSION = "{new}"')
     )
-    migration = copy / "vault" / "migrations" / "versions" / f"{new}_next.py"
+    migration = copy / MIGRATIONS / f"{new}_next.py"
     migration.write_text(MIGRATION.format(old=old, new=new, table=DIGESTS))
     for settings in ("dockd.toml", "vault.toml", "devices"):
         # Before the table at the end, where there is one: a key after it would be the table's.

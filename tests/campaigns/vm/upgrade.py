@@ -22,9 +22,9 @@ from typing import Any
 from tests.campaigns.vm.__main__ import CACHE
 from tests.campaigns.vm.docking_pc import Disks, Pc, program_disk, vault_disk, wanted_units
 from tests.campaigns.vm.guest import Guest
-from tests.campaigns.vm.life import INSTALL, OLD_VERSION, REPOSITORY, built
+from tests.campaigns.vm.life import INSTALL, REPOSITORY, built
 from tests.campaigns.vm.machine import MachineFailed
-from tests.campaigns.vm.next_version import VERSION, next_sources
+from tests.campaigns.vm.next_version import THIS_VERSION, VERSION, next_sources
 from tests.campaigns.vm.part_results import Course
 from tests.support.vault_world import CHEAP, PASSPHRASES, WHOLE, claim_of
 from vault.catalogue import camera_rows
@@ -34,7 +34,7 @@ from vault.custody import cameras
 from vault.intake.intake import Intake
 from vault.keyring.first import Founders
 from vault.operations.founding import found
-from vault.recording import Docking
+from vault.recording import ClockOffset
 from vault.storage.sealing import BytesSource
 from vault.vault import Vault
 
@@ -98,7 +98,7 @@ class Ground:
             pc.must(
                 "echo '/dev/disk/by-id/virtio-program /mnt/program ext4 ro,nofail 0 0' >>/etc/fstab"
             )
-            pc.must(INSTALL.format(package=f"dock-vault_{OLD_VERSION}.deb"))
+            pc.must(INSTALL.format(package=f"dock-vault_{THIS_VERSION}.deb"))
             pc.must(SETTLED)
             pc.wait_active(*wanted_units())
             self.before = looked_at(pc, f"{ROOT}/catalogue/catalogue.db")
@@ -124,7 +124,7 @@ def fill(settings: VaultSettings, clock: Clock) -> None:
         intake = Intake(vault)
         for at in range(RECORDINGS):
             contents = (b"seen on the street " * 4000, b"and a little later " * 2000)
-            attempt = intake.begin(claim_of(contents, at + 1), Docking(clock.now(), 0, "card"))
+            attempt = intake.begin(claim_of(contents, at + 1), ClockOffset(clock.now(), 0, "card"))
             for missing in attempt.missing():
                 attempt.receive(missing, BytesSource(contents[missing]))
             attempt.commit(WHOLE)
@@ -305,10 +305,10 @@ def back_and_away(ground: Ground) -> str:
         pc.wait_active(*wanted_units())
         main_pid = pc.must("systemctl show -P MainPID dockd")
         backwards = INSTALL.replace("install", "install --allow-downgrades")
-        refused = pc.machine.run(backwards.format(package=f"dock-vault_{OLD_VERSION}.deb"), 600)
+        refused = pc.machine.run(backwards.format(package=f"dock-vault_{THIS_VERSION}.deb"), 600)
         assert refused.code != 0, refused.output
         assert (
-            f"dock-vault {OLD_VERSION} is older than {VERSION}, which stands here or did"
+            f"dock-vault {THIS_VERSION} is older than {VERSION}, which stands here or did"
             in refused.output
         ), refused.output
         demand_upgraded(ground, pc)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from dockd.__main__ import serve
 from dockd.config import load_dock_settings
-from dockd.docking import visit
-from dockd.reader.processes import Readers
+from dockd.docking import docking
+from dockd.reader.processes import Workers
 from vault.clock import SystemClock
 
 config, stop_s, first_wait_s, *reader = sys.argv[1:]
-visit.FIRST_WAIT_S = float(first_wait_s)
-readers = Readers(None, (sys.executable, *reader))
+docking.FIRST_WAIT_S = float(first_wait_s)
+readers = Workers(None, (sys.executable, *reader))
 sys.exit(serve(load_dock_settings(Path(config)), SystemClock(), readers, stop_s=float(stop_s)))

@@ -13,7 +13,8 @@ import threading
 from pathlib import Path
 
 from dockd.card.contract import CardFile
-from dockd.mounted.mounted_card import MountedCard, MountedReader
+from dockd.mounted.mounted_card import MountedCard
+from dockd.mounted.mounted_stream import MountedStream
 from dockd.reader import worker
 from vault.clock import SystemClock
 
@@ -26,7 +27,7 @@ segment, held, go = (
 
 
 class HeldCard(MountedCard):
-    def open(self, file: CardFile, offset: int = 0) -> MountedReader:
+    def open(self, file: CardFile, offset: int = 0) -> MountedStream:
         if file.shown.endswith(segment) and not os.fstat(held).st_size:
             os.write(held, b"held")
             never = threading.Event()

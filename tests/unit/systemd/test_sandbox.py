@@ -13,14 +13,11 @@ from dockd.daemon import STOP_S
 from dockd.reader.bus import SILENCE_S
 from dockd.reader.remote_card import ANSWER_S
 from dockd.reader.worker import BEAT_S
-from tests.support.places import SYSTEMD
+from tests.support.places import SYSTEMD, UNIT_FILES
 
-SERVICES = sorted(SYSTEMD.glob("*.service"))
-UNITS = sorted(
-    path
-    for path in SYSTEMD.iterdir()
-    if path.suffix in (".service", ".socket", ".timer", ".path", ".target")
-)
+SERVICES = sorted(UNIT_FILES.glob("*.service"))
+UNITS = sorted(UNIT_FILES.iterdir())
+SCRIPTS = sorted(path for path in (SYSTEMD / "libexec").iterdir() if path.is_file())
 
 EXPOSURE_MAX = {
     "dockd": 0.8,
@@ -60,7 +57,7 @@ def settings(unit: Path, name: str) -> list[str]:
 
 
 def setting(name: str, unit: str = "dockd.service") -> str:
-    found = settings(SYSTEMD / unit, name)
+    found = settings(UNIT_FILES / unit, name)
     assert found, name
     return str(found[-1])
 
@@ -128,7 +125,7 @@ def test_it_has_longer_to_stop_than_it_takes() -> None:
 
 def test_who_touches_devices_has_no_vault_and_who_has_the_vault_no_devices() -> None:
     """Ruling 13."""
-    reader, dock = SYSTEMD / "dock-reader@.service", SYSTEMD / "dockd.service"
+    reader, dock = UNIT_FILES / "dock-reader@.service", UNIT_FILES / "dockd.service"
     hidden = settings(reader, "InaccessiblePaths")[0].split()
     assert {"-/var/lib/dock-vault", "-/etc/dock-vault"} <= set(hidden)
     assert not settings(reader, "LoadCredential")
@@ -141,12 +138,12 @@ def test_each_reader_is_a_user_of_its_own() -> None:
     """One in wrong hands kills no other: three deaths close a port. The instance's name makes the
     user's.
     """
-    reader = SYSTEMD / "dock-reader@.service"
+    reader = UNIT_FILES / "dock-reader@.service"
     assert settings(reader, "DynamicUser") == ["yes"]
     assert settings(reader, "User") == ["dr-%i"]
     assert settings(reader, "Group") == []
     assert settings(reader, "SupplementaryGroups") == ["dock-reader"]
-    assert "g dock-reader - -" in (SYSTEMD / "sysusers.conf").read_text().splitlines()
+    assert "g dock-reader - -" in (SYSTEMD / "debian" / "sysusers.conf").read_text().splitlines()
     assert (
         'GROUP="dock-reader", MODE="0660"'
         in (SYSTEMD / "udev" / "72-dock-vault-cameras.rules").read_text()
@@ -167,15 +164,13 @@ def test_hotplug_reaches_the_reader() -> None:
     """Traps: a network of its own hears nothing of devices, and ProtectClock closes the way to all
     of them.
     """
-    reader = SYSTEMD / "dock-reader@.service"
+    reader = UNIT_FILES / "dock-reader@.service"
     assert settings(reader, "PrivateNetwork") == []
     assert "AF_NETLINK" in settings(reader, "RestrictAddressFamilies")[0]
     assert settings(reader, "PrivateDevices") == []
 
 
-@pytest.mark.parametrize(
-    "script", sorted((SYSTEMD / "libexec").iterdir()), ids=lambda script: script.name
-)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_each_script_is_one_that_its_program_reads(script: Path) -> None:
     assert script.stat().st_mode & 0o111
     if "python" in script.read_text().splitlines()[0]:
@@ -262,7 +257,9 @@ def test_a_service_that_sees_no_kernel_settings_is_told_the_boot(unit: Path) -> 
 def test_the_target_wants_all_that_is_enabled() -> None:
     """What the package enables, and what starting the target starts after a stop, is the same."""
     wanted = {
-        name for line in settings(SYSTEMD / "dock-vault.target", "Wants") for name in line.split()
+        name
+        for line in settings(UNIT_FILES / "dock-vault.target", "Wants")
+        for name in line.split()
     }
     enabled = {
         unit.name
@@ -303,7 +300,7 @@ def calls(name: str) -> set[str]:
 def may_call(unit: str) -> set[str]:
     """What the filter of a unit lets through: its lines one after another (systemd.exec(5))."""
     allowed: set[str] = set()
-    for line in settings(SYSTEMD / unit, "SystemCallFilter"):
+    for line in settings(UNIT_FILES / unit, "SystemCallFilter"):
         named = set().union(*(calls(name) for name in line.removeprefix("~").split()))
         allowed = allowed - named if line.startswith("~") else allowed | named
     return allowed

@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.places import SYSTEMD
 
-SCRIPT = SYSTEMD / "libexec" / "take-custody"
+SCRIPT = SYSTEMD / "libexec" / "take-custody.py"
 DOCK, VAULT = pwd.getpwnam("daemon"), pwd.getpwnam("nobody")
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

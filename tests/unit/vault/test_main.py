@@ -79,7 +79,11 @@ def test_init_asks_each_person_and_makes_a_sound_vault(tmp_path: Path) -> None:
     assert not any(code in made.output for code in codes)
     checked = run("verify", "--config", tmp_path / "vault.toml")
     assert (checked.exit_code, "All is well" in checked.output) == (0, True)
-    assert "Person 2" in run("person", "list", "--config", tmp_path / "vault.toml").output
+    listed = run(
+        *("person", "list", "--as", "PO", "--config", tmp_path / "vault.toml"),
+        typed="a passphrase of 2\n",
+    )
+    assert "Person 2" in listed.output
 
 
 def test_init_looks_for_room_for_the_papers_before_it_makes_anything(tmp_path: Path) -> None:
@@ -129,7 +133,7 @@ def test_cameras_are_added_listed_and_removed(config: Path, tmp_path: Path) -> N
         run("camera", "add", "VOL-1A2B-3C4D", "--dcim", "--config", config, **coordinator).exit_code
         == 0
     )
-    listed = run("camera", "list", "--config", config).output
+    listed = run("camera", "list", "--as", "BC", "--config", config, **coordinator).output
     assert all(word in listed for word in (SERIAL, "Model X", "VOL-1A2B-3C4D", "dcim"))
     assert run("camera", "remove", SERIAL, "--config", config, **coordinator).exit_code == 0
     assert (
@@ -154,8 +158,10 @@ def test_only_the_coordinator_adds_and_removes_cameras(config: Path, other: str)
 
 def test_a_recording_is_listed_and_opened_with_the_escrow(config: Path, tmp_path: Path) -> None:
     recording = take_in(config, b"what the camera saw")
-    assert recording[:8] in run("list", "--config", config).output
-    assert json.loads(run("list", "--json", "--config", config).output)["id"] == recording
+    manager = {"typed": typed_for("CM")}
+    words = ("list", "--as", "CM", "--config", config)
+    assert recording[:8] in run(*words, **manager).output
+    assert json.loads(run(*words, "--json", **manager).output)["id"] == recording
     opened = run(
         "open",
         recording[:8],
@@ -196,7 +202,7 @@ def test_damage_is_named_and_the_exit_code_tells(config: Path) -> None:
 def test_a_lost_catalogue_is_rebuilt_and_confirmed(config: Path) -> None:
     take_in(config)
     (config.parent / "vault/catalogue/catalogue.db").unlink()
-    lost = refused(run("list", "--config", config))
+    lost = refused(run("verify", "--config", config))
     assert (lost.code, "vault rebuild" in lost.hint) == ("vault.catalogue_failed", True)
     assert run("rebuild", "--config", config).exit_code == 0
     assert "two persons" in run("verify", "--config", config).output
@@ -220,17 +226,17 @@ def test_a_lost_catalogue_is_rebuilt_and_confirmed(config: Path) -> None:
 )
 def test_settings_are_read_strictly(tmp_path: Path, content: str, says: str) -> None:
     (tmp_path / "vault.toml").write_text(content)
-    failure = refused(run("list", "--config", tmp_path / "vault.toml"))
+    failure = refused(run("verify", "--config", tmp_path / "vault.toml"))
     assert (failure.code, says in failure.sentence) == ("config.invalid", True)
 
 
 def test_no_settings_is_a_clear_error(tmp_path: Path) -> None:
-    assert "vault init" in refused(run("list", "--config", tmp_path / "none.toml")).hint
+    assert "vault init" in refused(run("verify", "--config", tmp_path / "none.toml")).hint
 
 
 def test_no_vault_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "vault.toml").write_text("root = 'v'\npins = 'p'\n")
-    assert refused(run("list", "--config", tmp_path / "vault.toml")).code == "vault.not_a_vault"
+    assert refused(run("verify", "--config", tmp_path / "vault.toml")).code == "vault.not_a_vault"
 
 
 def test_a_stranger_among_the_receivers_stops_everything(
@@ -241,7 +247,7 @@ def test_a_stranger_among_the_receivers_stops_everything(
     """
     other = founded(tmp_path / "other", clock)
     (config.parent / "vault/keyring.json").write_bytes((other.root / "keyring.json").read_bytes())
-    assert refused(run("list", "--config", config)).code == "vault.keyring_refused"
+    assert refused(run("verify", "--config", config)).code == "vault.keyring_refused"
 
 
 def test_every_command_stands_where_the_table_says() -> None:

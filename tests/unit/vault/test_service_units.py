@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.places import SYSTEMD
+from tests.support.places import UNIT_FILES
 from vault import service_units
 from vault.service_units import CALLED, DOCK, RUNNING, Unit, ask_units, judge_unit, parse_units
 
@@ -132,15 +132,11 @@ def test_each_unit_of_the_package_is_looked_at() -> None:
     """
     here = {
         path.name
-        for path in SYSTEMD.iterdir()
+        for path in UNIT_FILES.iterdir()
         if re.fullmatch(r"[^@]+\.(service|socket|timer|path|target)", path.name)
     }
     assert here == {*RUNNING, *CALLED, *DOCK}
-    installed = {
-        path.name
-        for path in SYSTEMD.iterdir()
-        if path.is_file() and "[Install]" in path.read_text()
-    }
+    installed = {path.name for path in UNIT_FILES.iterdir() if "[Install]" in path.read_text()}
     assert {*RUNNING, *DOCK} <= installed
 
 

@@ -17,6 +17,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
+import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -29,6 +30,7 @@ from vault.catalogue import (
     viewing_rows,
 )
 from vault.catalogue.case_rows import CaseRow
+from vault.catalogue.viewing_rows import HandOverRow
 from vault.clock import utc_moment, utc_text
 from vault.crypto.canonical_json import Json, canonical, parse_object, readable, to_base64
 from vault.custody.handover.custody_report import CustodyFacts, RecordingFacts, Step, custody_report
@@ -56,6 +58,7 @@ from vault.rules.actions import Acting, Action, Actor, demand
 from vault.rules.case_kinds import CASES, HAND_OVER_KINDS, CaseKind
 from vault.rules.protocol import PROSECUTION, PROVIDE
 from vault.rules.purposes import PURPOSES
+from vault.rules.states import CaseState, ReceiptState, case_state, receipt_state
 from vault.storage.durable import make_folder, remove_file, storage_errors
 from vault.storage.record import FilePart
 from vault.storage.store import MANIFEST_NAME
@@ -106,7 +109,7 @@ def hand_over(vault: Vault, session: Session, order: Order) -> HandedOver:
             f"{PURPOSES[session.purpose].sentence.quoted()}"
         )
     with vault.reading() as tx:
-        case = case_rows.case_of(tx, session.case_id) if session.case_id else None
+        case = _demand_grounds(tx, session.case_id)
         involved = frozenset().union(
             *(footage_of(vault, tx, recording).involved for recording in session.recordings)
         )
@@ -114,10 +117,6 @@ def hand_over(vault: Vault, session: Session, order: Order) -> HandedOver:
             file.size_bytes
             for recording in session.recordings
             for file in recording_rows.files_of(tx, recording)
-        )
-    if case is None or CaseKind(case.kind) not in HAND_OVER_KINDS or case.closed_utc is not None:
-        raise HandOverRefused(
-            f"There is no open police report or demand to hand over for. {PROSECUTION.quoted()}"
         )
     acting, second = _provider(vault, session, involved)
     make_folder(order.folder)
@@ -154,6 +153,20 @@ def hand_over(vault: Vault, session: Session, order: Order) -> HandedOver:
     return HandedOver(hand_over_id, path, packed)
 
 
+def _demand_grounds(tx: sa.Connection, case_id: str | None) -> CaseRow:
+    """The open police report or demand on which recordings leave (P43)."""
+    case = case_rows.case_of(tx, case_id) if case_id else None
+    if (
+        case is None
+        or CaseKind(case.kind) not in HAND_OVER_KINDS
+        or case_state(case) is CaseState.CLOSED
+    ):
+        raise HandOverRefused(
+            f"There is no open police report or demand to hand over for. {PROSECUTION.quoted()}"
+        )
+    return case
+
+
 def written_bytes(folder: Path) -> int:
     """How much of the package in this folder is written so far."""
     return max((path.stat().st_size for path in folder.glob("*") if path.is_file()), default=0)
@@ -172,20 +185,38 @@ def discard_packages(folder: Path) -> None:
         remove_file(path)
 
 
-def receive(
-    vault: Vault, by: Actor, hand_over_id: str, received_by: str, received: datetime
-) -> None:
-    """The receiver's receipt: from here on police or prosecutor are responsible (P45). Raises
-    NotAllowed, HandOverRefused.
+@dataclass(frozen=True, slots=True)
+class ListedHandOver:
+    """A hand-over, and the reference of the case that it was made for."""
+
+    row: HandOverRow
+    case_reference: str | None
+
+
+def listed(vault: Vault, by: Actor) -> list[ListedHandOver]:
+    """Every hand-over, by when it was made. Raises NotAllowed."""
+    demand(Action.LIST_RECORDINGS, by)
+    with vault.reading() as tx:
+        references = {row.id: row.reference for row in case_rows.cases(tx)}
+        rows = viewing_rows.hand_overs(tx)
+    return [ListedHandOver(row, references.get(row.case_id)) for row in rows]
+
+
+def receive(vault: Vault, by: Actor, called: str, received_by: str, received: datetime) -> None:
+    """The receiver's receipt: from here on police or prosecutor are responsible (P45).
+
+    `called`: the start of the hand-over's id. Raises NotAllowed, HandOverRefused.
     """
     acting = demand(Action.HAND_OVER, by)
     with vault.writing() as tx:
-        row = viewing_rows.hand_over_of(tx, hand_over_id)
-        if row is None or row.received_utc is not None:
+        rows = viewing_rows.hand_overs(tx)
+        found = [row for row in rows if called and row.id.startswith(called)]
+        if len(found) != 1 or receipt_state(found[0]) is ReceiptState.RECEIVED:
             raise HandOverRefused(
-                f"No hand-over {hand_over_id} waits for its receipt.",
+                f"No hand-over {called} waits for its receipt.",
                 hint="`vault handover list` shows them.",
             )
+        row = found[0]
         if not utc_moment(row.made_utc) <= received <= vault.clock.now():
             raise HandOverRefused(
                 "It can't have been received before it was made, or later than now."
@@ -195,7 +226,7 @@ def receive(
             "received_by": received_by,
             "responsibility": "passed_on",
         }
-        vault.record(entry(acting, "handover.received", hand_over_id, details), tx)
+        vault.record(entry(acting, "handover.received", row.id, details), tx)
 
 
 def _provider(vault: Vault, session: Session, involved: frozenset[str]) -> tuple[Acting, str]:
@@ -228,25 +259,24 @@ def _bag(
 ) -> Bag:
     files: list[PackageFile] = []
     facts: list[RecordingFacts] = []
-    signed: list[str] = []
-    folders: list[str] = []
+    signed: dict[str, bool] = {}
     for number, recording in enumerate(session.recordings, 1):
         folder = f"opname-{number}"
-        folders.append(folder)
         opened, manifest = session.opened(recording), session.manifest(recording)
         files += _recording_files(vault, opened, manifest, folder)
-        if manifest is not None and manifest.holds:
-            signed.append(folder)
+        signed[folder] = manifest is not None and manifest.holds is True
         facts.append(_recording_facts(opened, manifest))
     entries = _entries(vault, session.recordings, case.id)
     acting, second = persons
     with vault.reading() as tx:
         called = {row.id: row.name for row in person_rows.persons(tx)}
+    names = {recording.id: recording.name for recording in facts}
+    ground = CASES[CaseKind(case.kind)].name_nl
     report = custody_report(
         CustodyFacts(
             vault=vault.id,
             made=now,
-            ground=CASES[CaseKind(case.kind)].name_nl,
+            ground=ground,
             reference=case.reference,
             received=utc_moment(case.received_utc),
             by=called.get(acting.person, acting.person),
@@ -256,9 +286,7 @@ def _bag(
             second=called.get(second, second),
             receiver=order.receiver,
             recordings=facts,
-            steps=[
-                _step(parsed, called, {one.id: one.name for one in facts}) for _, parsed in entries
-            ],
+            steps=[_step(parsed, called, names) for _, parsed in entries],
             checkpoint=note.decode(),
             sentence=f"{PROVIDE.nl} (protocol, regel {PROVIDE.lines})",
         )
@@ -270,13 +298,12 @@ def _bag(
             _proofs(vault, note, [parsed["sequence"] for _, parsed in entries]),
         ),
         of_bytes("overdracht.pdf", report),
-        of_bytes("CONTROLE.txt", check_text(name, f"{name}.zip.age", folders, signed).encode()),
+        of_bytes("CONTROLE.txt", check_text(name, f"{name}.zip.age", signed).encode()),
     ]
     info = {
         "Source-Organization": order.municipality,
         "External-Identifier": case.reference,
-        "External-Description": f"Opnamen, verstrekt op grond van een "
-        f"{CASES[CaseKind(case.kind)].name_nl}",
+        "External-Description": f"Opnamen, verstrekt op grond van een {ground}",
         "Contact-Name": called.get(acting.person, acting.person),
     }
     return Bag(name, files, info, now)
@@ -408,27 +435,41 @@ def _entries(vault: Vault, recordings: Sequence[str], case_id: str) -> list[tupl
     """The log's entries about these recordings, their cameras' registration, the case, and their
     viewings; in order.
     """
-    wanted = {*recordings, case_id}
-    serials: set[str] = set()
+    subjects, serials = _subjects_about(vault, recordings)
+    subjects.add(case_id)
+    # Most leaves hold none of these ids: only those that do are parsed.
+    ids = [name.encode() for name in (*subjects, *serials)]
+    entries = []
+    for leaf in vault.leaves():
+        if any(name in leaf for name in ids):
+            parsed = parse_object(leaf)
+            if _is_about(parsed, subjects, serials, case_id):
+                entries.append((leaf, parsed))
+    return entries
+
+
+def _subjects_about(vault: Vault, recordings: Sequence[str]) -> tuple[set[str], set[str]]:
+    """The ids under which the log tells of these recordings: their own, their viewings' and their
+    reports'; and the serials of their cameras.
+    """
+    subjects, serials = set(recordings), set()
     with vault.reading() as tx:
         for recording in recordings:
             row = recording_rows.find_recording(tx, recording)
-            serials |= {row.camera_serial} if row else set()
-            wanted |= {one.id for one in viewing_rows.viewings_of_recording(tx, recording)}
-            wanted |= {one.id for one in report_rows.reports_about(tx, recording)}
-    marks = [mark.encode() for mark in (*wanted, *serials)]
-    found = []
-    for leaf in vault.leaves():
-        if not any(mark in leaf for mark in marks):
-            continue
-        parsed = parse_object(leaf)
-        of_camera = parsed["action"] == "camera.added" and parsed["subject"] in serials
-        of_hand_over = (
-            parsed["action"] == "handover.begun" and parsed["details"]["case_id"] == case_id
-        )
-        if parsed["subject"] in wanted or of_camera or of_hand_over:
-            found.append((leaf, parsed))
-    return found
+            if row is not None:
+                serials.add(row.camera_serial)
+            subjects |= {row.id for row in viewing_rows.viewings_of_recording(tx, recording)}
+            subjects |= {row.id for row in report_rows.reports_about(tx, recording)}
+    return subjects, serials
+
+
+def _is_about(parsed: Json, subjects: set[str], serials: set[str], case_id: str) -> bool:
+    match parsed["action"]:
+        case "camera.added" if parsed["subject"] in serials:
+            return True
+        case "handover.begun" if parsed["details"]["case_id"] == case_id:
+            return True
+    return parsed["subject"] in subjects
 
 
 def _step(parsed: Json, called: dict[str, str], recordings: dict[str, str]) -> Step:
@@ -462,5 +503,9 @@ def _proofs(vault: Vault, note: bytes, sequences: Sequence[int]) -> bytes:
         for at in sequences
         if at < size
     ]
-    told = {"checkpoint": note.decode(), "key": log_key(vault).verifier.text(), "proofs": proofs}
-    return readable(parse_object(canonical(told)))
+    proofs_file = {
+        "checkpoint": note.decode(),
+        "key": log_key(vault).verifier.text(),
+        "proofs": proofs,
+    }
+    return readable(parse_object(canonical(proofs_file)))

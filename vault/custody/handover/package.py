@@ -275,14 +275,22 @@ def joined(path: str, files: Sequence[PackageFile]) -> PackageFile:
     return PackageFile(path, sum(file.size_bytes for file in files), None, blocks)
 
 
-def check_text(
-    bag_name: str, package_name: str, recordings: Sequence[str], signed: Sequence[str]
-) -> str:
+def check_text(bag_name: str, package_name: str, signed: Mapping[str, bool]) -> str:
     """CONTROLE.txt: how the receiver checks all of it with public tools, in Dutch.
 
-    `signed`: recordings with a camera's signature.
+    `signed`: the folder of each recording, and whether its camera's signature holds.
     """
-    lines = [
+    return "\n".join(
+        [
+            *_check_package(bag_name, package_name),
+            *(line for name in signed for line in _check_recording(bag_name, name, signed[name])),
+            *_check_playback(bag_name, list(signed)),
+        ]
+    )
+
+
+def _check_package(bag_name: str, package_name: str) -> list[str]:
+    return [
         "CONTROLE",
         "",
         "Zo controleert u met openbare programma's dat dit pakket heel is en dat de beelden "
@@ -309,36 +317,40 @@ def check_text(
         "die verklaring. De openbare sleutel",
         "   van de camera staat ook in het logboek (regel camera.added in logboek/entries.jsonl).",
     ]
-    for name in recordings:
-        folder = f"{bag_name}/data/{name}"
-        if name not in signed:
-            lines += [
-                "",
-                f"   {name}: deze camera ondertekent niets. Het logboek zegt wat de gemeente "
-                f"heeft ingelezen.",
-            ]
-            continue
-        verify = (
-            f"openssl pkeyutl -verify -pubin -inkey {folder}/camera.pub.pem -rawin -in "
-            f"{folder}/recording.json "
-            f"-sigfile {folder}/recording.sig"
-        )
-        compare = (
-            'python3 -c "import json,hashlib,sys; d=sys.argv[1]; '
-            "[sys.exit('verschilt: '+s['name']) for s in "
-            "json.load(open(d+'/recording.json'))['segments'] "
-            "if "
-            "hashlib.sha256(open(d+'/segmenten/'+s['name'],'rb').read()).hexdigest()!=s['sha256']]; print('gelijk')\" "
-            f"{folder}"
-        )
-        lines += ["", f"   $ {verify}", f"   $ {compare}"]
-    lines += [
+
+
+def _check_recording(bag_name: str, name: str, is_signed: bool) -> list[str]:
+    folder = f"{bag_name}/data/{name}"
+    if not is_signed:
+        return [
+            "",
+            f"   {name}: deze camera ondertekent niets. Het logboek zegt wat de gemeente "
+            f"heeft ingelezen.",
+        ]
+    verify = (
+        f"openssl pkeyutl -verify -pubin -inkey {folder}/camera.pub.pem -rawin -in "
+        f"{folder}/recording.json "
+        f"-sigfile {folder}/recording.sig"
+    )
+    compare = (
+        'python3 -c "import json,hashlib,sys; d=sys.argv[1]; '
+        "[sys.exit('verschilt: '+s['name']) for s in "
+        "json.load(open(d+'/recording.json'))['segments'] "
+        "if hashlib.sha256(open(d+'/segmenten/'+s['name'],'rb').read()).hexdigest()"
+        "!=s['sha256']]; print('gelijk')\" "
+        f"{folder}"
+    )
+    return ["", f"   $ {verify}", f"   $ {compare}"]
+
+
+def _check_playback(bag_name: str, names: Sequence[str]) -> list[str]:
+    return [
         "",
         "5. Afspelen. opname.mp4 is niets anders dan de segmenten achter elkaar:",
         "",
         *(
             f"   $ cat {bag_name}/data/{name}/segmenten/* | cmp - {bag_name}/data/{name}/opname.mp4"
-            for name in recordings
+            for name in names
         ),
         "",
         "6. overdracht.pdf vertelt elke stap van het aanzetten tot de overdracht. "
@@ -348,4 +360,3 @@ def check_text(
         "   C2SP tlog-checkpoint).",
         "",
     ]
-    return "\n".join(lines)

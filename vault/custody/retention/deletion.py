@@ -19,7 +19,7 @@ from collections.abc import Callable
 from vault.catalogue import case_rows, deletion_rows, facts, person_rows, recording_rows
 from vault.catalogue.recording_rows import RecordingRow
 from vault.crypto.canonical_json import Json
-from vault.custody.papers import remove_paper
+from vault.custody.papers import file_paper, remove_paper
 from vault.custody.people import entry
 from vault.errors import Reaction, VaultError
 from vault.log.log import Entry
@@ -157,6 +157,8 @@ def delete(vault: Vault, first: Actor, second: Actor, recording_id: str, reason:
     def told(given: Json) -> Entry:
         return entry(acting, "recording.destroyed", given["id"], given["details"])
 
-    more = {"reason": reason, "second": other.person, "second_role": other.role.value}
+    paper = file_paper(vault, {"reason": reason})
+    more = {**paper.details(), "second": other.person, "second_role": other.role.value}
     if not destroy_recording(vault, recording_id, "by_hand", told, more):
+        remove_paper(vault, paper.id)
         raise Held(f"A case holds the recording {recording_id} since a moment ago.")

@@ -5,6 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from vault.catalogue import deletion_rows, recording_rows
+from vault.catalogue.deletion_rows import DestructionRow
 from vault.clock import utc_moment
 from vault.custody.retention.sweep import candidates, facts_of
 from vault.rules.actions import Action, Actor, demand
@@ -20,7 +21,7 @@ ZONE = ZoneInfo("Europe/Amsterdam")
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class Disposition:
     """When a recording will be deleted, and why, in one sentence in two languages."""
 
     recording: str
@@ -31,7 +32,7 @@ class Fate:
     """`Wpg` once a police report or a demand has held it, `AVG` otherwise (Q11)."""
 
 
-def fate(vault: Vault, by: Actor, recording_id: str) -> Fate:
+def disposition(vault: Vault, by: Actor, recording_id: str) -> Disposition:
     """`vault why`. Of a destroyed recording: when and why. Raises NotAllowed, UnknownRecording."""
     demand(Action.ASK_WHY, by)
     with vault.reading() as tx:
@@ -40,7 +41,7 @@ def fate(vault: Vault, by: Actor, recording_id: str) -> Fate:
         facts = facts_of(tx, row)
     if gone is not None:
         local = utc_moment(gone.destroyed_utc).astimezone(ZONE)
-        return Fate(
+        return Disposition(
             recording_id,
             None,
             f"Deze opname is vernietigd op {local:%d-%m-%Y} om {local:%H:%M} uur "
@@ -49,7 +50,7 @@ def fate(vault: Vault, by: Actor, recording_id: str) -> Fate:
             f"({_GONE[gone.because][1]}).",
             _regime(facts),
         )
-    return Fate(
+    return Disposition(
         recording_id, due(facts), why(facts, ZONE, "nl"), why(facts, ZONE, "en"), _regime(facts)
     )
 
@@ -78,3 +79,10 @@ def soon_due(vault: Vault, by: Actor) -> list[tuple[datetime, str]]:
     now = vault.clock.now()
     with vault.reading() as tx:
         return falls_due(candidates(tx, now, LIST_AHEAD), now)
+
+
+def destroyed(vault: Vault, by: Actor, newest: int) -> list[DestructionRow]:
+    """The newest destructions, the newest first. Raises NotAllowed."""
+    demand(Action.ASK_WHY, by)
+    with vault.reading() as tx:
+        return deletion_rows.destructions(tx)[-newest:][::-1]

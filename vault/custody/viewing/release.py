@@ -13,6 +13,7 @@ from vault.errors import CannotOpen, PairRefused, UnknownRecording
 from vault.keyring.receivers import Unwrapper, Wrapper
 from vault.log.log import Entry
 from vault.rules.roles import Pair, pair_of
+from vault.rules.states import is_destroyed
 from vault.storage.buffers import BLOCK_READ_BYTES, BufferPair
 from vault.storage.durable import publish, remove_file
 from vault.storage.process_memory import forbid_dumps
@@ -152,7 +153,7 @@ def open_recording(
     if first.person == second.person:
         raise PairRefused("Both seats are held by one person; four eyes are of two persons (P40).")
     row = vault.get_recording(recording_id)
-    if row.destroyed_utc is not None:
+    if is_destroyed(row):
         raise UnknownRecording(
             f"The recording {recording_id} was destroyed on {row.destroyed_utc}."
         )

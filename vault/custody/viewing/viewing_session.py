@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
-from vault.catalogue import camera_rows, case_rows, viewing_rows
+from vault.catalogue import camera_rows, viewing_rows
 from vault.catalogue.viewing_rows import ViewingRow
 from vault.clock import utc_text
 from vault.crypto.canonical_json import Json
@@ -22,6 +22,7 @@ from vault.custody.viewing.timeline import Reel, reel_of
 from vault.custody.viewing.viewing_requests import (
     UnknownViewing,
     ViewingRefused,
+    case_and_holds,
     demand_case,
     footage_of,
 )
@@ -32,6 +33,7 @@ from vault.rules.actions import Acting
 from vault.rules.protocol import REASON
 from vault.rules.purposes import PURPOSES, Purpose, demand_viewing, receivers_of
 from vault.rules.roles import Pair, pair_of
+from vault.rules.states import ViewingState, viewing_state
 from vault.storage.record import FilePart
 from vault.storage.store import MANIFEST_NAME
 from vault.vault import Vault
@@ -229,37 +231,44 @@ def _seats(
     vault: Vault, row: ViewingRow, first: Signed, second: Signed, confirmed: Collection[str]
 ) -> tuple[Acting, Acting]:
     purpose = Purpose(row.purpose)
-    if row.refused_utc is not None:
-        raise ViewingRefused(f"The request was refused on {row.refused_utc}.")
-    if purpose is Purpose.LEARNING and row.approved_by is None:
+    _demand_granted(row)
+    _demand_confirmed(purpose, confirmed)
+    with vault.reading() as tx:
+        recordings = viewing_rows.recordings_of_viewing(tx, row.id)
+        footages = [footage_of(vault, tx, recording_id) for recording_id in recordings]
+        case, held = case_and_holds(tx, row.case_id)
+    if PURPOSES[purpose].case is not None:
+        demand_case(purpose, case, set(recordings) - held)
+    one, other = (actor(vault, signed.identity.person) for signed in (first, second))
+    seats = {demand_viewing(purpose, one, other, footage) for footage in footages}
+    if len(seats) != 1:
         raise ViewingRefused(
-            "The coordinator has not agreed to this request yet.", hint="`vault view approve`."
+            "The two would take other seats for some of these recordings.",
+            hint="Request them apart.",
         )
+    return seats.pop()
+
+
+def _demand_granted(row: ViewingRow) -> None:
+    """A request that was refused, or that waits for the coordinator, opens nothing."""
+    match viewing_state(row):
+        case ViewingState.REFUSED:
+            raise ViewingRefused(f"The request was refused on {row.refused_utc}.")
+        case ViewingState.AWAITING_APPROVAL:
+            raise ViewingRefused(
+                "The coordinator has not agreed to this request yet.", hint="`vault view approve`."
+            )
+        case ViewingState.READY | ViewingState.OPENED | ViewingState.ENDED:
+            return
+
+
+def _demand_confirmed(purpose: Purpose, confirmed: Collection[str]) -> None:
     for condition in PURPOSES[purpose].conditions:
         if condition.code not in confirmed:
             raise ViewingRefused(
                 f"Not confirmed: „{condition.nl}” ({condition.en})",
                 hint=f"Both confirm it: --confirm {condition.code}.",
             )
-    with vault.reading() as tx:
-        case = case_rows.case_of(tx, row.case_id) if row.case_id else None
-        recordings = viewing_rows.recordings_of_viewing(tx, row.id)
-        footages = [footage_of(vault, tx, recording_id) for recording_id in recordings]
-        held = (
-            {hold.recording_id for hold in case_rows.holds_of_case(tx, row.case_id)}
-            if row.case_id
-            else set()
-        )
-    if purpose is not Purpose.LEARNING:
-        demand_case(purpose, case, set(recordings) - held)
-    one, other = (actor(vault, signed.identity.person) for signed in (first, second))
-    found = {demand_viewing(purpose, one, other, footage) for footage in footages}
-    if len(found) != 1:
-        raise ViewingRefused(
-            "The two would take other seats for some of these recordings.",
-            hint="Request them apart.",
-        )
-    return found.pop()
 
 
 def _opened_session(

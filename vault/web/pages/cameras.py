@@ -7,8 +7,8 @@ import json
 
 from starlette.responses import Response
 
-from vault.catalogue import report_rows
-from vault.custody.camera_list import Fleet, add_camera, fingerprint, fleet, remove_camera
+from vault.custody import assignments, camera_list
+from vault.custody.camera_list import add_camera, fingerprint, remove_camera
 from vault.custody.reports import assign, take_back
 from vault.rules.actions import Action
 from vault.web.request import FormWrong, NotFound, Visit
@@ -18,21 +18,19 @@ routes = Routes()
 
 
 @routes.page("/cameras", Action.ADD_CAMERA)
-def listed(visit: Visit) -> Response:
-    return visit.page("cameras.html", fleet=_fleet(visit), names=visit.names())
-
-
-def _fleet(visit: Visit) -> list[Fleet]:
-    return fleet(visit.vault, visit.by)
+def list_cameras(visit: Visit) -> Response:
+    """The cameras that are registered."""
+    cameras = camera_list.listed(visit.vault, visit.by)
+    return visit.page("cameras.html", cameras=cameras, names=visit.names())
 
 
 @routes.page("/cameras/new", Action.ADD_CAMERA)
-def blank(visit: Visit) -> Response:
+def camera_form(visit: Visit) -> Response:
     return visit.page("camera_new.html", shown=None)
 
 
-@routes.deed("/cameras/new", Action.ADD_CAMERA, again=blank)
-def add(visit: Visit) -> Response:
+@routes.deed("/cameras/new", Action.ADD_CAMERA, again=camera_form)
+def register_camera(visit: Visit) -> Response:
     """First the card's own words are read and the key's fingerprint shown; with the fingerprint
     confirmed it is registered.
     """
@@ -76,13 +74,13 @@ def _described(visit: Visit) -> tuple[str, str, str]:
 
 
 @routes.page("/cameras/{serial}", Action.ADD_CAMERA)
-def one(visit: Visit) -> Response:
+def show_camera(visit: Visit) -> Response:
+    """One camera: who carried it, and what the dock said of it."""
     serial = visit.path("serial")
-    found = next((row for row in _fleet(visit) if row.camera.serial == serial), None)
+    cameras = camera_list.listed(visit.vault, visit.by)
+    found = next((one for one in cameras if one.camera.serial == serial), None)
     if found is None:
         raise NotFound("There is no such camera.")
-    with visit.vault.reading() as tx:
-        rows = report_rows.assignments(tx, serial)
     officers = [
         (form.person, f"{form.name} ({form.officer})")
         for form in visit.vault.keyring.persons()
@@ -91,20 +89,20 @@ def one(visit: Visit) -> Response:
     return visit.page(
         "camera.html",
         one=found,
-        rows=rows,
+        rows=assignments.listed(visit.vault, visit.by, serial),
         officers=officers,
         names=visit.names(),
         print=fingerprint(found.camera.public_key),
     )
 
 
-@routes.deed("/cameras/{serial}/remove", Action.REMOVE_CAMERA, again=one)
+@routes.deed("/cameras/{serial}/remove", Action.REMOVE_CAMERA, again=show_camera)
 def remove(visit: Visit) -> Response:
     remove_camera(visit.vault, visit.by, visit.path("serial"))
     return visit.go("/cameras", "camera-removed")
 
 
-@routes.deed("/cameras/{serial}/assign", Action.ASSIGN_CAMERA, again=one)
+@routes.deed("/cameras/{serial}/assign", Action.ASSIGN_CAMERA, again=show_camera)
 def assign_to(visit: Visit) -> Response:
     assign(
         visit.vault,
@@ -116,7 +114,7 @@ def assign_to(visit: Visit) -> Response:
     return visit.go(f"/cameras/{visit.path('serial')}", "assigned")
 
 
-@routes.deed("/cameras/{serial}/back", Action.ASSIGN_CAMERA, again=one)
-def back(visit: Visit) -> Response:
+@routes.deed("/cameras/{serial}/back", Action.ASSIGN_CAMERA, again=show_camera)
+def take_camera_back(visit: Visit) -> Response:
     take_back(visit.vault, visit.by, visit.path("serial"))
     return visit.go(f"/cameras/{visit.path('serial')}", "taken-back")

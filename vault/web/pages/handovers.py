@@ -7,11 +7,11 @@ from pathlib import Path
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from vault.catalogue import case_rows, viewing_rows
+from vault.custody.handover import handover
 from vault.custody.handover.handover import HandedOver, Order, hand_over, read_package, receive
+from vault.custody.viewing.viewing_requests import VIEWERS, demand_part
 from vault.rules.actions import Action
 from vault.rules.purposes import PURPOSES, Purpose
-from vault.web.menu import VIEWERS
 from vault.web.packages import Package
 from vault.web.request import NotFound, Visit
 from vault.web.routing import Routes
@@ -22,17 +22,14 @@ routes = Routes()
 
 
 @routes.page("/handovers", Action.LIST_RECORDINGS)
-def listed(visit: Visit) -> Response:
-    with visit.vault.reading() as tx:
-        rows = viewing_rows.hand_overs(tx)
-        cases = {row.id: row for row in case_rows.cases(tx)}
+def list_hand_overs(visit: Visit) -> Response:
+    """Every hand-over, the newest first."""
+    hand_overs = handover.listed(visit.vault, visit.by)[::-1]
     now = local_input(visit.vault.clock.now())
-    return visit.page(
-        "handovers.html", rows=list(reversed(rows)), cases=cases, names=visit.names(), now=now
-    )
+    return visit.page("handovers.html", hand_overs=hand_overs, names=visit.names(), now=now)
 
 
-@routes.deed("/handovers/{handover}/received", Action.HAND_OVER, again=listed)
+@routes.deed("/handovers/{handover}/received", Action.HAND_OVER, again=list_hand_overs)
 def receipt(visit: Visit) -> Response:
     receive(
         visit.vault,
@@ -77,9 +74,8 @@ def make(visit: Visit) -> Response:
 @routes.page("/viewings/{viewing}/handover", *VIEWERS)
 def progress_page(visit: Visit) -> Response:
     job = _package(visit)
-    with visit.vault.reading() as tx:
-        row = viewing_rows.viewing_of(tx, visit.path("viewing"))
-    if row is None or not PURPOSES[Purpose(row.purpose)].copy:
+    row = demand_part(visit.vault, visit.by, visit.path("viewing"))
+    if not PURPOSES[Purpose(row.purpose)].copy:
         raise NotFound("No package is made of this viewing.")
     return visit.page(
         "handover_made.html",

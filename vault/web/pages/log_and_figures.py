@@ -1,11 +1,10 @@
 """The log, the figures, the accountability report, and the health of vault and dock (P39, P62)."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 
 from starlette.responses import Response
 
-from vault.crypto.canonical_json import Json, parse_object
+from vault.crypto.canonical_json import Json
 from vault.custody.figures import (
     HEADINGS_EN,
     HEADINGS_NL,
@@ -15,11 +14,10 @@ from vault.custody.figures import (
     report_csv,
     report_pdf,
 )
-from vault.custody.people import entry
-from vault.log.log import newest_leaves, read_tree
+from vault.custody.log_reading import read_log
 from vault.monitoring.dock_status import ask_dock
 from vault.operations.health import health
-from vault.rules.actions import Action, demand
+from vault.rules.actions import Action
 from vault.web.request import FormWrong, Visit
 from vault.web.routing import Routes
 from vault.web.text.words import ZONE, local_input
@@ -32,36 +30,20 @@ LONGEST_SEARCH = 200_000
 
 
 @routes.page("/log", Action.READ_LOG)
-def log(visit: Visit) -> Response:
+def show_log(visit: Visit) -> Response:
     """The newest entries, or those about a subject. That it was read stands in it first."""
-    vault, about = visit.vault, visit.query("about")
-    acting = demand(Action.READ_LOG, visit.by)
-    vault.record(entry(acting, "log.read", None, {"about": about or None, "last": LINES}))
-    with vault.reading() as tx:
-        size = read_tree(tx).size
-        back = max(LINES, visit.page_number() * LINES)
-        if about:
-            near = (
-                parse_object(leaf)
-                for leaf in newest_leaves(tx, LONGEST_SEARCH)
-                if about.encode() in leaf
-            )
-            rows = list(
-                islice((row for row in near if str(row["subject"]).startswith(about)), LINES)
-            )
-        else:
-            rows = [
-                parse_object(leaf) for leaf in islice(newest_leaves(tx, back), back - LINES, back)
-            ]
-    pages = max(1, -(-size // LINES)) if not about else 1
+    about, number = visit.query("about"), visit.page_number()
+    found = read_log(
+        visit.vault, visit.by, about=about, count=LINES, page=number, deepest=LONGEST_SEARCH
+    )
     return visit.page(
         "log.html",
-        rows=rows,
+        rows=found.entries,
         about=about,
-        size=size,
+        size=found.size,
         names=visit.names(),
-        pages=pages,
-        number=visit.page_number(),
+        pages=1 if about else max(1, -(-found.size // LINES)),
+        number=number,
     )
 
 
@@ -82,7 +64,7 @@ def show_figures(visit: Visit) -> Response:
 
 
 @routes.page("/figures.csv", Action.READ_FIGURES)
-def figures_csv(visit: Visit) -> Response:
+def download_figures(visit: Visit) -> Response:
     year = _year(visit)
     return _file(
         as_csv(figures(visit.vault, visit.by, year)).encode(),
@@ -100,7 +82,7 @@ def _year(visit: Visit) -> int:
 
 
 @routes.page("/accountability", Action.READ_LOG)
-def account(visit: Visit) -> Response:
+def show_accountability(visit: Visit) -> Response:
     """The report for the council or the yearly audit: PDF, or CSV with `form=csv`."""
     period = [_day(visit, name) for name in ("from", "until")]
     report = accountability(visit.vault, visit.by, period[0], period[1])
@@ -127,7 +109,7 @@ def _file(content: bytes, media_type: str, name: str) -> Response:
 
 
 @routes.page("/state", Action.CHECK)
-def state(visit: Visit) -> Response:
+def show_health(visit: Visit) -> Response:
     """Whether vault and dock are sound: no recording, nobody's data."""
     dock: Json | None = ask_dock(visit.vault.settings.web.dock_status)
     return visit.page("state.html", health=health(visit.vault, visit.by), dock=dock)

@@ -2,7 +2,6 @@
 
 from starlette.responses import Response
 
-from vault.catalogue import person_rows
 from vault.crypto.escrow_code import as_typed
 from vault.crypto.passphrase import PassphraseCost
 from vault.custody import keyholders, people
@@ -21,26 +20,14 @@ CHANGES = ("enrol", "appoint", "dismiss", "officer", "leave")
 
 
 @routes.page("/persons", Action.RECORD_ABSENCE, Action.CHANGE_KEYRING)
-def listed(visit: Visit) -> Response:
+def list_persons(visit: Visit) -> Response:
+    """Who is enrolled, who stands in for whom, and the keyring's signers."""
     keyring = visit.vault.keyring
-    with visit.vault.reading() as tx:
-        rows = person_rows.persons(tx)
-        absences = person_rows.absences(tx)
-    holders, standing = keyring.holders(), keyring.holders(standing=True)
-    keeps = {
-        row.id: sorted(name for name in holders if row.id in standing[name] - holders[name])
-        for row in rows
-    }
     now = visit.vault.clock.now()
     return visit.page(
         "persons.html",
-        rows=rows,
-        roles={
-            row.id: keyring.roles_of(row.id) if row.left_utc is None else frozenset()
-            for row in rows
-        },
-        keeps=keeps,
-        absences=list(reversed(absences)),
+        persons=people.listed(visit.vault, visit.by),
+        absences=people.absences(visit.vault, visit.by)[::-1],
         names=visit.names(),
         functions=[(function.value, visit.words.function(function.value)) for function in Function],
         now=local_input(now),
@@ -50,8 +37,8 @@ def listed(visit: Visit) -> Response:
     )
 
 
-@routes.deed("/persons/replace", Action.RECORD_ABSENCE, again=listed)
-def replace(visit: Visit) -> Response:
+@routes.deed("/persons/replace", Action.RECORD_ABSENCE, again=list_persons)
+def record_replacement(visit: Visit) -> Response:
     """Dated, named, by whom granted."""
     period = (visit.needed_moment("from"), visit.needed_moment("until"))
     role = visit.choice("role", Role)
@@ -67,14 +54,14 @@ def replace(visit: Visit) -> Response:
     return visit.go("/persons", "absence")
 
 
-@routes.deed("/persons/absence/{absence}/end", Action.RECORD_ABSENCE, again=listed)
-def back(visit: Visit) -> Response:
+@routes.deed("/persons/absence/{absence}/end", Action.RECORD_ABSENCE, again=list_persons)
+def end_replacement(visit: Visit) -> Response:
     people.end_absence(visit.vault, visit.by, visit.path("absence"))
     return visit.go("/persons", "absence-ended")
 
 
 @routes.page("/ceremony", Action.CHANGE_KEYRING)
-def ceremony(visit: Visit) -> Response:
+def ceremony_form(visit: Visit) -> Response:
     """What can be changed, and who has to be there."""
     keyring = visit.vault.keyring
     change = visit.text("change", optional=True) or visit.query("change")
@@ -87,7 +74,7 @@ def ceremony(visit: Visit) -> Response:
     )
 
 
-@routes.deed("/ceremony", Action.CHANGE_KEYRING, again=ceremony)
+@routes.deed("/ceremony", Action.CHANGE_KEYRING, again=ceremony_form)
 def change_keyring(visit: Visit) -> Response:
     """Both signers are at this screen; a third person or both escrow codes open what
     the two can't.

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from starlette.responses import Response, StreamingResponse
 
 from vault.custody.viewing.timeline import Frame, Reel, playlist
+from vault.custody.viewing.viewing_requests import VIEWERS
 from vault.custody.viewing.viewing_session import Span
 from vault.web.live_viewings import SPAN_BYTES
-from vault.web.menu import VIEWERS
 from vault.web.request import NotFound, Visit
 from vault.web.routing import Routes
 

@@ -4,11 +4,9 @@
 
 from starlette.responses import Response
 
-from vault.catalogue import camera_rows, case_rows, person_rows, recording_rows
-from vault.custody.cases import archive, name_present, suggestions
+from vault.custody.cases import archive, name_present
 from vault.custody.retention.deletion import delete
-from vault.custody.retention.disposition import fate
-from vault.custody.search import Search, find, life
+from vault.custody.search import Search, filters, find, read
 from vault.recording import State
 from vault.rules.actions import Action
 from vault.web.request import Visit
@@ -21,7 +19,7 @@ FILTERS = ("since", "until", "camera", "person", "case", "without_report", "held
 
 
 @routes.page("/recordings", Action.LIST_RECORDINGS)
-def listed(visit: Visit) -> Response:
+def list_recordings(visit: Visit) -> Response:
     """What fits the search, newest first."""
     asked = {name: visit.query(name) for name in FILTERS}
     search = Search(
@@ -36,50 +34,43 @@ def listed(visit: Visit) -> Response:
         page=visit.page_number(),
     )
     found = find(visit.vault, visit.by, search)
-    with visit.vault.reading() as tx:
-        cameras = sorted({row.serial for row in camera_rows.all_cameras(tx)})
-        persons = [row for row in person_rows.persons(tx) if row.officer]
-        cases = case_rows.cases(tx, open_only=True)
+    choices = filters(visit.vault, visit.by)
     return visit.page(
         "recordings.html",
         found=found,
         asked=asked,
-        cameras=cameras,
-        persons=persons,
-        cases=cases,
+        cameras=choices.cameras,
+        officers=choices.officers,
+        cases=choices.cases,
         names=visit.names(),
     )
 
 
 @routes.page("/recordings/{recording}", Action.LIST_RECORDINGS)
-def one(visit: Visit) -> Response:
+def show_recording(visit: Visit) -> Response:
     """Everything that is known of one recording, but no picture of it."""
-    vault, recording_id = visit.vault, visit.path("recording")
-    found = life(vault, visit.by, recording_id)
-    with vault.reading() as tx:
-        files = recording_rows.files_of(tx, recording_id)
-        there = person_rows.persons_present(tx, recording_id)
+    found = read(visit.vault, visit.by, visit.path("recording"))
     return visit.page(
         "recording.html",
-        life=found,
-        fate=fate(vault, visit.by, recording_id),
-        files=files,
-        there=there,
-        others=suggestions(vault, [recording_id]) if found.row.destroyed_utc is None else [],
-        erased=found.row.state == State.ERASED.value,
+        life=found.life,
+        disposition=found.disposition,
+        files=found.files,
+        present=found.present,
+        others=found.others,
+        erased=found.life.row.state == State.ERASED.value,
         names=visit.names(),
         persons=visit.vault.keyring.persons(),
     )
 
 
-@routes.deed("/recordings/{recording}/archive", Action.ARCHIVE, again=one)
-def put_away(visit: Visit) -> Response:
+@routes.deed("/recordings/{recording}/archive", Action.ARCHIVE, again=show_recording)
+def archive_recording(visit: Visit) -> Response:
     archive(visit.vault, visit.by, visit.path("recording"))
     return visit.go(f"/recordings/{visit.path('recording')}", "archived")
 
 
-@routes.deed("/recordings/{recording}/present", Action.NAME_PRESENT, again=one)
-def was_there(visit: Visit) -> Response:
+@routes.deed("/recordings/{recording}/present", Action.NAME_PRESENT, again=show_recording)
+def record_presence(visit: Visit) -> Response:
     recording_id = visit.path("recording")
     name_present(visit.vault, visit.by, recording_id, visit.text("person"), visit.text("how"))
     viewing = visit.text("viewing", optional=True)
@@ -91,8 +82,8 @@ def was_there(visit: Visit) -> Response:
     )
 
 
-@routes.deed("/recordings/{recording}/delete", Action.DELETE, again=one)
-def destroy(visit: Visit) -> Response:
+@routes.deed("/recordings/{recording}/delete", Action.DELETE, again=show_recording)
+def delete_recording(visit: Visit) -> Response:
     """Before its time, by two, with a reason."""
     recording_id = visit.path("recording")
     reason = visit.text("reason")

@@ -2,10 +2,9 @@
 
 from starlette.responses import Response
 
-from vault.catalogue import deletion_rows
 from vault.custody.retention.clock_confirmation import confirm_clock, look_at_clock
 from vault.custody.retention.confirmation import confirm, unconfirmed_since
-from vault.custody.retention.disposition import soon_due
+from vault.custody.retention.disposition import destroyed, soon_due
 from vault.custody.retention.sweep import approve, last_sweep
 from vault.custody.search import life
 from vault.rules.actions import Action
@@ -16,14 +15,12 @@ routes = Routes()
 
 
 @routes.page("/due", Action.ASK_WHY)
-def listed(visit: Visit) -> Response:
+def list_due(visit: Visit) -> Response:
     """What falls due within a week, each with its reason; what waits for two persons; what was
     destroyed.
     """
     vault = visit.vault
     last = last_sweep(vault)
-    with vault.reading() as tx:
-        gone = deletion_rows.destructions(tx)[-50:]
     return visit.page(
         "due.html",
         due=[
@@ -35,14 +32,14 @@ def listed(visit: Visit) -> Response:
             life(vault, visit.by, recording)
             for recording in (last.awaiting if last is not None else ())
         ],
-        gone=list(reversed(gone)),
+        gone=destroyed(vault, visit.by, 50),
         unconfirmed=unconfirmed_since(vault),
         trust=look_at_clock(vault, visit.office.clock),
         now=vault.now_utc(),
     )
 
 
-@routes.deed("/due/approve", Action.CONFIRM, again=listed)
+@routes.deed("/due/approve", Action.CONFIRM, again=list_due)
 def approve_sweep(visit: Visit) -> Response:
     """Exactly the recordings on the list that both saw."""
     recordings = visit.many("recording")
@@ -51,15 +48,15 @@ def approve_sweep(visit: Visit) -> Response:
     return visit.go("/due", "sweep")
 
 
-@routes.deed("/due/clock", Action.CONFIRM, again=listed)
-def clock_is_right(visit: Visit) -> Response:
+@routes.deed("/due/clock", Action.CONFIRM, again=list_due)
+def confirm_the_clock(visit: Visit) -> Response:
     first, second = visit.prove_self(), visit.prove_second()
     confirm_clock(visit.vault, visit.office.clock, first.actor, second.actor)
     return visit.go("/due", "clock")
 
 
-@routes.deed("/due/confirm", Action.CONFIRM, again=listed)
-def list_is_right(visit: Visit) -> Response:
+@routes.deed("/due/confirm", Action.CONFIRM, again=list_due)
+def confirm_the_list(visit: Visit) -> Response:
     first, second = visit.prove_self(), visit.prove_second()
     confirm(visit.vault, first.actor, second.actor)
     return visit.go("/due", "confirmed")

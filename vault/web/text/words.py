@@ -12,6 +12,7 @@ from vault.custody.reports import LOCATION_NAMES_NL, Location
 from vault.rules.case_kinds import CASES, CaseKind
 from vault.rules.purposes import PURPOSES, Purpose
 from vault.rules.roles import FUNCTION_NAMES_NL, ROLE_NAMES_NL, Function, Role
+from vault.rules.states import ViewingMoments, ViewingState, viewing_state
 
 ZONE = ZoneInfo("Europe/Amsterdam")
 LANGUAGES = ("nl", "en")
@@ -25,18 +26,12 @@ _ROLES_EN = {
     Role.SAFETY_COORDINATOR: "safety coordinator",
     Role.ADMINISTRATOR: "technical administrator",
 }
-_PURPOSES_EN = {
-    Purpose.COMPLAINT: "complaint",
-    Purpose.ACCESS_REQUEST: "access request",
-    Purpose.LEARNING: "to learn from it",
-    Purpose.POLICE_REPORT: "police report",
-    Purpose.DEMAND: "demand of the prosecutor",
-}
-_CASES_EN = {
-    CaseKind.COMPLAINT: "complaint",
-    CaseKind.ACCESS_REQUEST: "access request",
-    CaseKind.POLICE_REPORT: "police report",
-    CaseKind.DEMAND: "demand",
+_VIEWING_STATES = {
+    ViewingState.AWAITING_APPROVAL: ("wacht op de coördinator", "waits for the coordinator"),
+    ViewingState.READY: ("kan geopend worden", "can be opened"),
+    ViewingState.REFUSED: ("afgewezen", "refused"),
+    ViewingState.OPENED: ("geopend", "opened"),
+    ViewingState.ENDED: ("afgelopen", "ended"),
 }
 _PLACES_EN = {place: place.value.replace("_", " ") for place in Location}
 _PAIRS = {
@@ -152,12 +147,16 @@ class Words:
         return self.t(FUNCTION_NAMES_NL[found], _ROLES_EN[Role(found.value)])
 
     def purpose(self, purpose: str) -> str:
-        found = Purpose(purpose)
-        return self.t(PURPOSES[found].name_nl, _PURPOSES_EN[found])
+        rule = PURPOSES[Purpose(purpose)]
+        return self.t(rule.name_nl, rule.name_en)
+
+    def viewing_state(self, row: ViewingMoments) -> str:
+        """How far a viewing has come."""
+        return self.t(*_VIEWING_STATES[viewing_state(row)])
 
     def kind(self, kind: str) -> str:
-        found = CaseKind(kind)
-        return self.t(CASES[found].name_nl, _CASES_EN[found])
+        rule = CASES[CaseKind(kind)]
+        return self.t(rule.name_nl, rule.name_en)
 
     def place(self, place: str) -> str:
         found = Location(place)

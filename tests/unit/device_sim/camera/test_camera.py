@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from device_sim.camera.camera import Camera, Mode
 from device_sim.camera.encoder import MARKER
 from device_sim.clock import ManualClock
-from device_sim.errors import CardFull, NotACamera, ProfileError, WrongState
+from device_sim.errors import CardFullError, NotACameraError, ProfileError, WrongStateError
 from tests.support.camera_contract import (
     Recording,
     check_film,
@@ -276,7 +276,7 @@ def test_battery_runs_down(tmp_path: Path) -> None:
     (recording,) = recordings(camera)
     assert recording.manifest["stop_reason"] == "battery"
     assert camera.finished[0].duration_ms > 300_000
-    with pytest.raises(WrongState, match="flat"):
+    with pytest.raises(WrongStateError, match="flat"):
         camera.power_on()
     camera.dock()
     camera.run(600)
@@ -296,7 +296,7 @@ def test_full_card(tmp_path: Path) -> None:
     assert recording.manifest["stop_reason"] == "full"
     assert camera.finished[0].duration_ms > 60_000
     assert_whole(recording, 0)
-    with pytest.raises(CardFull):
+    with pytest.raises(CardFullError):
         camera.switch_on()
     assert (camera.mode, camera.counter) == (Mode.STANDBY, 1)
     camera.dock()
@@ -447,13 +447,13 @@ def test_buttons_that_do_nothing(camera: Camera, mode: Mode, refused: list[str])
     elif mode is Mode.DOCKED:
         camera.dock()
     for button in refused:
-        with pytest.raises(WrongState, match=mode.value):
+        with pytest.raises(WrongStateError, match=mode.value):
             getattr(camera, button)()
         assert camera.mode is mode
 
 
 def test_no_camera(tmp_path: Path) -> None:
-    with pytest.raises(NotACamera):
+    with pytest.raises(NotACameraError):
         Camera.open(tmp_path)
     new_camera(tmp_path / "cam")
     with pytest.raises(ProfileError, match="already"):

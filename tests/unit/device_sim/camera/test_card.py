@@ -16,7 +16,7 @@ import pytest
 from device_sim.camera.camera import Camera, Mode
 from device_sim.camera.medium import Medium
 from device_sim.clock import ManualClock
-from device_sim.errors import NotACamera
+from device_sim.errors import NotACameraError
 from tests.support.camera_contract import (
     check_film,
     check_head,
@@ -182,7 +182,7 @@ def test_power_cut_while_it_is_made(tmp_path: Path) -> None:
         try:
             camera = Camera.open(place / "cam", ManualClock.at(START_UTC), Unsynced())
             outcomes.add("opens")
-        except NotACamera:
+        except NotACameraError:
             camera = new_camera(place / "cam")
             outcomes.add("made again")
         camera.dock()

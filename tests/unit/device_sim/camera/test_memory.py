@@ -7,7 +7,7 @@ import pytest
 
 from device_sim.camera.manifest import Head
 from device_sim.camera.memory import KEY_NAME, SLOT_NAMES, Memory, State
-from device_sim.errors import NotACamera
+from device_sim.errors import NotACameraError
 from tests.support.cameras import Unsynced, small
 
 HEAD = Head(
@@ -87,7 +87,7 @@ def test_a_torn_slot_is_written_over(memory: Memory, tmp_path: Path) -> None:
 
 
 def test_no_camera(tmp_path: Path) -> None:
-    with pytest.raises(NotACamera):
+    with pytest.raises(NotACameraError):
         Memory(tmp_path / "internal", Unsynced()).load()
 
 

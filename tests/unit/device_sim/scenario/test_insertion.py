@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from device_sim.camera.camera import Camera, Mode
-from device_sim.errors import DockError, WrongState
+from device_sim.errors import DockError, WrongStateError
 from device_sim.scenario.insertion import insert, pull
 from device_sim.scenario.volume import insert_volume
 from tests.support.camera_contract import read_card, read_device
@@ -58,7 +58,7 @@ def test_without_its_card_it_does_nothing(camera: Camera, watched: Path) -> None
     again = Camera.open(camera.folder, medium=Unsynced())
     assert again.card_folder == watched / "BWC0042"
     assert again.recordings() == ["BWC0042-000001"]
-    with pytest.raises(WrongState, match="still in the dock"):
+    with pytest.raises(WrongStateError, match="still in the dock"):
         again.undock()
     with pytest.raises(DockError, match="already"):
         insert(again, watched)

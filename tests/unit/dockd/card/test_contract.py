@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card.contract import CardFileChanged, edges, edges_of, read_whole, shown
+from dockd.card.contract import CardFileChangedError, edges, edges_of, read_whole, shown
 from dockd.mounted.mounted_card import MountedCard
 from tests.support.hand_clock import HandClock
 from vault.recording import EDGE_BYTES
@@ -83,7 +83,7 @@ def test_edges_tell_a_replaced_file(tmp_path: Path) -> None:
         (file,) = card.files()
         before = edges(card, file)
         path.write_bytes(b"a" * 199_999 + b"b")
-        with pytest.raises(CardFileChanged):
+        with pytest.raises(CardFileChangedError):
             edges(card, file)
         (again,) = card.files()
         assert edges(card, again)[0] == before[0]

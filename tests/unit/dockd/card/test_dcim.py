@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card.contract import CardFile, CardGone, CardReading, CardStuck, edges_of
+from dockd.card.contract import CardFile, CardGoneError, CardReading, CardStuckError, edges_of
 from dockd.card.dcim import QUIET_S, read_recordings
-from dockd.mounted.mounted_card import MountedCard, MountedReader
+from dockd.mounted.mounted_card import MountedCard
+from dockd.mounted.mounted_stream import MountedStream
 from tests.support.hand_clock import HandClock
 from tests.support.memory_card import Medium, Path_
 from tests.support.real_mounts import tmpfs, unmount
@@ -199,14 +200,14 @@ def test_a_card_taken_out_meanwhile_is_gone(tmp_path: Path) -> None:
     """Fault A1."""
     with tmpfs(tmp_path / "card") as root:
         put(root, "DCIM/A.MP4")
-        with pytest.raises(CardGone):
+        with pytest.raises(CardGoneError):
             read(root, meanwhile=lambda: unmount(root, lazily=True))
 
 
 class LeavingCard(MountedCard):
     """A card that is taken out in the moment in which its first file is opened."""
 
-    def open(self, file: CardFile, offset: int = 0) -> MountedReader:
+    def open(self, file: CardFile, offset: int = 0) -> MountedStream:
         unmount(Path(self.where), lazily=True)
         return super().open(file, offset)
 
@@ -215,7 +216,7 @@ def test_a_card_taken_out_while_files_are_told_apart_is_gone(tmp_path: Path) -> 
     """Fault A1. It is no verdict on the file that was just being opened."""
     with tmpfs(tmp_path / "card") as root:
         put(root, "DCIM/A.MP4")
-        with LeavingCard(root, HandClock()) as card, pytest.raises(CardGone):
+        with LeavingCard(root, HandClock()) as card, pytest.raises(CardGoneError):
             read_recordings(card, card.files(), SERIAL, None, HandClock())
 
 
@@ -344,8 +345,8 @@ def test_a_camera_that_does_not_answer_refuses_no_file(root: Path) -> None:
     card = medium.open()
 
     def stick(path: Path_, position: int) -> None:
-        raise CardStuck("The camera's reader has not answered for 110 s.")
+        raise CardStuckError("The camera's reader has not answered for 110 s.")
 
     medium.before_read = stick
-    with pytest.raises(CardStuck):
+    with pytest.raises(CardStuckError):
         read_recordings(card, card.files(), SERIAL, None, HandClock())

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dockd.card.document import (
     DEVICE_MAX_BYTES,
     RECORDING_MAX_BYTES,
-    ManifestRefused,
+    ManifestRefusedError,
     device_document,
     recording_document,
 )
@@ -40,13 +40,13 @@ def said(raw: bytes) -> str:
     """The refusal's sentence, empty for what was read."""
     try:
         recording_document(raw)
-    except ManifestRefused as error:
+    except ManifestRefusedError as error:
         return error.sentence
     return ""
 
 
-def refusal(raw: bytes) -> ManifestRefused:
-    with pytest.raises(ManifestRefused) as caught:
+def refusal(raw: bytes) -> ManifestRefusedError:
+    with pytest.raises(ManifestRefusedError) as caught:
         recording_document(raw)
     assert caught.value.sentence.isprintable()
     assert len(caught.value.sentence) < 500
@@ -101,7 +101,7 @@ def test_a_device_is_read() -> None:
     ],
 )
 def test_a_device_with_one_wrong_value_is_refused(key: str, value: object) -> None:
-    with pytest.raises(ManifestRefused) as caught:
+    with pytest.raises(ManifestRefusedError) as caught:
         device_document(json.dumps(CAMERA.device(**{key: value})).encode())
     assert caught.value.code == "manifest.invalid"
     assert key in caught.value.sentence
@@ -266,7 +266,7 @@ def test_the_largest_documents_are_read_in_bounded_time() -> None:
 
 
 def test_a_device_has_a_smaller_bound() -> None:
-    with pytest.raises(ManifestRefused) as caught:
+    with pytest.raises(ManifestRefusedError) as caught:
         device_document(json.dumps(CAMERA.device()).encode() + b" " * DEVICE_MAX_BYTES)
     assert caught.value.code == "manifest.too_large"
 
@@ -282,7 +282,7 @@ def test_too_many_segments_are_refused() -> None:
 def test_any_bytes_are_refused(raw: bytes) -> None:
     """Fault A15."""
     for read in (recording_document, device_document):
-        with pytest.raises(ManifestRefused):
+        with pytest.raises(ManifestRefusedError):
             read(raw)
 
 

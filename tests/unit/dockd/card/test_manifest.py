@@ -12,14 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card.contract import CardGone, CardReading, CardStuck, CardTrouble, Refused
-from dockd.card.manifest import (
-    LeftOut,
-    ManifestRefused,
-    chain_findings,
-    read_device,
-    read_recordings,
+from dockd.card.chain import chain_findings
+from dockd.card.contract import (
+    CardGoneError,
+    CardReading,
+    CardStuckError,
+    CardTrouble,
+    RefusedRecording,
 )
+from dockd.card.device import read_device
+from dockd.card.document import ManifestRefusedError
+from dockd.card.left_out import LeftOut
+from dockd.card.manifest import read_recordings
 from dockd.mounted.mounted_card import MountedCard
 from tests.support.card_maker import CardMaker, MadeRecording
 from tests.support.hand_clock import HandClock
@@ -41,7 +45,7 @@ def read(camera: CardMaker, public_key: bytes | None = None) -> CardReading:
         device = read_device(card, files)
         assert device is not None
         reading = read_recordings(
-            card, files, device, camera.public_key if public_key is None else public_key
+            card, files, camera.serial, camera.public_key if public_key is None else public_key
         )
     for refused in [*reading.refused, *[remnant.refused for remnant in reading.remnants]]:
         assert refused.name.isprintable()
@@ -200,7 +204,10 @@ def test_the_device_is_read(camera: CardMaker) -> None:
 def test_a_bad_device_is_refused(camera: CardMaker, content: bytes, code: str) -> None:
     """Fault A15. The bound holds before a byte is read."""
     camera.put("DEVICE/device.json", content)
-    with MountedCard(camera.root, HandClock()) as card, pytest.raises(ManifestRefused) as caught:
+    with (
+        MountedCard(camera.root, HandClock()) as card,
+        pytest.raises(ManifestRefusedError) as caught,
+    ):
         read_device(card, card.files())
     assert caught.value.code == code
 
@@ -210,7 +217,7 @@ def test_two_devices_are_refused(camera: CardMaker) -> None:
     camera.put("device/DEVICE.JSON", b"{}")
     with (
         MountedCard(camera.root, HandClock()) as card,
-        pytest.raises(ManifestRefused, match="case"),
+        pytest.raises(ManifestRefusedError, match="case"),
     ):
         read_device(card, card.files())
 
@@ -307,7 +314,7 @@ def test_signed_by_another_key_is_refused(camera: CardMaker) -> None:
 
 
 def test_a_key_of_another_length_is_no_key(camera: CardMaker) -> None:
-    with pytest.raises(ManifestRefused, match="registered without a key"):
+    with pytest.raises(ManifestRefusedError, match="registered without a key"):
         read(camera, b"")
 
 
@@ -492,8 +499,8 @@ def test_a_card_taken_out_while_it_is_read_is_gone(tmp_path: Path) -> None:
             device = read_device(card, files)
             assert device is not None
             unmount(root, lazily=True)
-            with pytest.raises(CardGone):
-                read_recordings(card, files, device, camera.public_key)
+            with pytest.raises(CardGoneError):
+                read_recordings(card, files, camera.serial, camera.public_key)
 
 
 def test_a_manifest_that_changes_after_the_listing_is_a_verdict(camera: CardMaker) -> None:
@@ -504,7 +511,7 @@ def test_a_manifest_that_changes_after_the_listing_is_a_verdict(camera: CardMake
         device = read_device(card, files)
         assert device is not None
         camera.put(f"RECORDINGS/{made[0].name}/recording.json", b"longer than it was" * 1000)
-        reading = read_recordings(card, files, device, camera.public_key)
+        reading = read_recordings(card, files, camera.serial, camera.public_key)
     assert codes(reading) == {made[0].name: "card.file_changed"}
     assert len(reading.recordings) == 1
 
@@ -661,8 +668,8 @@ def _link(counter: int) -> RecordingClaim:
     )
 
 
-def _refused(counter: int) -> Refused:
-    return Refused(f"BWC0042-{counter:06d}", "manifest.unsigned", "No.")
+def _refused(counter: int) -> RefusedRecording:
+    return RefusedRecording(f"BWC0042-{counter:06d}", "manifest.unsigned", "No.")
 
 
 def test_a_camera_that_does_not_answer_refuses_no_recording(camera: CardMaker) -> None:
@@ -677,11 +684,11 @@ def test_a_camera_that_does_not_answer_refuses_no_recording(camera: CardMaker) -
 
     def stick(path: Path_, position: int) -> None:
         if path[1] == "BWC0042-000002":
-            raise CardStuck("The camera's reader has not answered for 110 s.")
+            raise CardStuckError("The camera's reader has not answered for 110 s.")
 
     medium.before_read = stick
-    with pytest.raises(CardStuck):
-        read_recordings(card, card.files(), device, camera.public_key)
+    with pytest.raises(CardStuckError):
+        read_recordings(card, card.files(), camera.serial, camera.public_key)
 
 
 def test_what_was_left_out_is_found_as_by_looking_at_all_of_it() -> None:

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockd.card.timeline import SegmentFacts, SegmentTimeline, judge
+from dockd.card.judgement import judge
+from dockd.card.timeline import SegmentFacts, SegmentTimeline
 from tests.support.card_maker import (
     FRAME_TICKS,
     VIDEO_TIMESCALE,

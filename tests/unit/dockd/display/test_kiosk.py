@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from dockd.display.kiosk.server import build_kiosk
 from dockd.display.kiosk.tiles import WORDS, tile, tiles
 from dockd.display.screen import watch_status, watch_table
-from dockd.display.status import StatusRefused, StatusServer, status_document
+from dockd.display.status import StatusRefusedError, StatusServer, status_document
 from dockd.docking.bay import Bay, BayState, Board, Phase
 from tests.support.back_office import free_port, run_app
 from tests.support.browser import CHROMIUM
@@ -104,7 +104,7 @@ def test_watch_waits_for_a_dock_that_does_not_answer(tmp_path: Path) -> None:
             stop.set()
         found = answers.pop(0)
         if found is None:
-            raise StatusRefused("No dockd answers.")
+            raise StatusRefusedError("No dockd answers.")
         return found
 
     with (tmp_path / "out").open("w") as file:

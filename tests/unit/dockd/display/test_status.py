@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dockd.display.status import StatusRefused, StatusServer, ask_status
+from dockd.display.status import StatusRefusedError, StatusServer, ask_status
 from dockd.docking.bay import Bay, Board, Phase
 from tests.support.hand_clock import HandClock
 
@@ -99,13 +99,13 @@ def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
 def test_a_file_in_its_place_is_not_removed(tmp_path: Path) -> None:
     (tmp_path / "s").write_text("mine")
     server = StatusServer(tmp_path / "s", Board(), HandClock())
-    with pytest.raises(StatusRefused):
+    with pytest.raises(StatusRefusedError):
         server.start()
     assert (tmp_path / "s").read_text() == "mine"
 
 
 def test_a_silent_place_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(StatusRefused, match="No dockd answers"):
+    with pytest.raises(StatusRefusedError, match="No dockd answers"):
         ask_status(tmp_path / "s")
 
 
@@ -124,6 +124,6 @@ def test_what_is_not_dockd_is_refused(tmp_path: Path, answer: bytes) -> None:
 
         replying = threading.Thread(target=reply)
         replying.start()
-        with pytest.raises(StatusRefused, match="not dockd"):
+        with pytest.raises(StatusRefusedError, match="not dockd"):
             ask_status(tmp_path / "s")
         replying.join()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dockd.docking.bay import LEFTOVERS_MAX, Bay, Board, Lamp, Phase, Pulse, Vigil
+from dockd.docking.bay import LEFTOVERS_MAX, Bay, Board, Heartbeat, Lamp, Phase, Vigil
 from tests.support.hand_clock import HandClock
 
 
@@ -58,7 +58,7 @@ def test_leftovers_are_bounded(clock: HandClock) -> None:
 def test_progress_moves_with_bytes_and_steps(clock: HandClock) -> None:
     bay = Bay("1", Board(), clock)
     bay.enter(Phase.PULLING, count=1)
-    seen = [bay.pulse().progress]
+    seen = [bay.heartbeat().progress]
     for move in (
         lambda: bay.advance(1),
         bay.step,
@@ -66,20 +66,20 @@ def test_progress_moves_with_bytes_and_steps(clock: HandClock) -> None:
         lambda: bay.enter(Phase.CHECKING),
     ):
         move()
-        seen.append(bay.pulse().progress)
+        seen.append(bay.heartbeat().progress)
     assert seen == sorted(set(seen))
 
 
 def test_who_waits_for_a_lane_is_queued_until_one_of_its_segments_is_read(clock: HandClock) -> None:
     bay = Bay("1", Board(), clock)
-    assert not bay.pulse().queued
-    bay.lane_asked(+1)
-    assert bay.pulse().queued
-    bay.lane_reading(+1)
-    assert not bay.pulse().queued
-    bay.lane_reading(-1)
-    bay.lane_asked(-1)
-    assert not bay.pulse().queued
+    assert not bay.heartbeat().queued
+    bay.buffer_asked(+1)
+    assert bay.heartbeat().queued
+    bay.buffer_reading(+1)
+    assert not bay.heartbeat().queued
+    bay.buffer_reading(-1)
+    bay.buffer_asked(-1)
+    assert not bay.heartbeat().queued
 
 
 class TestVigil:
@@ -89,20 +89,20 @@ class TestVigil:
         self, clock: HandClock
     ) -> None:
         vigil = Vigil(10, clock)
-        still = Pulse("1", busy=True, progress=7)
+        still = Heartbeat("1", busy=True, progress=7)
         assert vigil.all_is_well([still])
         clock.pass_time(10)
         assert vigil.all_is_well([still])
         clock.pass_time(1)
         assert not vigil.all_is_well([still])
-        assert vigil.all_is_well([Pulse("1", busy=True, progress=8)])
+        assert vigil.all_is_well([Heartbeat("1", busy=True, progress=8)])
 
     def test_one_that_rests_owes_nothing(self, clock: HandClock) -> None:
         vigil = Vigil(10, clock)
-        vigil.all_is_well([Pulse("1", busy=False, progress=7)])
+        vigil.all_is_well([Heartbeat("1", busy=False, progress=7)])
         clock.pass_time(10_000)
-        assert vigil.all_is_well([Pulse("1", busy=False, progress=7)])
-        assert vigil.all_is_well([Pulse("1", busy=True, progress=7)])
+        assert vigil.all_is_well([Heartbeat("1", busy=False, progress=7)])
+        assert vigil.all_is_well([Heartbeat("1", busy=True, progress=7)])
 
     def test_one_that_moves_does_not_speak_for_one_that_stands_still(
         self, clock: HandClock
@@ -110,27 +110,30 @@ class TestVigil:
         vigil = Vigil(10, clock)
         for progress in range(12):
             well = vigil.all_is_well(
-                [Pulse("1", busy=True, progress=7), Pulse("2", busy=True, progress=progress)]
+                [
+                    Heartbeat("1", busy=True, progress=7),
+                    Heartbeat("2", busy=True, progress=progress),
+                ]
             )
             clock.pass_time(1)
         assert not well
 
     def test_a_known_long_step_has_its_allowance_and_no_more(self, clock: HandClock) -> None:
         vigil = Vigil(10, clock)
-        pulse = Pulse("1", busy=True, progress=7, allowance_s=60)
-        vigil.all_is_well([pulse])
+        heartbeat = Heartbeat("1", busy=True, progress=7, allowance_s=60)
+        vigil.all_is_well([heartbeat])
         clock.pass_time(70)
-        assert vigil.all_is_well([pulse])
+        assert vigil.all_is_well([heartbeat])
         clock.pass_time(1)
-        assert not vigil.all_is_well([pulse])
+        assert not vigil.all_is_well([heartbeat])
 
     def test_who_queues_is_excused_while_another_moves_and_not_when_all_queue(
         self, clock: HandClock
     ) -> None:
         vigil = Vigil(10, clock)
-        queued = Pulse("1", busy=True, progress=7, queued=True)
-        vigil.all_is_well([queued, Pulse("2", busy=True, progress=0)])
+        queued = Heartbeat("1", busy=True, progress=7, queued=True)
+        vigil.all_is_well([queued, Heartbeat("2", busy=True, progress=0)])
         clock.pass_time(11)
-        assert vigil.all_is_well([queued, Pulse("2", busy=True, progress=1)])
+        assert vigil.all_is_well([queued, Heartbeat("2", busy=True, progress=1)])
         clock.pass_time(11)
-        assert not vigil.all_is_well([queued, Pulse("2", busy=True, progress=1, queued=True)])
+        assert not vigil.all_is_well([queued, Heartbeat("2", busy=True, progress=1, queued=True)])

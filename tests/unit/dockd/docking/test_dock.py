@@ -8,13 +8,13 @@ from pathlib import Path
 
 from dockd.docking.bay import Phase
 from dockd.docking.dock import Dock, Docked, mounted
-from dockd.docking.visit import pause
+from dockd.docking.docking import pause
 from dockd.mounted.mounted_card import MountedCard
 from dockd.mounted.volumes import Volume
 from tests.support.card_maker import BOOT
 from tests.support.dock import Quay, card_with
 from tests.support.memory_card import Medium, MemoryCard
-from tests.unit.dockd.docking.test_visit import ENOUGH_S
+from tests.unit.dockd.docking.test_docking import ENOUGH_S
 
 LOOK_S = 0.005
 
@@ -26,8 +26,10 @@ class Shelf:
         self._quay = quay
         self._media: dict[Path, Medium] = {}
         self._present: dict[Path, Volume] = {}
-        self._stirred = threading.Semaphore(0)
-        self.dock = Dock(self.standing, quay.workplace(), quay.board, pause, self._stirred.release)
+        self._on_change = threading.Semaphore(0)
+        self.dock = Dock(
+            self.standing, quay.workplace(), quay.board, pause, self._on_change.release
+        )
 
     def standing(self) -> list[Docked]:
         return [mounted(volume, self._open) for volume in self._present.values()]
@@ -50,8 +52,8 @@ class Shelf:
     def until_free(self) -> None:
         """Take a turn whenever the dock asks for one, until no bay is served."""
         self.dock.turn()
-        while self.dock.pulses():
-            assert self._stirred.acquire(timeout=ENOUGH_S)
+        while self.dock.heartbeats():
+            assert self._on_change.acquire(timeout=ENOUGH_S)
             self.dock.turn()
 
     def until(self, bay: str, *phases: Phase) -> None:
@@ -78,13 +80,13 @@ def test_a_camera_comes_is_served_and_leaves(quay: Quay, tmp_path: Path) -> None
     quay.register(maker)
     shelf = Shelf(quay)
     shelf.dock.turn()
-    assert shelf.dock.pulses() == ()
+    assert shelf.dock.heartbeats() == ()
     shelf.insert("bay1", medium)
     shelf.dock.turn()
     shelf.until("bay1", Phase.SAFE)
     shelf.remount_for_writing("bay1")
     shelf.dock.turn()
-    assert len(shelf.dock.pulses()) == 1
+    assert len(shelf.dock.heartbeats()) == 1
     shelf.remove("bay1")
     shelf.until_free()
     assert quay.board.states() == ()

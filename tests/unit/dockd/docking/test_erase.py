@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dockd.card.contract import CardGone, CardTrouble
+from dockd.card.contract import CardGoneError, CardTrouble
 from dockd.docking.bay import Phase
 from dockd.docking.outcome import PullReport
 from tests.support.dock import Quay, card_with, segments_of
@@ -216,7 +216,7 @@ def test_taken_out_during_the_erase_it_is_finished_at_the_next_dock(
         medium.gone = path[-1] == ORDER[at]
 
     medium.before_delete = pull_out
-    with pytest.raises(CardGone):
+    with pytest.raises(CardGoneError):
         quay.run(medium)
     assert [name.rpartition("/")[2] for name in medium.deleted] == ORDER[:at]
     medium.gone, medium.before_delete = False, lambda path: None
@@ -244,7 +244,7 @@ def test_taken_out_between_the_last_delete_and_the_entry_it_is_confirmed_later(
             medium.gone = listings_after_delete == 1
 
     medium.before_listing = pull_out
-    with pytest.raises(CardGone):
+    with pytest.raises(CardGoneError):
         quay.run(medium)
     assert quay.states() == {ONE: "erasing"}
     medium.gone = False
@@ -264,7 +264,7 @@ def test_another_content_in_a_half_erased_recording_stops_the_rest(
         medium.gone = path == segment(ONE, 1)
 
     medium.before_delete = pull_out
-    with pytest.raises(CardGone):
+    with pytest.raises(CardGoneError):
         quay.run(medium)
     medium.gone, medium.before_delete = False, lambda path: None
     medium.replace(segment(ONE, 3), altered(medium.contents[segment(ONE, 3)]))
@@ -329,7 +329,7 @@ def test_two_cameras_of_one_serial_are_both_taken_in_and_neither_is_erased(
     second = Medium.of_folder(second_maker.root)
     contents = segments_of(second, TWO)
     quay.erase = True
-    quay.roster.join("bay 9", "BWC0042")
+    quay.docked_cameras.add("bay 9", "BWC0042")
     report = quay.pull(first, "bay 1").run()
     other = quay.pull(second, "bay 2").run()
     assert report.phase is other.phase is Phase.NOT_ERASED
@@ -369,7 +369,7 @@ def test_a_twin_that_comes_during_the_erase_stops_what_has_not_begun(
 ) -> None:
     maker, medium = card_with(tmp_path / "card", count=2)
     quay.register(maker)
-    medium.before_delete = lambda path: quay.roster.join("bay 9", "BWC0042") and None
+    medium.before_delete = lambda path: quay.docked_cameras.add("bay 9", "BWC0042") and None
     report = quay.run(medium)
     assert quay.states() == {ONE: "erased", TWO: "stored"}
     assert report.phase is Phase.NOT_ERASED

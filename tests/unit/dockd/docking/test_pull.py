@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dockd.card.contract import CardGone, CardTrouble
+from dockd.card.contract import CardGoneError, CardTrouble
 from dockd.docking.bay import Phase
-from dockd.docking.halt import Stopping
-from dockd.docking.pull import SAID_MAX
+from dockd.docking.halt import StoppingError
+from dockd.docking.pull import SENTENCES_MAX
 from tests.support.card_maker import BOOT, CardMaker
 from tests.support.dock import GRACE_S, Quay, card_with, segments_of
 from tests.support.memory_card import Medium, path_of
@@ -29,7 +29,7 @@ def test_a_camera_is_taken_in_proven_and_erased(quay: Quay, tmp_path: Path) -> N
     maker, medium = card_with(tmp_path / "card", count=3)
     quay.register(maker)
     contents = {name: segments_of(medium, name) for name in (ONE, TWO, THREE)}
-    report = quay.run(medium, lanes=2)
+    report = quay.run(medium, reads=2)
     assert report.done
     assert report.phase is Phase.SAFE
     assert report.reaction is None
@@ -166,13 +166,13 @@ def test_a_hostile_card_can_not_fill_the_log(quay: Quay, tmp_path: Path) -> None
     """Fault A13."""
     maker, medium = card_with(tmp_path / "card", count=0)
     quay.register(maker)
-    for number in range(1, 2 * SAID_MAX):
+    for number in range(1, 2 * SENTENCES_MAX):
         medium.contents[path_of(f"RECORDINGS/BWC0042-{number:06d}/recording.json")] = b"{}"
     before = len(quay.entries())
-    assert len(quay.run(medium).problems) == 2 * SAID_MAX - 1
-    assert len(quay.entries()) - before == SAID_MAX + 2
+    assert len(quay.run(medium).problems) == 2 * SENTENCES_MAX - 1
+    assert len(quay.entries()) - before == SENTENCES_MAX + 2
     assert quay.said("camera.alarm") == [
-        f"More is wrong with BWC0042 than the {SAID_MAX} things that are told."
+        f"More is wrong with BWC0042 than the {SENTENCES_MAX} things that are told."
     ]
 
 
@@ -214,10 +214,10 @@ def test_the_same_name_with_other_content_is_a_new_recording_and_an_alarm(
     ]
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("reads", [1, 2])
 @pytest.mark.parametrize("taken", range(4))
 def test_taken_out_half_way_it_goes_on_with_the_first_missing_segment(
-    quay: Quay, tmp_path: Path, taken: int, lanes: int
+    quay: Quay, tmp_path: Path, taken: int, reads: int
 ) -> None:
     """Fault A1. Nothing that stands is read twice, and the timeline knows all segments."""
     maker, medium = card_with(tmp_path / "card", count=1)
@@ -229,18 +229,18 @@ def test_taken_out_half_way_it_goes_on_with_the_first_missing_segment(
             medium.gone = True
 
     medium.before_read = pull_out
-    with pytest.raises(CardGone):
-        quay.run(medium, lanes=lanes)
+    with pytest.raises(CardGoneError):
+        quay.run(medium, reads=reads)
     assert quay.rows() == []
     assert medium.deleted == []
 
     medium.gone, medium.before_read = False, lambda path, position: None
     medium.forget_readings()
     quay.erase = False
-    report = quay.run(medium, bay="bay 2", lanes=lanes)
+    report = quay.run(medium, bay="bay 2", reads=reads)
     assert report.done
     assert not report.outcomes[0].broken
-    # What the lanes had in hand is dropped; what stood is not read again, and nothing twice.
+    # What the reads had in hand is dropped; what stood is not read again, and nothing twice.
     # Another lane may have been a segment ahead, or behind.
     again = {
         int(path[-1][:4]): count
@@ -249,8 +249,8 @@ def test_taken_out_half_way_it_goes_on_with_the_first_missing_segment(
     }
     assert again == {index: len(contents[index]) for index in again}
     assert taken in again
-    assert len(set(range(taken, 4)) - set(again)) <= lanes - 1
-    assert len(set(again) - set(range(taken, 4))) <= lanes - 1
+    assert len(set(range(taken, 4)) - set(again)) <= reads - 1
+    assert len(set(again) - set(range(taken, 4))) <= reads - 1
     assert quay.holds(quay.rows()[0], contents)
     assert quay.findings() == ()
 
@@ -263,7 +263,7 @@ def test_one_unreadable_object_blocks_nothing_else(quay: Quay, tmp_path: Path, b
     name = f"BWC0042-00000{bad}"
     kept = {path: content for path, content in medium.contents.items() if name in path}
     medium.unreadable = {segment(name, 2)}
-    report = quay.run(medium, lanes=2)
+    report = quay.run(medium, reads=2)
     assert report.phase is Phase.BROKEN
     assert report.reaction is Reaction.ALARM
     assert [problem.code for problem in report.problems] == ["card.read_failed"]
@@ -285,7 +285,7 @@ def test_content_that_differs_from_the_manifest_is_thrown_away_and_stays(
     assert quay.states() == {TWO: "erased"}
     assert segment(ONE, 1) in medium.contents
     assert quay.findings() == ()
-    assert quay.roster.facts_of("any") == {}
+    assert quay.docked_cameras.facts_of("any") == {}
 
 
 def test_a_full_vault_stops_the_pull_with_the_camera_untouched(tmp_path: Path) -> None:
@@ -391,7 +391,7 @@ def test_a_dcim_camera_taken_out_during_the_second_reading_is_not_read_a_third_t
         medium.gone = quay.bay.state.phase is Phase.CHECKING
 
     medium.before_read = pull_out
-    with pytest.raises(CardGone):
+    with pytest.raises(CardGoneError):
         quay.run(medium)
     medium.gone, medium.before_read = False, lambda path, position: None
     medium.forget_readings()
@@ -412,7 +412,7 @@ def test_a_stop_finishes_what_is_in_hand_and_begins_nothing(quay: Quay, tmp_path
             quay.halt.request()
 
     medium.before_read = stop
-    with pytest.raises(Stopping):
+    with pytest.raises(StoppingError):
         quay.run(medium)
     assert quay.states() == {ONE: "stored"}
     assert medium.deleted == []
@@ -432,7 +432,7 @@ def test_a_stop_lets_go_of_a_segment_that_outlasts_the_grace(quay: Quay, tmp_pat
             quay.hand.pass_time(GRACE_S)
 
     medium.before_read = stop
-    with pytest.raises(Stopping):
+    with pytest.raises(StoppingError):
         quay.run(medium)
     assert quay.rows() == []
     quay.restart()

@@ -21,18 +21,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dockd.card.contract import (
-    CardDeleteFailed,
+    CardDeleteFailedError,
     CardFile,
-    CardFileChanged,
-    CardGone,
+    CardFileChangedError,
+    CardGoneError,
     CardLimits,
-    CardReadFailed,
-    CardReadOnly,
-    CardRefused,
+    CardReadFailedError,
+    CardReadOnlyError,
+    CardRefusedError,
     edges,
     read_whole,
 )
-from dockd.mounted.mounted_card import MountedCard, MountedReader
+from dockd.mounted.mounted_card import MountedCard
+from dockd.mounted.mounted_stream import MountedStream
 from tests.support.hand_clock import HandClock
 from tests.support.real_mounts import bound, ext4, mount, tmpfs, unmount
 
@@ -72,7 +73,7 @@ def aligned(size_bytes: int) -> memoryview:
     return memoryview(mmap.mmap(-1, size_bytes))
 
 
-def read_all(reader: MountedReader, buffer: memoryview) -> bytes:
+def read_all(reader: MountedStream, buffer: memoryview) -> bytes:
     content = b""
     while count := reader.readinto(buffer):
         content += bytes(buffer[:count])
@@ -94,7 +95,6 @@ def test_lists_regular_files_sorted_with_size_and_time(card: MountedCard) -> Non
         ),
     )
     assert card.trouble == ()
-    assert card.lanes >= 1
     assert not card.set_clock(HandClock().now())
 
 
@@ -137,7 +137,7 @@ def test_a_name_of_300_characters_leads_nowhere(card: MountedCard) -> None:
     """Fault A14. A file system holds 255 bytes; a longer name in a CardFile is a
     read that fails.
     """
-    with pytest.raises(CardReadFailed):
+    with pytest.raises(CardReadFailedError):
         card.open(CardFile(("n" * 300,), 1, 0))
 
 
@@ -163,11 +163,11 @@ def test_no_path_leads_out_of_the_card(card: MountedCard, path: tuple[str, ...])
     put(card, "DCIM/A.MP4")
     status = outside.stat()
     made_up = CardFile(path, status.st_size, status.st_mtime_ns)
-    with pytest.raises(CardReadFailed):
+    with pytest.raises(CardReadFailedError):
         card.open(made_up)
-    with pytest.raises(CardReadFailed):
+    with pytest.raises(CardReadFailedError):
         card.delete(made_up)
-    with pytest.raises(CardReadFailed):
+    with pytest.raises(CardReadFailedError):
         card.delete_folder(path)
     assert outside.read_bytes() == b"secret"
 
@@ -179,7 +179,7 @@ def test_made_up_paths_never_reach_outside(
 ) -> None:
     """Fault A14. Any path at all is refused by an error of the card's."""
     with MountedCard(tmp_path_factory.mktemp("card"), HandClock()) as card:
-        with pytest.raises((CardReadFailed, CardFileChanged)):
+        with pytest.raises((CardReadFailedError, CardFileChangedError)):
             card.open(CardFile(path, 0, 0))
 
 
@@ -252,7 +252,7 @@ def test_a_file_that_became_something_else_is_not_opened_or_deleted(
         path.write_bytes(b"content")
         os.utime(path, ns=(1, 1))
     for act in (card.open, card.delete, lambda listed: edges(card, listed)):
-        with pytest.raises(CardFileChanged):
+        with pytest.raises(CardFileChangedError):
             act(file)
     assert os.path.lexists(path) == (swap != "nothing")
     assert outside.read_bytes() == b"outside"
@@ -266,7 +266,7 @@ def test_an_empty_file_that_became_a_pipe_is_not_opened(card: MountedCard) -> No
     os.mkfifo(path)
     os.utime(path, ns=(file.modified_ns, file.modified_ns))
     for act in (card.open, card.delete):
-        with pytest.raises(CardFileChanged, match="no longer a regular file"):
+        with pytest.raises(CardFileChangedError, match="no longer a regular file"):
             act(file)
 
 
@@ -277,7 +277,7 @@ def test_a_folder_that_became_a_link_is_not_entered(card: MountedCard) -> None:
     (root_of(card) / "DCIM").rename(root_of(card).parent / "moved")
     (root_of(card) / "DCIM").symlink_to(root_of(card).parent / "moved")
     for act in (card.open, card.delete):
-        with pytest.raises(CardFileChanged):
+        with pytest.raises(CardFileChangedError):
             act(file)
     assert (root_of(card).parent / "moved" / "A.MP4").exists()
 
@@ -306,7 +306,7 @@ def test_an_unreadable_folder_is_trouble_and_stops_nothing(tmp_path: Path) -> No
             for file in card.files():
                 try:
                     report.append(read_whole(card, file).decode())
-                except CardReadFailed as error:
+                except CardReadFailedError as error:
                     report.append(error.code)
             report += [f"{trouble.path} {trouble.code}" for trouble in card.trouble]
         os.write(write_end, "\n".join(report).encode())
@@ -345,7 +345,7 @@ def test_number_of_objects_is_bounded(tmp_path: Path) -> None:
     for index in range(101):
         (tmp_path / f"{index}.mp4").touch()
     with MountedCard(tmp_path, HandClock(), CardLimits(objects=100)) as card:
-        with pytest.raises(CardRefused, match="more than 100 files and folders"):
+        with pytest.raises(CardRefusedError, match="more than 100 files and folders"):
             card.files()
         (tmp_path / "0.mp4").unlink()
         assert len(card.files()) == 100
@@ -366,7 +366,7 @@ def test_100_000_objects_are_listed_in_seconds(tmp_path: Path) -> None:
             assert len(card.files()) == 99_900
             assert time.monotonic() - began_s < 30
             (root / "one-more.mp4").touch()
-            with pytest.raises(CardRefused, match="more than 100000"):
+            with pytest.raises(CardRefusedError, match="more than 100000"):
                 card.files()
 
 
@@ -375,7 +375,7 @@ def test_time_of_a_listing_is_bounded(tmp_path: Path) -> None:
     for index in range(50):
         (tmp_path / f"{index}.mp4").touch()
     with MountedCard(tmp_path, HandClock(tick_s=1), CardLimits(listing_s=10)) as card:
-        with pytest.raises(CardRefused, match="longer than 10 seconds"):
+        with pytest.raises(CardRefusedError, match="longer than 10 seconds"):
             card.files()
 
 
@@ -391,7 +391,7 @@ def test_sizes_beyond_the_volume_are_refused(tmp_path: Path) -> None:
             assert [file.path for file in card.files()] == [("good.mp4",)]
             for name in ("half.mp4", "other-half.mp4"):
                 os.truncate(os.open(root / name, os.O_CREAT | os.O_WRONLY), 600 << 10)
-            with pytest.raises(CardRefused, match="has room for 1048576"):
+            with pytest.raises(CardRefusedError, match="has room for 1048576"):
                 card.files()
 
 
@@ -429,7 +429,7 @@ def test_other_mounts_inside_of_a_card_are_not_read(tmp_path: Path) -> None:
                     "bound.mp4": "card.other_mount",
                 }
                 same, source = card.files()
-                with pytest.raises(CardFileChanged, match="another mount"):
+                with pytest.raises(CardFileChangedError, match="another mount"):
                     card.open(same)
                 assert read_whole(card, source) == b""
         assert outside.read_bytes() == b"outside"
@@ -520,7 +520,7 @@ def test_a_file_that_shrinks_is_never_taken_as_whole(card: MountedCard, kept_byt
         buffer = aligned(4096)
         assert reader.readinto(buffer) == 4096
         os.truncate(path, kept_bytes)
-        with pytest.raises(CardFileChanged, match="ends before the 100000 bytes"):
+        with pytest.raises(CardFileChangedError, match="ends before the 100000 bytes"):
             read_all(reader, buffer)
 
 
@@ -533,7 +533,9 @@ def test_a_file_that_grows_is_never_taken_as_whole(card: MountedCard, size_bytes
         with card.open(file) as reader:
             with open(path, "ab") as growing:
                 growing.write(b"x" * 5000)
-            with pytest.raises(CardFileChanged, match=f"goes on beyond the {size_bytes} bytes"):
+            with pytest.raises(
+                CardFileChangedError, match=f"goes on beyond the {size_bytes} bytes"
+            ):
                 read_all(reader, aligned(buffer_bytes))
         os.truncate(path, size_bytes)
         os.utime(path, ns=(file.modified_ns, file.modified_ns))
@@ -548,7 +550,7 @@ def test_not_one_byte_beyond_the_listed_size_is_handed_on(card: MountedCard) -> 
         with open(path, "ab") as growing:
             growing.write(b"x" * 5000)
         assert reader.readinto(buffer) == 4096
-        with pytest.raises(CardFileChanged, match="goes on beyond"):
+        with pytest.raises(CardFileChangedError, match="goes on beyond"):
             reader.readinto(buffer)
 
 
@@ -559,7 +561,7 @@ def test_a_file_that_is_written_to_while_it_is_read_is_not_whole(card: MountedCa
     with card.open(file) as reader:
         with open(path, "r+b") as file_again:
             file_again.write(b"x")
-        with pytest.raises(CardFileChanged, match="written to while it was read"):
+        with pytest.raises(CardFileChangedError, match="written to while it was read"):
             read_all(reader, aligned(4096))
 
 
@@ -583,9 +585,9 @@ def test_a_card_that_is_unmounted_is_gone_and_not_empty(tmp_path: Path) -> None:
             (file,) = card.files()
             unmount(root, lazily=True)
             for act in (lambda: card.files(), lambda: card.open(file), lambda: card.delete(file)):
-                with pytest.raises(CardGone):
+                with pytest.raises(CardGoneError):
                     act()
-            with pytest.raises(CardGone):
+            with pytest.raises(CardGoneError):
                 card.delete_folder(("DCIM",))
 
 
@@ -601,7 +603,7 @@ def test_another_card_in_the_same_place_is_not_this_card(tmp_path: Path) -> None
             with tmpfs(root):
                 (root / "A.MP4").write_bytes(b"two")
                 os.utime(root / "A.MP4", ns=(file.modified_ns, file.modified_ns))
-                with pytest.raises(CardGone):
+                with pytest.raises(CardGoneError):
                     card.delete(file)
                 assert (root / "A.MP4").read_bytes() == b"two"
 
@@ -616,9 +618,9 @@ def test_a_read_error_is_gone_or_failed_by_whether_the_mount_stands(
     with tmpfs(tmp_path / "card") as root:
         with MountedCard(root, HandClock()) as card:
             error = OSError(number, os.strerror(number))
-            assert isinstance(card._failure(error, "A.MP4 can't be read"), CardReadFailed)
+            assert isinstance(card._failure(error, "A.MP4 can't be read"), CardReadFailedError)
             unmount(root, lazily=True)
-            assert isinstance(card._failure(error, "A.MP4 can't be read"), CardGone)
+            assert isinstance(card._failure(error, "A.MP4 can't be read"), CardGoneError)
 
 
 def test_one_file_on_bad_blocks_is_one_failure(tmp_path: Path) -> None:
@@ -642,15 +644,15 @@ def test_one_file_on_bad_blocks_is_one_failure(tmp_path: Path) -> None:
             files = {file.path[-1]: file for file in card.files()}
             os.truncate(image, last_blocks[bad] * os.statvfs(root).f_bsize)
             assert read_whole(card, files[good]) == good.encode() * 200_000
-            with pytest.raises(CardReadFailed, match=f"{bad} can't be read at byte"):
+            with pytest.raises(CardReadFailedError, match=f"{bad} can't be read at byte"):
                 read_whole(card, files[bad])
 
 
 def test_no_such_root_is_gone(tmp_path: Path) -> None:
-    with pytest.raises(CardGone):
+    with pytest.raises(CardGoneError):
         MountedCard(tmp_path / "nothing", HandClock())
     (tmp_path / "link").symlink_to(tmp_path)
-    with pytest.raises(CardGone):
+    with pytest.raises(CardGoneError):
         MountedCard(tmp_path / "link", HandClock())
 
 
@@ -665,7 +667,7 @@ def test_close_lets_the_card_be_unmounted(tmp_path: Path) -> None:
         card.close()
         unmount(root)
         assert not (root / "A.MP4").exists()
-        with pytest.raises(CardGone):
+        with pytest.raises(CardGoneError):
             card.files()
 
 
@@ -683,7 +685,7 @@ def test_descriptors_do_not_leak(card: MountedCard) -> None:
             CardFile(("DCIM", "link"), 1, 1),
             CardFile(("..",), 1, 1),
         ):
-            with pytest.raises((CardFileChanged, CardReadFailed)):
+            with pytest.raises((CardFileChangedError, CardReadFailedError)):
                 card.open(wrong)
     assert len([*Path("/proc/self/fd").iterdir()]) == before
 
@@ -785,7 +787,7 @@ def test_a_file_that_changed_since_the_listing_is_not_deleted(
         os.utime(path, ns=(file.modified_ns, file.modified_ns))
     else:
         os.utime(path, ns=(5, file.modified_ns + 2_000_000_000))
-    with pytest.raises(CardFileChanged):
+    with pytest.raises(CardFileChangedError):
         card.delete(file)
     assert path.exists()
 
@@ -800,7 +802,7 @@ def test_a_read_only_card_says_what_to_do(tmp_path: Path) -> None:
             assert read_whole(card, file) == b"a"
             for act in (lambda: card.delete(file), lambda: card.delete_folder(("folder",))):
                 with pytest.raises(
-                    CardReadOnly,
+                    CardReadOnlyError,
                     match=r"write-protected or mounted for reading.*lock.*safe in the vault",
                 ):
                     act()
@@ -817,8 +819,8 @@ def test_a_file_that_can_not_be_deleted_is_an_error_and_not_a_success(tmp_path: 
         with MountedCard(root, HandClock()) as card:
             (file,) = card.files()
             with tmpfs(root / "DCIM" / "inner"):
-                with pytest.raises(CardDeleteFailed):
+                with pytest.raises(CardDeleteFailedError):
                     card.delete_folder(("DCIM", "inner"))
             card.delete(file)
-            with pytest.raises(CardFileChanged):
+            with pytest.raises(CardFileChangedError):
                 card.delete(file)

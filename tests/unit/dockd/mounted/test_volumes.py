@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from dockd.card.contract import CardRefused
+from dockd.card.contract import CardRefusedError
 from dockd.config import DockSettings
 from dockd.docking.approach import Approach
 from dockd.mounted.volumes import MountWatcher, Volume
-from dockd.reader.processes import Readers
+from dockd.reader.processes import Workers
 from tests.support.places import REPOSITORY
 from tests.support.real_mounts import ext4, mount, tmpfs, unmount
 from vault.clock import SystemClock
@@ -157,11 +157,11 @@ def test_a_card_that_could_not_be_mounted_is_there_and_can_not_be_read(tmp_path:
         unmount(place)
     settings = DockSettings(vault=tmp_path / "vault.toml")
     with pytest.raises(
-        CardRefused,
+        CardRefusedError,
         match="card-1-2-0-1 can't be mounted: its file system is damaged, or "
         "neither vfat nor exfat",
     ):
-        Approach(settings, Readers(None), SystemClock()).volume(volume).open()
+        Approach(settings, Workers(None), SystemClock()).volume(volume).open()
 
 
 def test_a_read_only_mount_says_so(tmp_path: Path) -> None:

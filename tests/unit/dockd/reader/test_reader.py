@@ -20,11 +20,11 @@ import pytest
 
 from dockd.card.contract import (
     CardFile,
-    CardFileChanged,
-    CardGone,
-    CardReadFailed,
-    CardRefused,
-    CardStuck,
+    CardFileChangedError,
+    CardGoneError,
+    CardReadFailedError,
+    CardRefusedError,
+    CardStuckError,
     edges,
     read_whole,
 )
@@ -34,14 +34,14 @@ from dockd.docking.approach import Approach
 from dockd.mounted.mounted_card import MountedCard
 from dockd.mounted.volumes import Volume
 from dockd.reader.landlock import Rights, restrict
-from dockd.reader.processes import Readers
-from dockd.reader.remote_card import CameraReader, ReaderCard
+from dockd.reader.processes import Workers
+from dockd.reader.remote_card import CameraWorker, RemoteCard
 from dockd.reader.wire import (
     MARKS_MAX,
     MESSAGE_MAX,
-    TOLD_MAX,
-    Broken,
+    TEXT_MAX,
     Line,
+    LineBrokenError,
     failure_of,
     failure_words,
     file_of,
@@ -75,9 +75,9 @@ NEEDS_LANDLOCK = pytest.mark.skipif(
 )
 
 
-def reader_of(root: Path, *program: str) -> CameraReader:
-    readers = Readers(None, (sys.executable, *program)) if program else Readers(None)
-    return CameraReader(
+def reader_of(root: Path, *program: str) -> CameraWorker:
+    readers = Workers(None, (sys.executable, *program)) if program else Workers(None)
+    return CameraWorker(
         readers, {"place": "volume", "roots": [str(root)]}, SystemClock(), answer_s=ENOUGH_S
     )
 
@@ -93,7 +93,7 @@ def root(tmp_path: Path) -> Path:
     return maker.root
 
 
-def taken(card: ReaderCard | MountedCard, file: CardFile, block_bytes: int) -> bytes:
+def taken(card: RemoteCard | MountedCard, file: CardFile, block_bytes: int) -> bytes:
     buffer = memoryview(mmap.mmap(-1, block_bytes))
     content = b""
     with card.open(file) as reader:
@@ -130,7 +130,7 @@ def test_a_card_in_a_reader_is_the_same_card(root: Path) -> None:
             before = reader.answers
             assert read_whole(far, file) == content
             assert reader.answers >= before + 2, "the opening, and the bytes"
-    reader.leave()
+    reader.end()
 
 
 def test_the_reader_saw_what_the_timeline_sees(root: Path) -> None:
@@ -143,12 +143,12 @@ def test_the_reader_saw_what_the_timeline_sees(root: Path) -> None:
             here = SegmentTimeline()
             here(memoryview(root.joinpath(*file.path).read_bytes()))
             with card.open(file) as far:
-                with pytest.raises(CardFileChanged):
+                with pytest.raises(CardFileChangedError):
                     far.facts()
                 while far.readinto(buffer):
                     pass
                 assert far.facts() == here.facts()
-    reader.leave()
+    reader.end()
 
 
 def test_what_a_card_refuses_comes_over_as_it_is(root: Path) -> None:
@@ -156,22 +156,22 @@ def test_what_a_card_refuses_comes_over_as_it_is(root: Path) -> None:
     with closing(reader.open(root=str(root))) as card:
         file = next(file for file in card.files() if file.path[-1] == "device.json")
         root.joinpath(*file.path).write_bytes(b"another")
-        with pytest.raises(CardFileChanged, match="has changed since it was listed"):
+        with pytest.raises(CardFileChangedError, match="has changed since it was listed"):
             card.open(file)
-        with pytest.raises(CardFileChanged):
+        with pytest.raises(CardFileChangedError):
             card.delete(file)
         assert card.delete_folder(("DEVICE",)) is False
         card.delete(next(file for file in card.files() if file.path[-1] == "device.json"))
         assert card.delete_folder(("DEVICE",)) is True
         assert not (root / "DEVICE").exists()
         root.rename(root.with_name("gone"))
-        with pytest.raises(CardGone):
+        with pytest.raises(CardGoneError):
             card.files()
-    reader.leave()
+    reader.end()
     another = reader_of(root)
-    with pytest.raises(CardGone):
+    with pytest.raises(CardGoneError):
         another.open(root=str(root))
-    another.leave()
+    another.end()
 
 
 def test_a_reader_that_is_killed_kills_only_its_card(root: Path) -> None:
@@ -183,17 +183,17 @@ def test_a_reader_that_is_killed_kills_only_its_card(root: Path) -> None:
     open_file = card.open(file)
     (pid,) = set(children(os.getpid())) - before
     os.kill(pid, signal.SIGKILL)
-    with pytest.raises(CardStuck) as caught:
+    with pytest.raises(CardStuckError) as caught:
         open_file.readinto(memoryview(mmap.mmap(-1, 4096)))
     open_file.close()
     assert caught.value.code == "reader.died"
-    with pytest.raises(CardStuck) as caught:
+    with pytest.raises(CardStuckError) as caught:
         card.files()
     assert caught.value.code == "reader.died"
     card.close()
     with closing(reader.open(root=str(root))) as again:
         assert taken(again, file, 65536) == root.joinpath(*file.path).read_bytes()
-    reader.leave()
+    reader.end()
     assert set(children(os.getpid())) <= before
 
 
@@ -211,15 +211,15 @@ def test_a_reader_that_is_killed_kills_only_its_card(root: Path) -> None:
         "no JSON",
         "deep JSON",
         "an unknown error",
-        "lanes",
+        "where",
     ],
 )
 def test_a_reader_that_lies_is_a_dead_one(root: Path, lie: str) -> None:
     reader = reader_of(root, str(BAD_READERS / "lying_reader.py"), lie)
-    with pytest.raises(CardStuck) as caught:
+    with pytest.raises(CardStuckError) as caught:
         reader.open(root=str(root)).files()
     assert caught.value.code == "reader.died"
-    reader.leave()
+    reader.end()
 
 
 @pytest.mark.parametrize(
@@ -228,10 +228,10 @@ def test_a_reader_that_lies_is_a_dead_one(root: Path, lie: str) -> None:
 def test_a_stream_that_lies_is_a_dead_one(root: Path, lie: str) -> None:
     reader = reader_of(root, str(BAD_READERS / "lying_reader.py"), lie)
     card = reader.open(root=str(root))
-    with card.open(card.files()[0]) as stream, pytest.raises(CardStuck) as caught:
+    with card.open(card.files()[0]) as stream, pytest.raises(CardStuckError) as caught:
         stream.readinto(memoryview(mmap.mmap(-1, 4096)))
     assert caught.value.code == "reader.died"
-    reader.leave()
+    reader.end()
 
 
 def test_what_a_reader_tells_for_people_is_cut(root: Path) -> None:
@@ -240,16 +240,16 @@ def test_what_a_reader_tells_for_people_is_cut(root: Path) -> None:
     card = reader.open(root=str(root))
     files = card.files()
     assert [(len(entry.code), len(entry.sentence)) for entry in card.trouble] == [
-        (TOLD_MAX, TOLD_MAX)
+        (TEXT_MAX, TEXT_MAX)
     ]
     with card.open(files[0]) as stream:
         stream.readinto(memoryview(mmap.mmap(-1, 4096)))
-        assert [len(sentence) for sentence in stream.facts().odd] == [TOLD_MAX] * 8
-    reader.leave()
+        assert [len(sentence) for sentence in stream.facts().odd] == [TEXT_MAX] * 8
+    reader.end()
     failure = failure_of(
-        {"code": CardReadFailed.code, "sentence": "s" * 100_000, "hint": "h" * 100_000}
+        {"code": CardReadFailedError.code, "sentence": "s" * 100_000, "hint": "h" * 100_000}
     )
-    assert (len(failure.sentence), len(failure.hint)) == (TOLD_MAX, TOLD_MAX)
+    assert (len(failure.sentence), len(failure.hint)) == (TEXT_MAX, TEXT_MAX)
 
 
 @pytest.mark.parametrize(
@@ -272,8 +272,8 @@ def test_no_message_takes_more_memory_than_there_is(pattern: bytes) -> None:
         )
         sender.start()
         tracemalloc.start()
-        with contextlib.suppress(Broken):
-            Line(near).receive()
+        with contextlib.suppress(LineBrokenError):
+            Line(near).receive_message()
         peak_bytes = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         sender.join()
@@ -285,12 +285,12 @@ def test_no_message_takes_more_memory_than_there_is(pattern: bytes) -> None:
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8"])
 def test_a_message_is_ascii(encoding: str) -> None:
     """In another encoding what is counted before the parser sees it would be something else."""
-    with pytest.raises(Broken):
+    with pytest.raises(LineBrokenError):
         near, far = socket.socketpair()
         with near, far:
             content = '{"ok": "\u00e9"}'.encode(encoding)
             far.sendall(len(content).to_bytes(4, "big") + content)
-            Line(near).receive()
+            Line(near).receive_message()
 
 
 def test_the_most_that_a_camera_has_can_be_told() -> None:
@@ -307,7 +307,7 @@ def test_the_most_that_a_camera_has_can_be_told() -> None:
             target=Line(far).send, args=({"ok": {"files": files, "trouble": []}},)
         )
         sender.start()
-        told, _ = Line(near).receive()
+        told, _ = Line(near).receive_message()
         sender.join()
     assert [file_of(words) for words in told["ok"]["files"][:: len(files) - 1]] == [
         file_of(files[0]),
@@ -323,14 +323,14 @@ def test_a_card_that_has_more_than_can_be_told_is_refused(tmp_path: Path) -> Non
         (folder / (f"{number:03}" + "," * 252)).touch()
     program = tmp_path / "small.py"
     program.write_text(
-        "from dockd.reader import child, wire\nwire.MARKS_MAX = 200_000\nchild.main()\n"
+        "from dockd.reader import worker, wire\nwire.MARKS_MAX = 200_000\nworker.main()\n"
     )
     reader = reader_of(folder, str(program))
     card = reader.open(root=str(folder))
-    with pytest.raises(CardRefused):
+    with pytest.raises(CardRefusedError):
         card.files()
     assert card.files(("nothing",)) == ()
-    reader.leave()
+    reader.end()
 
 
 @pytest.mark.parametrize("lie", ["descriptors", "half a word with descriptors"])
@@ -339,7 +339,7 @@ def test_descriptors_that_nobody_asked_for_are_closed(root: Path, lie: str) -> N
     reader = reader_of(root, str(BAD_READERS / "lying_reader.py"), lie)
     reader.open(root=str(root)).close()
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with pytest.raises(CardStuck) as caught:
+    with pytest.raises(CardStuckError) as caught:
         reader.open(root=str(root)).files()
     assert caught.value.code == "reader.died"
     assert len(list(Path("/proc/self/fd").iterdir())) == before - 1, (
@@ -353,11 +353,11 @@ def test_an_answer_that_trickles_is_late(root: Path, lie: str) -> None:
     reader = reader_of(root, str(BAD_READERS / "lying_reader.py"), lie)
     card = reader.open(root=str(root))
     reader.answer_s = 1.0
-    with pytest.raises(CardStuck) as caught:
+    with pytest.raises(CardStuckError) as caught:
         with card.open(card.files()[0]) as stream:
             stream.readinto(memoryview(mmap.mmap(-1, 4096)))
     assert caught.value.code == "card.stuck"
-    reader.leave()
+    reader.end()
 
 
 def test_a_reader_can_not_take_the_shared_memory_away(root: Path) -> None:
@@ -366,7 +366,7 @@ def test_a_reader_can_not_take_the_shared_memory_away(root: Path) -> None:
     card = reader.open(root=str(root))
     with card.open(card.files()[0]) as stream:
         assert stream.readinto(memoryview(mmap.mmap(-1, 4096))) == 0
-    reader.leave()
+    reader.end()
 
 
 def test_a_reader_that_does_not_answer_is_given_up(root: Path, tmp_path: Path) -> None:
@@ -376,15 +376,15 @@ def test_a_reader_that_does_not_answer_is_given_up(root: Path, tmp_path: Path) -
     card = reader.open(root=str(root))
     file = next(file for file in card.files() if file.path[-1] == "device.json")
     reader.answer_s = 0.5
-    with pytest.raises(CardStuck, match="has not answered"):
+    with pytest.raises(CardStuckError, match="has not answered"):
         card.open(file)
     assert set(children(os.getpid())) <= before
 
 
 def test_no_reader_can_be_started(root: Path) -> None:
-    with pytest.raises(CardStuck) as caught:
-        CameraReader(
-            Readers(root / "no.sock"), {"place": "volume", "roots": [str(root)]}, SystemClock()
+    with pytest.raises(CardStuckError) as caught:
+        CameraWorker(
+            Workers(root / "no.sock"), {"place": "volume", "roots": [str(root)]}, SystemClock()
         ).open(root=str(root))
     assert caught.value.code == "reader.absent"
 
@@ -399,7 +399,7 @@ def test_a_reader_reaches_its_card_and_nothing_else(root: Path, tmp_path: Path) 
     (other / "secret").write_text("secret")
     reader = reader_of(root)
     card = reader.open(root=str(root))
-    with pytest.raises(CardGone):
+    with pytest.raises(CardGoneError):
         reader.open(root=str(other))
     file = card.files()[0]
     # A hard link on the card to what lies elsewhere is a file of the card; a symbolic one is none.
@@ -407,7 +407,7 @@ def test_a_reader_reaches_its_card_and_nothing_else(root: Path, tmp_path: Path) 
     listed = [found.path[-1] for found in card.files()]
     assert "link" not in listed
     assert file in card.files()
-    reader.leave()
+    reader.end()
 
 
 @NEEDS_LANDLOCK
@@ -424,9 +424,9 @@ def test_a_reader_does_not_reach_where_its_dock_works(
     monkeypatch.chdir(tmp_path)
     reader = reader_of(root)
     reader.open(root=str(root)).close()
-    with pytest.raises(CardGone):
+    with pytest.raises(CardGoneError):
         reader.open(root=str(tmp_path))
-    reader.leave()
+    reader.end()
 
 
 def test_a_reader_is_granted_its_own_device_and_no_other() -> None:
@@ -560,7 +560,7 @@ def test_a_volume_is_read_where_it_is_mounted_and_erased_behind_the_door(tmp_pat
     )
     card = Volume(tmp_path / "cards" / "1-3", "1-3", "VOL-1", "vfat", True)
     folder = Volume(tmp_path / "bays" / "1", "1", "1", "folder", False)
-    approach = Approach(settings, Readers(None), SystemClock())
+    approach = Approach(settings, Workers(None), SystemClock())
     assert approach.volume(folder).writable is None
     docked = approach.volume(card)
     assert docked.writable is not None
@@ -569,12 +569,12 @@ def test_a_volume_is_read_where_it_is_mounted_and_erased_behind_the_door(tmp_pat
 
 
 def test_errors_keep_their_words() -> None:
-    failure = CardReadFailed("The sentence.", hint="The hint.")
+    failure = CardReadFailedError("The sentence.", hint="The hint.")
     again = failure_of(failure_words(failure))
     assert (type(again), again.sentence, again.hint) == (
-        CardReadFailed,
+        CardReadFailedError,
         "The sentence.",
         "The hint.",
     )
-    with pytest.raises(Broken):
+    with pytest.raises(LineBrokenError):
         failure_of({"code": "vault.full", "sentence": "", "hint": ""})

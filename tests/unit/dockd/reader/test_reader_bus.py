@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dockd.card.contract import CardStuck
-from dockd.reader.bus import DEVICES_MAX, ReaderBus
-from dockd.reader.processes import Readers
-from dockd.reader.wire import TOLD_MAX, Deadline
+from dockd.card.contract import CardStuckError
+from dockd.reader.bus import DEVICES_MAX, RemoteBus
+from dockd.reader.processes import Workers
+from dockd.reader.wire import TEXT_MAX, Deadline
 from vault.clock import SystemClock
 
 ENOUGH_S = 60.0
@@ -23,12 +23,12 @@ import json, os, socket, sys
 from dockd.reader.wire import Line
 
 line = Line(socket.socket(fileno=os.dup(0)))
-line.receive()
+line.receive_message()
 with open(sys.argv[1], "a") as starts:
     print("started", file=starts)
 for message in json.loads(sys.argv[2]):
     line.send(message)
-line.receive()
+line.receive_message()
 """
 """Tells what it was given to tell, and from then on nothing."""
 
@@ -36,17 +36,17 @@ line.receive()
 STICKY = """
 import sys, threading
 from pathlib import Path
-from dockd.reader import child
-from dockd.usb import UsbWatcher
+from dockd.reader import worker
+from dockd.usb.bus import UsbWatcher
 
 def bus():
     while Path(sys.argv[1]).exists():
         threading.Event().wait(0.01)
     return ()
 
-child.BEAT_S = 0.05
-child.watcher_of = lambda setting, clock: UsbWatcher(bus, clock, look_s=0.01)
-child.main()
+worker.BEAT_S = 0.05
+worker.watcher_of = lambda setting, clock: UsbWatcher(bus, clock, look_s=0.01)
+worker.main()
 """
 """The real reader of a bus on which nothing stands, and on which a look does not come back as long
 as a file is there.
@@ -64,8 +64,8 @@ class Told:
         self._starts = folder / "starts"
         program = folder / "reader.py"
         program.write_text(READER)
-        readers = Readers(None, (sys.executable, str(program), str(self._starts), messages))
-        self.bus = ReaderBus(readers, "libusb", SystemClock(), silence_s=silence_s)
+        readers = Workers(None, (sys.executable, str(program), str(self._starts), messages))
+        self.bus = RemoteBus(readers, "libusb", SystemClock(), silence_s=silence_s)
 
     @property
     def starts(self) -> int:
@@ -115,7 +115,7 @@ def test_a_reader_that_falls_silent_is_replaced(tmp_path: Path) -> None:
 )
 def test_a_look_at_nonsense_or_silence_has_an_end(tmp_path: Path, messages: str) -> None:
     told = Told(tmp_path, messages, silence_s=2.0 if messages == "[]" else ENOUGH_S)
-    with pytest.raises(CardStuck, match="can't be looked at"):
+    with pytest.raises(CardStuckError, match="can't be looked at"):
         told.bus.look()
     told.bus.stop()
 
@@ -127,9 +127,9 @@ def test_words_of_a_device_are_cut(tmp_path: Path) -> None:
     told.bus.look()
     (seen,) = told.bus.devices()
     assert (len(seen.bay), len(seen.volume_id), len(seen.refusal or "")) == (
-        TOLD_MAX,
-        TOLD_MAX,
-        TOLD_MAX,
+        TEXT_MAX,
+        TEXT_MAX,
+        TEXT_MAX,
     )
     told.bus.stop()
 
@@ -140,18 +140,21 @@ def test_a_reader_tells_that_it_looks_only_while_it_does(tmp_path: Path) -> None
     """
     held, program, clock = tmp_path / "held", tmp_path / "reader.py", SystemClock()
     program.write_text(STICKY)
-    process = Readers(None, (sys.executable, str(program), str(held))).start(
+    process = Workers(None, (sys.executable, str(program), str(held))).start(
         {"place": "bus", "bus": "libusb"}
     )
     for _ in range(5):
-        assert process.line.hear(Deadline(clock, ENOUGH_S)) == {"devices": [], "absent": ""}
+        assert process.line.receive_answer(Deadline(clock, ENOUGH_S)) == {
+            "devices": [],
+            "absent": "",
+        }
     held.touch()
     with pytest.raises(TimeoutError):
         # What was looked at before may still be told.
         for _ in range(5):
-            process.line.hear(Deadline(clock, 1.0))
+            process.line.receive_answer(Deadline(clock, 1.0))
     held.unlink()
-    process.line.hear(Deadline(clock, ENOUGH_S))
+    process.line.receive_answer(Deadline(clock, ENOUGH_S))
     process.end()
 
 

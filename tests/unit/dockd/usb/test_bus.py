@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import usb.core
 
-from dockd.card.contract import CardGone
-from dockd.usb.bus import UsbAbsent, UsbWatcher, bus_of, watcher_of
+from dockd.card.contract import CardGoneError
+from dockd.usb.bus import UsbAbsentError, UsbWatcher, bus_of, watcher_of
 from tests.support.usb_dock import UsbQuay
 from vault.clock import SystemClock
 
@@ -49,10 +49,10 @@ def test_the_same_camera_plugged_anew_is_another_docking(dock: UsbQuay, tmp_path
     (before,) = dock.devices()
     card = before.open()
     dock.hub.unplug(device)
-    with pytest.raises(CardGone):
+    with pytest.raises(CardGoneError):
         card.files()
     card.close()
-    with pytest.raises(CardGone):
+    with pytest.raises(CardGoneError):
         before.open()
     dock.unplug(device)
     dock.hub.plug(device, 2)
@@ -81,7 +81,7 @@ def test_arrival_and_leaving_are_told(dock: UsbQuay, tmp_path: Path) -> None:
 
 def test_a_machine_without_usb_has_no_cameras_and_is_asked_again() -> None:
     answers: list[Exception | tuple[usb.core.Device, ...]] = [
-        UsbAbsent("no bus"),
+        UsbAbsentError("no bus"),
         usb.core.USBError("none", -1, 5),
         (),
     ]

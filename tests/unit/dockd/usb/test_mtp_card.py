@@ -10,7 +10,7 @@ import pytest
 
 from device_sim.clock import SystemClock as CameraClock
 from device_sim.usb.usb import UsbCamera
-from dockd.card.contract import Card, CardFile, CardFileChanged, CardGone
+from dockd.card.contract import Card, CardFile, CardFileChangedError, CardGoneError
 from tests.support.usb_dock import UsbQuay
 
 PARTIAL, PARTIAL_64, GET_OBJECT = 0x101B, 0x95C1, 0x1009
@@ -119,7 +119,7 @@ def test_what_is_deleted_is_gone_and_a_full_folder_stays(dock: UsbQuay, root: Pa
     for file in files:
         card.delete(file)
         assert not root.joinpath(*file.path).exists()
-    with pytest.raises(CardFileChanged):
+    with pytest.raises(CardFileChangedError):
         card.delete(files[0])
     assert card.delete_folder(("DCIM", "100TEST"))
     assert card.delete_folder(("DCIM", "100TEST"))
@@ -157,9 +157,9 @@ def test_a_file_that_grew_since_it_was_listed_is_another(dock: UsbQuay, root: Pa
         assert reader.readinto(buffer) == file.size_bytes
         with root.joinpath(*file.path).open("ab") as more:
             more.write(b"more")
-        with pytest.raises(CardFileChanged):
+        with pytest.raises(CardFileChangedError):
             reader.readinto(buffer)
-    with pytest.raises(CardFileChanged):
+    with pytest.raises(CardFileChangedError):
         card.delete(file)
     card.close()
 
@@ -213,5 +213,5 @@ def test_a_card_that_was_let_go_says_so(dock: UsbQuay, root: Path) -> None:
     card = dock.card()
     files = card.files()
     card.close()
-    with pytest.raises(CardGone):
+    with pytest.raises(CardGoneError):
         card.open(files[0])

@@ -17,7 +17,7 @@ from dockd.usb.ptp import (
     DeviceInfo,
     Header,
     Kind,
-    Malformed,
+    MalformedError,
     ObjectInfo,
     StorageInfo,
 )
@@ -180,7 +180,7 @@ def test_data_longer_than_its_length_can_say_has_a_header_alone() -> None:
     header = Header.decode(golden.LONG_DATA.content)
     assert header == Header(ptp.WHOLE_LENGTH_UNKNOWN, Kind.DATA, ptp.Operation.GET_OBJECT, 6)
     assert header.encode() == golden.LONG_DATA.content
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedError):
         Container.decode(golden.LONG_DATA.content)
 
 
@@ -252,7 +252,7 @@ def test_six_parameters_are_not_written() -> None:
 def test_every_truncation_is_malformed(example: Golden, decode: Callable[[bytes], object]) -> None:
     """Fault A15. At every byte, never only at the bounds of fields."""
     for size in range(len(example.content)):
-        with pytest.raises(Malformed):
+        with pytest.raises(MalformedError):
             decode(example.content[:size])
 
 
@@ -286,7 +286,7 @@ def test_every_truncation_is_malformed(example: Golden, decode: Callable[[bytes]
 )
 def test_what_does_not_fit_is_malformed(content: str, decode: Callable[[bytes], object]) -> None:
     """Fault A15. Lengths and counts that lie."""
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedError):
         decode(bytes.fromhex(content))
 
 
@@ -322,7 +322,7 @@ def test_a_time_is_known_in_utc_where_utc_has_it() -> None:
     )
     assert DateTime.decode("00010101T000000-0001").utc() == datetime(1, 1, 1, 0, 1, tzinfo=UTC)
     for beyond in ("00010101T000000+0001", "99991231T235959-0001"):
-        with pytest.raises(Malformed):
+        with pytest.raises(MalformedError):
             DateTime.decode(beyond).utc()
 
 
@@ -355,7 +355,7 @@ def test_no_offset_is_utc() -> None:
     ],
 )
 def test_what_is_no_time_is_malformed(shown: str) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedError):
         DateTime.decode(shown)
 
 
@@ -363,9 +363,9 @@ FUNCTIONAL_MODE_END = golden.DEVICE_INFO.bounds[7]
 
 
 def test_a_malformed_dataset_names_its_place() -> None:
-    with pytest.raises(Malformed, match=r"ObjectInfo .*ParentObject"):
+    with pytest.raises(MalformedError, match=r"ObjectInfo .*ParentObject"):
         ObjectInfo.decode(golden.FILE_INFO.content[:40])
-    with pytest.raises(Malformed, match=r"DeviceInfo .*OperationsSupported .*65535"):
+    with pytest.raises(MalformedError, match=r"DeviceInfo .*OperationsSupported .*65535"):
         DeviceInfo.decode(
             golden.DEVICE_INFO.content[:FUNCTIONAL_MODE_END] + b"\xff\xff\0\0\x01\x10"
         )

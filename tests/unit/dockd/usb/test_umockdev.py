@@ -106,7 +106,7 @@ def test_what_the_camera_did_not_finish_is_not_believed(tmp_path: Path) -> None:
 
 THREADS = """
 from pathlib import Path
-from dockd.usb import find_libraries, watcher_of
+from dockd.usb.bus import find_libraries, watcher_of
 from vault.clock import SystemClock
 
 def threads():

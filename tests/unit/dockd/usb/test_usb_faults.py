@@ -11,18 +11,20 @@ import os
 import random
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import usb.core
 
 from device_sim.usb.faults import Fault, Kind
-from dockd.card.contract import CardGone
+from dockd.card.contract import CardGoneError
+from dockd.card.transport import USB
 from dockd.docking.bay import Bay, Phase
-from dockd.docking.halt import Stopping
+from dockd.docking.halt import StoppingError
 from dockd.docking.outcome import PullReport
 from dockd.docking.pull import Port, Pull
-from dockd.usb.pipes import CardBusy, CardForbidden, DeviceRefused
+from dockd.usb.pipes import CardBusyError, CardForbiddenError, DeviceRefusedError
 from tests.support.card_maker import CardMaker
 from tests.support.usb_dock import UsbQuay, contents_of, lost
 from vault.errors import Failure
@@ -279,7 +281,7 @@ def test_a_busy_interface_says_who_may_hold_it(dock: UsbQuay) -> None:
     (link,) = dock.backend.enumerate_devices()
     holder = dock.backend.open_device(link)
     dock.backend.claim_interface(holder, 0)
-    with pytest.raises(CardBusy, match="gvfs"):
+    with pytest.raises(CardBusyError, match="gvfs"):
         where.open()
     dock.backend.close_device(holder)
     where.open().close()
@@ -297,7 +299,7 @@ def test_a_device_that_may_not_be_opened_names_the_udev_rule(
         raise usb.core.USBError("Access denied", -3, errno.EACCES)
 
     monkeypatch.setattr(dock.backend, "open_device", forbidden)
-    with pytest.raises(CardForbidden, match="udev rule"):
+    with pytest.raises(CardForbiddenError, match="udev rule"):
         where.open()
 
 
@@ -312,7 +314,7 @@ def test_stopped_in_the_middle_of_a_transfer_at_many_moments(dock: UsbQuay) -> N
         (where,) = dock.devices()
         gone = threading.Event()
         pull = Pull(
-            Port(where.volume_id, where.open, 2, dock.clock.monotonic_s()),
+            Port(where.volume_id, where.open, USB, dock.clock.monotonic_s()),
             dock.quay.workplace(),
             Bay(where.bay, dock.quay.board, dock.clock),
             gone,
@@ -322,7 +324,7 @@ def test_stopped_in_the_middle_of_a_transfer_at_many_moments(dock: UsbQuay) -> N
         def run(pull: Pull = pull, ended: list[object] = ended) -> None:
             try:
                 ended.append(pull.run())
-            except (CardGone, Stopping) as failure:
+            except (CardGoneError, StoppingError) as failure:
                 ended.append(failure)
 
         thread = threading.Thread(target=run)
@@ -332,7 +334,7 @@ def test_stopped_in_the_middle_of_a_transfer_at_many_moments(dock: UsbQuay) -> N
         gone.set()
         thread.join()
         assert ended
-        dock.quay.roster.leave(where.bay)
+        dock.quay.docked_cameras.remove(where.bay)
         assert lost(dock, before, maker.root) == []
         dock.unplug(device)
         finished(dock, maker) if contents_of(maker.root) else None
@@ -359,7 +361,9 @@ def test_two_cameras_of_one_serial_are_taken_in_and_neither_is_erased(
     at_work = threading.Event()
     pulls = [
         Pull(
-            Port(each.volume_id, each.open, 1, dock.clock.monotonic_s()),
+            Port(
+                each.volume_id, each.open, replace(USB, parallel_reads=1), dock.clock.monotonic_s()
+            ),
             dock.quay.workplace(),
             Bay(each.bay, dock.quay.board, dock.clock),
             at_work,
@@ -367,7 +371,7 @@ def test_two_cameras_of_one_serial_are_taken_in_and_neither_is_erased(
         for each in (first, second)
     ]
     for each in (first, second):
-        dock.quay.roster.join(each.bay, SERIAL)
+        dock.quay.docked_cameras.add(each.bay, SERIAL)
     for pull in (*pulls, pulls[0]):
         pull.run()
     assert {root: contents_of(root) for root in before} == before
@@ -428,10 +432,10 @@ def test_hostile_descriptors_are_refused_and_the_other_camera_is_not_disturbed(
         refused = next((each for each in dock.devices() if each.bay == "usb 1-2"), None)
         assert refused is not None
         if refused.refusal is None:
-            with pytest.raises((DeviceRefused, CardGone)):
+            with pytest.raises((DeviceRefusedError, CardGoneError)):
                 refused.open()
         else:
-            with pytest.raises(DeviceRefused):
+            with pytest.raises(DeviceRefusedError):
                 refused.open()
         dock.unplug(device)
     assert dock.run().phase is Phase.SAFE
@@ -453,7 +457,7 @@ def test_a_camera_that_is_more_than_a_camera_is_refused(
     """Fault A12: a keyboard, a network or a serial interface beside the camera's."""
     maker = dock.camera(SERIAL)
     device = dock.plug(maker.root, SERIAL, beside=[triple])
-    with pytest.raises(DeviceRefused, match=word):
+    with pytest.raises(DeviceRefusedError, match=word):
         dock.card()
     assert device.calls == []
     dock.unplug(device)

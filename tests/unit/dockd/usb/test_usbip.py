@@ -33,7 +33,7 @@ from tests.support.scripted_usbip import (
     SUBMIT,
     UNLINK,
     VERSION,
-    Gone,
+    GoneError,
     Handler,
     Request,
     Scripted,
@@ -821,13 +821,13 @@ def a_request(wire: Wire, request: Request) -> None:
 def half_a_head(wire: Wire, request: Request) -> None:
     wire.send(ret(RET_SUBMIT, request.sequence, 0, 4)[:20])
     wire.cut()
-    raise Gone
+    raise GoneError
 
 
 def half_the_data(wire: Wire, request: Request) -> None:
     wire.answer(request, bytes(100), actual=512)
     wire.cut()
-    raise Gone
+    raise GoneError
 
 
 @pytest.mark.parametrize(

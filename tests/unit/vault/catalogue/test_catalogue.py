@@ -24,7 +24,7 @@ from vault.storage.durable import make_folder, write_new
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    migrate(sqlite_url(tmp_path / "catalogue.db"))
+    migrate(sqlite_url(tmp_path / "catalogue.db"), tmp_path / "register")
     return tmp_path / "catalogue.db"
 
 
@@ -105,7 +105,7 @@ def older(root: Path) -> Path:
     """A catalogue as the first program left it, with something in it."""
     path = catalogue_of(root)
     path.parent.mkdir()
-    migrate(sqlite_url(path), "0001")
+    migrate(sqlite_url(path), path.parents[1] / "register", "0001")
     with sqlite3.connect(path) as connection:
         connection.execute("INSERT INTO meta VALUES ('kept', 'yes')")
     return path
@@ -116,7 +116,7 @@ def test_an_older_catalogue_is_brought_up_and_kept_as_it_was(tmp_path: Path) -> 
     before = path.read_bytes()
     with pytest.raises(CatalogueFailed, match="vault migrate"):
         Catalogue.opened(sqlite_url(path))
-    kept = upgrade(sqlite_url(catalogue_of(tmp_path)))
+    kept = upgrade(sqlite_url(catalogue_of(tmp_path)), tmp_path / "register")
     assert kept == str(catalogue_of(tmp_path).with_name("catalogue-0001.db"))
     with Catalogue.opened(sqlite_url(path)).reading() as tx:
         assert get_meta(tx, "kept") == "yes"
@@ -124,7 +124,7 @@ def test_an_older_catalogue_is_brought_up_and_kept_as_it_was(tmp_path: Path) -> 
     with Catalogue(sqlite_url(Path(kept))).reading() as tx:
         assert get_meta(tx, "kept") == "yes"
     assert path.read_bytes() != before
-    assert upgrade(sqlite_url(catalogue_of(tmp_path))) is None
+    assert upgrade(sqlite_url(catalogue_of(tmp_path)), tmp_path / "register") is None
 
 
 def test_what_a_power_cut_left_of_an_upgrade_spoils_neither_the_copy_nor_the_next_try(
@@ -136,7 +136,7 @@ def test_what_a_power_cut_left_of_an_upgrade_spoils_neither_the_copy_nor_the_nex
     older(tmp_path)
     for name in (".catalogue-0001.db.part", ".catalogue-0001.db.part-journal", "catalogue-0001.db"):
         catalogue_of(tmp_path).with_name(name).write_bytes(b"half of it" * 1000)
-    kept = upgrade(sqlite_url(catalogue_of(tmp_path)))
+    kept = upgrade(sqlite_url(catalogue_of(tmp_path)), tmp_path / "register")
     assert kept is not None
     assert Catalogue(sqlite_url(Path(kept))).schema() == "0001"
     assert sorted(path.name for path in catalogue_of(tmp_path).parent.iterdir()) == [
@@ -156,7 +156,7 @@ def test_a_damaged_catalogue_is_neither_migrated_nor_put_over_its_good_copy(tmp_
     # The second half of the rows' pages: the schema's own are at the front.
     path.write_bytes(good[: len(good) // 2] + bytes(4096) * 4 + good[len(good) // 2 + 4 * 4096 :])
     with pytest.raises(CatalogueFailed, match="damaged") as refused:
-        upgrade(sqlite_url(catalogue_of(tmp_path)))
+        upgrade(sqlite_url(catalogue_of(tmp_path)), tmp_path / "register")
     assert "vault rebuild" in refused.value.hint
     assert catalogue_of(tmp_path).with_name("catalogue-0001.db").read_bytes() == good
 
@@ -171,7 +171,7 @@ def test_an_upgrade_without_room_says_so(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
     try:
         with pytest.raises(Failure):
-            upgrade(sqlite_url(catalogue_of(tmp_path)))
+            upgrade(sqlite_url(catalogue_of(tmp_path)), tmp_path / "register")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, told)
@@ -187,7 +187,7 @@ def test_a_newer_catalogue_is_refused_and_left_alone(tmp_path: Path) -> None:
     before = path.read_bytes()
     for attempt in (
         lambda: Catalogue.opened(sqlite_url(path)),
-        lambda: upgrade(sqlite_url(catalogue_of(tmp_path))),
+        lambda: upgrade(sqlite_url(catalogue_of(tmp_path)), tmp_path / "register"),
     ):
         with pytest.raises(SchemaNewer, match="0999"):
             attempt()
@@ -204,7 +204,7 @@ def test_a_shared_vault_is_the_groups_and_any_other_its_owners(
     root.chmod(0o2770 if shared else 0o700)
     before = os.umask(0o007)
     try:
-        migrate(sqlite_url(root / "catalogue.db"))
+        migrate(sqlite_url(root / "catalogue.db"), root / "register")
         make_folder(root / "footage" / "2026", within=root)
         write_new(root / "footage" / "part", root / "footage" / "file", b"content")
     finally:

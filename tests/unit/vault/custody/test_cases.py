@@ -133,7 +133,7 @@ def test_a_refusal_waits_for_the_term_of_objection(here: Office) -> None:
     with pytest.raises(CaseRefused, match="pending"):
         cases.close(here.vault, petra, case)
     cases.decide_objection(here.vault, here.actor("Carel"), case, upheld=True, reference="B-1")
-    with pytest.raises(CaseRefused, match="anew"):
+    with pytest.raises(CaseRefused, match="decided again"):
         cases.close(here.vault, petra, case)
     here.clock.pass_time(1)
     cases.decide(

@@ -47,6 +47,23 @@ def test_a_report_holds_what_the_protocol_asks_and_goes_to_the_coordinator(here:
         reports.receive(here.vault, here.actor("Vera"), report)
 
 
+def test_an_incident_is_registered_with_every_recording_of_it(here: Office) -> None:
+    """Proves P3: the dock asks for a report until there is one; the log ties it to its recordings,
+    a paper tells what happened.
+    """
+    first, second = here.record(), here.record()
+    assert len(here.intake.missing_reports(CAMERA)) == 2
+    report = reports.file_report(here.vault, here.actor("Mo"), use_of(here, first, second))
+    assert here.intake.missing_reports(CAMERA) == ()
+    (filed,) = here.told("report.filed")
+    assert (filed["subject"], filed["details"]["recordings"]) == (report, [first, second])
+    with here.vault.reading() as tx:
+        (paper,) = deletion_rows.papers_of(tx, report)
+    text = read_paper(here.vault, Paper(paper.id, paper.sha256))
+    assert text is not None
+    assert (text["cause"], text["event"]) == ("called to a quarrel", "a man pushed")
+
+
 @pytest.mark.parametrize("field", ["cause", "event", "announcement", "information"])
 def test_no_field_is_left_empty(here: Office, field: str) -> None:
     """Proves P22, P63: what has no answer is said in words."""

@@ -36,7 +36,7 @@ from vault.errors import (
 from vault.intake.intake import ChainEnd, Intake
 from vault.log.log import read_leaves
 from vault.operations.verify import verify
-from vault.recording import Docking, State
+from vault.recording import ClockOffset, State
 from vault.storage.sealing import BytesSource
 from vault.vault import Vault
 
@@ -266,7 +266,7 @@ def test_a_stop_time_is_believed_between_two_dockings(
     18:00.
     """
     if previous_h is not None:
-        intake.docked(SERIAL, Docking(clock.now() + timedelta(hours=previous_h), 0, "card"))
+        intake.docked(SERIAL, ClockOffset(clock.now() + timedelta(hours=previous_h), 0, "card"))
     docking = docking_at(clock, offset_ms)
     intake.docked(SERIAL, docking)
     attempt = intake.begin(claim_of([b"x"]), docking)

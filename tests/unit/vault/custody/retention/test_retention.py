@@ -13,6 +13,7 @@ from tests.support.vault_world import claim_of
 from vault.catalogue import deletion_rows
 from vault.custody import cases
 from vault.custody.cases import NewCase
+from vault.custody.papers import Paper, read_paper
 from vault.custody.retention import clock_confirmation, deletion, disposition, sweep
 from vault.custody.retention.deletion import Held, ReasonMissing
 from vault.errors import Failure, NotAllowed, UnknownRecording
@@ -116,7 +117,8 @@ def test_by_hand_it_takes_a_reason_and_both(here: Office) -> None:
     assert not here.stands(recording)
     (gone,) = here.told("recording.destroyed")
     assert (gone["actor"], gone["details"]["second"]) == (here.id("Carel"), here.id("Petra"))
-    assert gone["details"]["reason"] == "made in the dressing room"
+    paper = Paper(gone["details"]["paper"], gone["details"]["paper_sha256"])
+    assert read_paper(here.vault, paper) == {"reason": "made in the dressing room"}
     with pytest.raises(UnknownRecording):
         deletion.delete(here.vault, carel, petra, recording, "once more")
     assert sound(here) == ()
