@@ -142,7 +142,7 @@ def questions(here: Office, recordings: int) -> dict[str, Callable[[], object]]:
             return recording_rows.newest_recordings(tx, 500)
 
     def why() -> object:
-        return disposition.fate(here.vault, here.actor("Petra"), newest)
+        return disposition.disposition(here.vault, here.actor("Petra"), newest)
 
     def planned() -> object:
         now = here.clock.now()

@@ -256,8 +256,8 @@ MUTANTS = (
         EXPLORER,
         (
             attempt(
-                "                told = Entry(",
-                "            with vault.writing() as tx:\n                told = Entry(",
+                "                entry = Entry(",
+                "            with vault.writing() as tx:\n                entry = Entry(",
             ),
         ),
     ),
@@ -350,8 +350,8 @@ MUTANTS = (
         EXPLORER,
         (
             erase(
-                "        for wanted, file in standing:\n            if",
-                "        for wanted, file in reversed(standing):\n            if",
+                "        for expected_object, file in remaining:\n            if",
+                "        for expected_object, file in reversed(remaining):\n            if",
             ),
         ),
     ),
@@ -413,7 +413,7 @@ MUTANTS = (
         ERASE,
         (
             erase(
-                "            self._identify(wanted, file)\n            self._card.delete(file)",
+                "            self._identify(expected_object, file)\n            self._card.delete(file)",
                 "            self._card.delete(file)",
             ),
         ),

@@ -151,7 +151,7 @@ def test_from_a_shift_with_two_uses_to_deletion_on_the_right_day(tmp_path: Path)
         assert here.stands(theft)
         here.hours(3)
         assert not here.stands(theft)
-        nl = disposition.fate(here.vault, here.actor("Petra"), theft).nl
+        nl = disposition.disposition(here.vault, here.actor("Petra"), theft).nl
         assert nl.startswith("Deze opname is vernietigd op ")
 
         story = [

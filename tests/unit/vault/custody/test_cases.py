@@ -218,8 +218,8 @@ def test_bad_cases_are_refused_with_what_to_do(here: Office) -> None:
 def test_archiving_lengthens_nothing(here: Office) -> None:
     """Proves P26, Q9."""
     recording = here.record()
-    before = disposition.fate(here.vault, here.actor("Petra"), recording).due
+    before = disposition.disposition(here.vault, here.actor("Petra"), recording).due
     cases.archive(here.vault, here.actor("Carel"), recording)
-    assert disposition.fate(here.vault, here.actor("Petra"), recording).due == before
+    assert disposition.disposition(here.vault, here.actor("Petra"), recording).due == before
     with pytest.raises(NotAllowed, match="archiveren"):
         cases.archive(here.vault, here.actor("Bea"), recording)

@@ -144,7 +144,7 @@ def test_a_restore_brings_everything_back_and_waits_for_two(here: Office, tmp_pa
             here.clock.pass_time(3600)
             gone += sweep.sweep(vault, here.clock).destroyed
         assert gone == [free]
-        assert "OM-1" in disposition.fate(vault, actor(vault, here.id("Petra")), recording).nl
+        assert "OM-1" in disposition.disposition(vault, actor(vault, here.id("Petra")), recording).nl
 
 
 def test_a_restore_that_would_fill_the_disk_copies_nothing(

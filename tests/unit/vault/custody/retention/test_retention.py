@@ -257,12 +257,12 @@ def test_what_comes_back_on_a_camera_is_known_by_its_tombstone(here: Office) -> 
         here.vault, here.actor("Carel"), here.actor("Petra"), recording, "made by mistake"
     )
     claim = claim_of(contents, here.counter, identity=row.identity)
-    receipt = here.intake.standing(claim)
+    receipt = here.intake.receipt_for(claim)
     assert receipt is not None
     assert (receipt.recording_id, receipt.state) == (recording, State.STORED)
     assert [segment.size_bytes for segment in receipt.segments] == [150]
     here.intake.erased(here.intake.intend_erase(receipt))
-    gone = here.intake.standing(claim)
+    gone = here.intake.receipt_for(claim)
     assert gone is not None
     assert (gone.state, gone.segments) == (State.ERASED, ())
     assert here.intake.camera(CAMERA) is not None
@@ -270,20 +270,20 @@ def test_what_comes_back_on_a_camera_is_known_by_its_tombstone(here: Office) -> 
 
 def test_why_says_when_and_why(here: Office) -> None:
     recording = here.record()
-    fate = disposition.fate(here.vault, here.actor("Petra"), recording)
+    fate = disposition.disposition(here.vault, here.actor("Petra"), recording)
     assert fate.nl.startswith(
         "Deze opname wordt na 21 december 2026 om 19:00 uur automatisch verwijderd"
     )
     case_for(here, recording)
-    held = disposition.fate(here.vault, here.actor("Petra"), recording)
+    held = disposition.disposition(here.vault, here.actor("Petra"), recording)
     assert ("een klacht (K-1)" in held.nl, held.regime) == (True, "AVG")
     demand = NewCase(CaseKind.DEMAND, "OM-1", here.clock.now(), (recording,))
     cases.register(here.vault, here.actor("Petra"), demand)
-    assert disposition.fate(here.vault, here.actor("Petra"), recording).regime == "Wpg"
+    assert disposition.disposition(here.vault, here.actor("Petra"), recording).regime == "Wpg"
     with pytest.raises(NotAllowed):
-        disposition.fate(here.vault, here.actor("Mo"), recording)
+        disposition.disposition(here.vault, here.actor("Mo"), recording)
     with pytest.raises(UnknownRecording):
-        disposition.fate(here.vault, here.actor("Petra"), "none")
+        disposition.disposition(here.vault, here.actor("Petra"), "none")
 
 
 def test_what_falls_due_is_listed_a_week_ahead(here: Office) -> None:
