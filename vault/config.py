@@ -72,8 +72,8 @@ class WebSettings(BaseModel):
 
 def _with_a_port(address: str) -> str:
     """Of a server or a web address; urlsplit raises ValueError for a port that can't be."""
-    found = urlsplit(address if "//" in address else f"//{address}")
-    if found.port == 0:
+    parts = urlsplit(address if "//" in address else f"//{address}")
+    if parts.port == 0:
         raise ValueError("there is no port 0")
     return address
 
@@ -95,10 +95,10 @@ _WebAddress = Annotated[
 
 
 class AlertSettings(BaseModel):
-    """Who is told of alarms by `vault alert`, and how (`[alerts]`). `mail_to` empty and `webhook`
+    """Who is alerted by `vault alert`, and how (`[alerts]`). `mail_to` empty and `webhook`
     None: nobody.
 
-    `state` is where it remembers what was told. A webhook over plain HTTP is on this machine.
+    `state` is where it remembers what was sent. A webhook over plain HTTP is on this machine.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -148,7 +148,7 @@ class VaultSettings(BaseModel):
     web: WebSettings = WebSettings()
     """The back office."""
     alerts: AlertSettings = AlertSettings()
-    """Who is told of alarms."""
+    """Who is alerted."""
 
     @property
     def catalogue_url(self) -> str:

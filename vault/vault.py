@@ -158,15 +158,15 @@ def read_vault_id(root: Path) -> str:
     """The id in vault.json. Raises NotAVault."""
     _demand_vault(root)
     try:
-        found = parse_object(read_small(root / "vault.json", 65536))
+        stored = parse_object(read_small(root / "vault.json", 65536))
     except (ValueError, StorageFailed) as error:
         raise NotAVault(f"vault.json in {root} can't be read.") from error
-    if found.get("format") != FORMAT or not isinstance(found.get("vault"), str):
+    if stored.get("format") != FORMAT or not isinstance(stored.get("vault"), str):
         raise NotAVault(
-            f"The vault in {root} has the format {found.get('format')!r}; this program knows "
+            f"The vault in {root} has the format {stored.get('format')!r}; this program knows "
             f"{FORMAT}."
         )
-    return str(found["vault"])
+    return str(stored["vault"])
 
 
 class _KeyringFile:

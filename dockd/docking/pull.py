@@ -249,7 +249,7 @@ class Pull:
         taken: list[tuple[CardRecording, Outcome]] = []
         missing: list[CardRecording] = []
         for recording in reading.recordings:
-            receipt = self._intake.standing(recording.claim)
+            receipt = self._intake.receipt_for(recording.claim)
             if receipt is None:
                 missing.append(recording)
             else:
@@ -296,7 +296,7 @@ class Pull:
             self._recall.before_step()
             with self._work.docked_cameras.in_hand(claim):
                 # A twin in another bay may have brought it in since this card was read.
-                receipt = self._intake.standing(claim)
+                receipt = self._intake.receipt_for(claim)
                 if receipt is not None:
                     return replace(outcome, receipt=receipt)
                 return self._store(recording, offset, transfer, outcome)
@@ -348,7 +348,7 @@ class Pull:
         """Its own phase: on receipts only, when everything that can be taken in is."""
         outcomes = [outcome_of_refused(refused) for refused in reading.refused]
         for remnant in reading.remnants:
-            receipt = self._intake.standing(remnant.recording.claim)
+            receipt = self._intake.receipt_for(remnant.recording.claim)
             if receipt is None:
                 self._say(camera.serial, "recording.refused", remnant.refused.sentence)
                 outcomes.append(outcome_of_refused(remnant.refused))

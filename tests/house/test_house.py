@@ -171,6 +171,64 @@ def test_one_place_makes_things_durable() -> None:
     assert set(_callers("vault", DURABLE_CALLS + DURABLE_METHODS)) == {"vault.storage.durable"}
 
 
+WITH_PATHS = {
+    "vault.custody.papers": "papers are small files beside the log, which has their digests",
+    "vault.custody.viewing.release": "`extract` writes opened files where two persons say",
+    "vault.custody.handover.handover": "the package waits, encrypted, outside the vault",
+    "vault.custody.handover.package": "the package is written there",
+}
+
+
+def test_no_footage_is_reached_by_a_path() -> None:
+    """A recording is named by a `FolderName` and its store: only the store of files knows where."""
+    room = {name: imported(path) for name, path in modules("vault")}
+    for folder in ("vault.custody.", "vault.intake."):
+        with_paths = {
+            name for name, names in room.items() if name.startswith(folder) and "pathlib" in names
+        }
+        assert with_paths == {name for name in WITH_PATHS if name.startswith(folder)}
+    assert "pathlib" not in room["vault.storage.store"] | room["vault.storage.sealing"]
+    assert set(_callers("vault", ("MediumReader", "PartFile"))) == {"vault.storage.file_store"}
+    assert set(_callers("vault", ("FileStore",))) == {
+        "vault.vault",
+        "vault.operations.backup",
+        "vault.operations.founding",
+        "vault.operations.rebuild",
+        "vault.operations.restore",
+    }
+
+
+def test_only_the_store_and_who_makes_one_names_its_folders() -> None:
+    named = {
+        module
+        for module, path in modules("vault")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in ("footage", "incoming")
+    }
+    assert named == {
+        "vault.storage.file_store",
+        "vault.operations.backup",
+        "vault.operations.founding",
+    }
+
+
+def test_one_place_speaks_sqlite() -> None:
+    """Another engine can stand behind the catalogue's URL: pragmas and files are in one module. A
+    migration may speak to the engine whose catalogues it brings up.
+    """
+    words = ("PRAGMA", "BEGIN IMMEDIATE", "-journal")
+    naming = {
+        module
+        for module, path in modules("vault")
+        if not module.startswith("vault.catalogue.migrations.")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and any(node.value.startswith(word) for word in words)
+    }
+    assert naming == {"vault.catalogue.sqlite"}
+
+
 def test_one_place_reads_the_clock() -> None:
     endings = (
         "datetime.now",

@@ -3,7 +3,7 @@ cameras, and days that pass.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,6 +28,7 @@ from vault.recording import ClockOffset, PrerollClaim, TimelineVerdict, Wholenes
 from vault.rules.actions import Actor
 from vault.rules.roles import ESCROW_HOLDERS, Function
 from vault.storage.sealing import BytesSource
+from vault.storage.store import Store
 from vault.vault import Vault
 
 ESCROW = {holder: f"escrow code of {holder}" for holder in ESCROW_HOLDERS}
@@ -158,13 +159,14 @@ def office(
     people: Sequence[Founder] = PEOPLE,
     *,
     clock: HandClock | None = None,
+    engine: Callable[[VaultSettings, str], Store] | None = None,
     **changes: object,
 ) -> Iterator[Office]:
-    """A founded vault with its camera registered."""
+    """A founded vault with its camera registered. `engine` makes its store, of the vault's id."""
     clock = clock or HandClock()
     settings = settings_in(folder, **changes)
-    found(settings, clock, Founders(tuple(people), ESCROW), CHEAP)
-    vault = Vault.open(settings, clock)
+    vault_id = found(settings, clock, Founders(tuple(people), ESCROW), CHEAP)
+    vault = Vault.open(settings, clock, engine(settings, vault_id) if engine else None)
     camera_key = Ed25519PrivateKey.generate()
     with vault.writing() as tx:
         public = to_base64(camera_key.public_key().public_bytes_raw())

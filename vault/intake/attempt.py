@@ -249,13 +249,13 @@ class Attempt:
                     tx, record.claim.camera_serial, record.claim.name
                 )
                 recording_rows.add_recording(tx, row, file_rows(record))
-                told = Entry(
+                entry = Entry(
                     "recording.stored",
                     ACTOR,
                     self.recording_id,
                     _stored_details(record, digest, namesakes),
                 )
-                recording_rows.set_log_sequence(tx, self.recording_id, vault.record(told, tx))
+                recording_rows.set_log_sequence(tx, self.recording_id, vault.record(entry, tx))
         except VaultError:
             # A commit that reported an error may stand all the same; only the row itself can tell.
             if not self._row_stands():

@@ -214,7 +214,7 @@ class Intake:
 
     # --- what is held -----------------------------------------------------------------------------
 
-    def standing(self, claim: RecordingClaim) -> Receipt | None:
+    def receipt_for(self, claim: RecordingClaim) -> Receipt | None:
         """The receipt of this very content where the vault owns it: same camera, same name, same
         identity, proven.
         """

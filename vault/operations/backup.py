@@ -231,17 +231,17 @@ class _OnRecord:
 
 def _on_record(vault: Vault) -> _OnRecord:
     with vault.reading() as tx:
-        found = _OnRecord({row.id for row in recording_rows.destroyed_recordings(tx)}, {})
+        on_record = _OnRecord({row.id for row in recording_rows.destroyed_recordings(tx)}, {})
     for leaf in vault.leaves():
         if b'"vault.restored"' in leaf or b'"recording.sealed_later"' in leaf:
             entry = parse_object(leaf)
             subject, details = entry["subject"], entry["details"]
             match entry["action"]:
                 case "vault.restored":
-                    found.gone.update(details["left_out"])
+                    on_record.gone.update(details["left_out"])
                 case "recording.sealed_later":
-                    found.later_keys[subject, details["file"]] = details["sha256"]
-    return found
+                    on_record.later_keys[subject, details["file"]] = details["sha256"]
+    return on_record
 
 
 def _is_read_today(recording_id: str, day: int) -> bool:

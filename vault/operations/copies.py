@@ -14,7 +14,7 @@ SMALL_BYTES = 64 << 20
 """The largest file of the register, the keyring or the checkpoints that is copied in memory."""
 
 Progress = Callable[[str], None]
-"""Is told each recording that was dealt with."""
+"""Is called with each recording that was dealt with."""
 
 
 def copy_recording(source: Store, target: Store, folder: FolderName) -> int:

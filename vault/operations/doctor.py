@@ -63,52 +63,54 @@ def examine(vault: Vault, clock: MachineClock) -> Iterator[Line]:
     """Every line, as it is found. The vault was opened, so its keyring bears
     the pinned signatures.
     """
-    found = measure(vault)
+    health = measure(vault)
     yield Line(
-        "keyring", Verdict.GOOD, f"Version {found.keyring_version} bears the two pinned signatures."
+        "keyring",
+        Verdict.GOOD,
+        f"Version {health.keyring_version} bears the two pinned signatures.",
     )
-    yield _space(found)
+    yield _space(health)
     yield _speed(vault.store, clock.monotonic_s)
-    yield _clock(found, synced=clock.is_synced())
-    yield _catalogue(found)
+    yield _clock(health, synced=clock.is_synced())
+    yield _catalogue(health)
     yield _pins(vault.settings.pins)
     yield _log_key(vault.settings.log_key_path)
     yield _folder(vault.settings.root)
     yield _since(
         "head of the log",
         vault,
-        found.last_head_utc,
+        health.last_head_utc,
         HEAD_HOURS,
         "Look with `systemctl status vault-checkpoint.timer`.",
     )
-    yield _witness(vault, found)
-    yield _verify(vault, found)
+    yield _witness(vault, health)
+    yield _verify(vault, health)
     yield _since(
         "sweep",
         vault,
-        found.last_sweep_utc,
+        health.last_sweep_utc,
         SWEEP_HOURS,
         "Look with `systemctl status vault-sweep.timer`.",
     )
-    if found.sweep_waits_because:
+    if health.sweep_waits_because:
         yield Line(
             "sweep",
             Verdict.LOOK,
-            f"The sweep waits. {found.sweep_waits_because}",
+            f"The sweep waits. {health.sweep_waits_because}",
             "Two persons decide: `vault confirm` (catalogue), `vault clock confirm` (clock) "
             "or `vault approve` (list).",
         )
     yield _since(
         "backup",
         vault,
-        found.last_backup_utc,
+        health.last_backup_utc,
         BACKUP_HOURS,
         "Mount a medium at /srv/dock-vault-backup, or run `vault backup --to`.",
     )
     yield _since(
         "drill",
         vault,
-        found.last_drill_utc,
+        health.last_drill_utc,
         DRILL_DAYS * 24,
         "Ask both escrow holders to come, and run `vault drill`.",
     )
@@ -117,19 +119,19 @@ def examine(vault: Vault, clock: MachineClock) -> Iterator[Line]:
     yield from _units(RUNTIME)
 
 
-def _space(found: Health) -> Line:
+def _space(health: Health) -> Line:
     free = (
-        f"{found.free_bytes / 1e9:.1f} GB are free, {found.reserve_bytes / 1e9:.1f} GB of them "
+        f"{health.free_bytes / 1e9:.1f} GB are free, {health.reserve_bytes / 1e9:.1f} GB of them "
         f"kept for the log and for viewing."
     )
-    if not found.room:
+    if not health.room:
         return Line(
             "space",
             Verdict.BAD,
             f"{free} Cameras are not taken in any more, and keep their recordings.",
             "Give it a larger disk.",
         )
-    if found.room_bytes < found.day_bytes:
+    if health.room_bytes < health.day_bytes:
         return Line(
             "space",
             Verdict.LOOK,
@@ -155,13 +157,13 @@ def _speed(store: Store, monotonic_s: Callable[[], float]) -> Line:
     return Line("disk", Verdict.GOOD, sentence)
 
 
-def _clock(found: Health, *, synced: bool) -> Line:
+def _clock(health: Health, *, synced: bool) -> Line:
     source = "Network time keeps it." if synced else "No network time keeps it."
-    if not found.clock_trusted:
+    if not health.clock_trusted:
         return Line(
             "clock",
             Verdict.BAD,
-            f"The clock is not believed, so nothing is deleted. {source}",
+            f"The clock is not trusted, so nothing is deleted. {source}",
             "See `vault clock show`; two persons confirm it.",
         )
     if not synced:
@@ -174,25 +176,25 @@ def _clock(found: Health, *, synced: bool) -> Line:
     return Line("clock", Verdict.GOOD, source)
 
 
-def _catalogue(found: Health) -> Line:
-    if found.unconfirmed_utc:
+def _catalogue(health: Health) -> Line:
+    if health.unconfirmed_utc:
         return Line(
             "catalogue",
             Verdict.BAD,
-            f"It was made anew on {found.unconfirmed_utc}: nothing is erased or expires.",
+            f"It was rebuilt on {health.unconfirmed_utc}: nothing is erased or expires.",
             "Two persons run `vault confirm`.",
         )
-    if found.unproven:
+    if health.unproven:
         return Line(
             "catalogue",
             Verdict.LOOK,
-            f"{found.unproven} recordings are unproven.",
+            f"{health.unproven} recordings are unproven.",
             "Run `vault verify`, and dock their cameras if they still have them.",
         )
     return Line(
         "catalogue",
         Verdict.GOOD,
-        f"{found.recordings} recordings, {found.log_entries} entries in the log.",
+        f"{health.recordings} recordings, {health.log_entries} entries in the log.",
     )
 
 
@@ -201,10 +203,10 @@ def _pins(pins: Path) -> Line:
         return Line(
             "pins",
             Verdict.LOOK,
-            f"Who runs the vault can change {pins}.",
+            f"The user that runs the vault can change {pins}.",
             f"Run `chown root {pins.parent} {pins}`.",
         )
-    return Line("pins", Verdict.GOOD, f"{pins} can't be changed by who runs the vault.")
+    return Line("pins", Verdict.GOOD, f"{pins} can't be changed by the user that runs the vault.")
 
 
 def _log_key(key: Path) -> Line:
@@ -235,7 +237,9 @@ def _folder(root: Path) -> Line:
         )
     if status.st_uid != os.geteuid():
         advice = f"Run the vault as {_owner(status)}, as its services do."
-        return Line("folder", Verdict.LOOK, f"{sentence} Who runs this is another.", advice)
+        return Line(
+            "folder", Verdict.LOOK, f"{sentence} This program runs as another user.", advice
+        )
     return Line("folder", Verdict.GOOD, sentence)
 
 
@@ -252,40 +256,40 @@ def _owner(status: os.stat_result) -> str:
     return f"{owner}:{group}"
 
 
-def _witness(vault: Vault, found: Health) -> Line:
-    if not found.witness_named:
+def _witness(vault: Vault, health: Health) -> Line:
+    if not health.witness_named:
         return Line(
             "witness",
             Verdict.LOOK,
             "None is named: nobody outside could show a log that was written anew.",
             "Name one in vault.toml (`witness`).",
         )
-    if found.last_witness_utc is None:
+    if health.last_witness_utc is None:
         advice = "Run `vault checkpoint`: it says why the witness took none."
         return Line("witness", Verdict.LOOK, "One is named, and took no head yet.", advice)
     line = _since(
         "witness",
         vault,
-        found.last_witness_utc,
+        health.last_witness_utc,
         HEAD_HOURS,
         "Run `vault checkpoint`: it says why the witness is silent.",
     )
-    return replace(line, sentence=f"It took a head last on {found.last_witness_utc}.")
+    return replace(line, sentence=f"It took a head last on {health.last_witness_utc}.")
 
 
-def _verify(vault: Vault, found: Health) -> Line:
-    if found.last_verify_findings:
+def _verify(vault: Vault, health: Health) -> Line:
+    if health.last_verify_findings:
         return Line(
             "verify",
             Verdict.BAD,
-            f"The daily check of {found.last_verify_utc} had {found.last_verify_findings} "
+            f"The daily check of {health.last_verify_utc} had {health.last_verify_findings} "
             f"findings.",
             "Run `vault verify`, which names each; `journalctl -u vault-verify` has them as well.",
         )
     return _since(
         "verify",
         vault,
-        found.last_verify_utc,
+        health.last_verify_utc,
         VERIFY_HOURS,
         "Look with `systemctl status vault-verify.timer`.",
     )

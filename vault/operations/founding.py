@@ -31,25 +31,8 @@ def found(
     `vault.json` is written last: a folder without it is no vault, and `init` can be run again on it
     once it is emptied. Raises VaultExists, PairRefused, StorageFailed.
     """
-    root = settings.root
-    if root.exists() and any(path.is_file() for path in root.rglob("*")):
-        raise VaultExists(f"{root} is not empty.")
-    if settings.pins.exists():
-        raise VaultExists(
-            f"{settings.pins} exists: it pins the keyring of a vault.",
-            hint="Move it away first, or name another file.",
-        )
-    if settings.log_key_path.exists():
-        raise VaultExists(
-            f"{settings.log_key_path} exists: it signs another log.",
-            hint="Move it away first, or name another file.",
-        )
-    place = place_of(settings.catalogue_url)
-    if place.exists():
-        raise VaultExists(
-            f"{place} exists: it is another vault's catalogue.",
-            hint="Move it away first, or name another file.",
-        )
+    _demand_nothing_there(settings)
+    root, place = settings.root, place_of(settings.catalogue_url)
     vault_id = str(uuid.uuid4())
     made_utc = utc_text(clock.now())
     key_path = settings.log_key_path
@@ -88,6 +71,29 @@ def found(
     return vault_id
 
 
+def _demand_nothing_there(settings: VaultSettings) -> None:
+    """Raises VaultExists where founding would meet what another vault left."""
+    root = settings.root
+    if root.exists() and any(path.is_file() for path in root.rglob("*")):
+        raise VaultExists(f"{root} is not empty.")
+    if settings.pins.exists():
+        raise VaultExists(
+            f"{settings.pins} exists: it pins the keyring of a vault.",
+            hint="Move it away first, or name another file.",
+        )
+    if settings.log_key_path.exists():
+        raise VaultExists(
+            f"{settings.log_key_path} exists: it signs another log.",
+            hint="Move it away first, or name another file.",
+        )
+    catalogue = place_of(settings.catalogue_url)
+    if catalogue.exists():
+        raise VaultExists(
+            f"{catalogue} exists: it is another vault's catalogue.",
+            hint="Move it away first, or name another file.",
+        )
+
+
 # --- a ceremony whose papers are not printed yet --------------------------------------------------
 
 UNPRINTED = "unprinted-pins.json"
@@ -114,9 +120,7 @@ def discard_unfinished(settings: VaultSettings) -> bool:
     no name. What has footage, or pins, or is no such ceremony's, is left alone.
     """
     root, pins = settings.root, unprinted(settings).pins
-    if settings.pins.exists() or any(path.is_file() for path in (root / "footage").rglob("*")):
-        return False
-    if not pins.exists() and ((root / "vault.json").exists() or not _begun(settings)):
+    if not _is_unfinished(settings):
         return False
     catalogue = place_of(settings.catalogue_url)
     if pins.exists() and catalogue.exists():
@@ -132,6 +136,15 @@ def discard_unfinished(settings: VaultSettings) -> bool:
         if path.parent.is_dir():
             remove_file(path)
     return True
+
+
+def _is_unfinished(settings: VaultSettings) -> bool:
+    footage = (settings.root / "footage").rglob("*")
+    if settings.pins.exists() or any(path.is_file() for path in footage):
+        return False
+    return unprinted(settings).pins.exists() or (
+        not (settings.root / "vault.json").exists() and _begun(settings)
+    )
 
 
 def _begun(settings: VaultSettings) -> bool:

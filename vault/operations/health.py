@@ -77,22 +77,20 @@ def measure(vault: Vault) -> Health:
     """The figures themselves; no person, no recording's name."""
     last = last_sweep(vault)
     with vault.reading() as tx:
-        standing = recording.c.destroyed_utc.is_(None)
+        kept = recording.c.destroyed_utc.is_(None)
         count, size = tx.execute(
             sa.select(
                 sa.func.count(), sa.func.coalesce(sa.func.sum(recording.c.size_bytes), 0)
-            ).where(standing)
+            ).where(kept)
         ).one()
         broken = tx.execute(
-            sa.select(sa.func.count()).where(
-                standing, recording.c.wholeness == Wholeness.BROKEN.value
-            )
+            sa.select(sa.func.count()).where(kept, recording.c.wholeness == Wholeness.BROKEN.value)
         ).scalar_one()
         unproven = tx.execute(
-            sa.select(sa.func.count()).where(standing, recording.c.proven.is_(False))
+            sa.select(sa.func.count()).where(kept, recording.c.proven.is_(False))
         ).scalar_one()
         entries = read_tree(tx).size
-        told = last_told(tx)
+        newest = last_told(tx)
         signed, witnessed, whole = (
             facts.get_meta(tx, fact) for fact in (HEAD_SIGNED, HEAD_WITNESSED, BACKUP_WHOLE)
         )
@@ -110,11 +108,11 @@ def measure(vault: Vault) -> Health:
         unconfirmed_utc=unconfirmed_since(vault),
         last_sweep_utc=last.swept_utc if last is not None else None,
         sweep_waits_because=last.because if last is not None else None,
-        last_backup_utc=_last_backup(told, whole),
-        last_drill_utc=_when(told, "drill.done"),
-        last_verify_utc=_when(told, "vault.verified"),
-        last_verify_findings=told["vault.verified"]["details"]["findings"]
-        if "vault.verified" in told
+        last_backup_utc=_last_backup(newest, whole),
+        last_drill_utc=_when(newest, "drill.done"),
+        last_verify_utc=_when(newest, "vault.verified"),
+        last_verify_findings=newest["vault.verified"]["details"]["findings"]
+        if "vault.verified" in newest
         else 0,
         last_head_utc=signed,
         last_witness_utc=witnessed,
@@ -124,25 +122,27 @@ def measure(vault: Vault) -> Health:
 
 def last_told(tx: sa.Connection) -> dict[str, Json]:
     """Of a drill, a backup and the daily check: the entry that tells of it last, by its action."""
-    found = {action: told for action in REMEMBERED if (told := newest_of(tx, action)) is not None}
-    missing = set(REMEMBERED) - found.keys()
+    by_action = {
+        action: entry for action in REMEMBERED if (entry := newest_of(tx, action)) is not None
+    }
+    missing = set(REMEMBERED) - by_action.keys()
     marks = [f'"{action}"'.encode() for action in missing]
     for leaf in newest_leaves(tx, LOOK_BACK) if missing else ():
         if any(mark in leaf for mark in marks):
-            told = parse_object(leaf)
-            if told["action"] in missing:
-                found.setdefault(str(told["action"]), told)
-        if len(found) == len(REMEMBERED):
+            entry = parse_object(leaf)
+            if entry["action"] in missing:
+                by_action.setdefault(str(entry["action"]), entry)
+        if len(by_action) == len(REMEMBERED):
             break
-    return found
+    return by_action
 
 
-def _last_backup(told: dict[str, Json], whole: str | None) -> str | None:
+def _last_backup(newest: dict[str, Json], whole: str | None) -> str | None:
     """When one was whole; of an older program, which entered no other, the newest entry."""
-    if whole is not None or "failed" in told.get("backup.made", {}).get("details", {}):
+    if whole is not None or "failed" in newest.get("backup.made", {}).get("details", {}):
         return whole
-    return _when(told, "backup.made")
+    return _when(newest, "backup.made")
 
 
-def _when(told: dict[str, Json], action: str) -> str | None:
-    return str(told[action]["time_utc"]) if action in told else None
+def _when(newest: dict[str, Json], action: str) -> str | None:
+    return str(newest[action]["time_utc"]) if action in newest else None

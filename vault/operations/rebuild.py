@@ -97,8 +97,8 @@ def rebuild(
         )
         _write_moved_reasons(tx, log, root / "register")
         facts.set_meta(tx, UNCONFIRMED, utc_text(clock.now()))
-        told = {"recordings": recordings, "unproven": unproven, "destroyed_again": again}
-        entries = log.append(tx, Entry("vault.rebuilt", "vault rebuild", None, told))
+        counts = {"recordings": recordings, "unproven": unproven, "destroyed_again": again}
+        entries = log.append(tx, Entry("vault.rebuilt", "vault rebuild", None, counts))
     new.dispose()
     made.replace(old)
     return Rebuilt(recordings, unproven, entries + 1, tuple(damaged), tuple(again))
@@ -169,11 +169,11 @@ def _write_moved_reasons(tx: sa.Connection, log: Log, register: Path) -> None:
 
 def _buried(root: Path, replayed: _Replayed) -> dict[str, Tombstone]:
     """The tombstones that the log's entries name, by recording."""
-    found = read_tombstones(root / "register")
+    tombstones = read_tombstones(root / "register")
     return {
-        recording_id: found[recording_id][0]
+        recording_id: tombstones[recording_id][0]
         for recording_id, digest in replayed.tombstones.items()
-        if recording_id in found and found[recording_id][1] == digest
+        if recording_id in tombstones and tombstones[recording_id][1] == digest
     }
 
 

@@ -256,8 +256,8 @@ MUTANTS = (
         EXPLORER,
         (
             attempt(
-                "                told = Entry(",
-                "            with vault.writing() as tx:\n                told = Entry(",
+                "                entry = Entry(",
+                "            with vault.writing() as tx:\n                entry = Entry(",
             ),
         ),
     ),

@@ -58,7 +58,7 @@ def test_a_recording_stands_whole_and_opens_to_what_the_camera_gave(
     assert [opened[f"{at:04d}.sealed"] for at in range(3)] == CONTENTS
     assert opened["manifest.sealed"] == b"S" * 64 + (claim.manifest or b"")
     assert receipt.state is State.STORED
-    assert intake.standing(claim) == receipt
+    assert intake.receipt_for(claim) == receipt
     assert actions(vault)[-2:] == ["recording.stored", "recording.opened"]
     assert verify(vault, lambda _: None).findings == ()
     assert not list((vault.settings.root / "incoming").iterdir())
@@ -325,7 +325,7 @@ def test_a_whole_folder_without_a_row_is_adopted_as_unproven_and_never_counts_fo
         _lose_row(vault, receipt.recording_id)
         with Intake(vault) as intake:
             assert intake.recover().adopted == (receipt.recording_id,)
-            assert intake.standing(claim) is None
+            assert intake.receipt_for(claim) is None
             assert intake.named(SERIAL, claim.name) == ()
             with pytest.raises(EraseRefused, match="without proof"):
                 intake.intend_erase(receipt)

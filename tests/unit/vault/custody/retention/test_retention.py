@@ -257,12 +257,12 @@ def test_what_comes_back_on_a_camera_is_known_by_its_tombstone(here: Office) -> 
         here.vault, here.actor("Carel"), here.actor("Petra"), recording, "made by mistake"
     )
     claim = claim_of(contents, here.counter, identity=row.identity)
-    receipt = here.intake.standing(claim)
+    receipt = here.intake.receipt_for(claim)
     assert receipt is not None
     assert (receipt.recording_id, receipt.state) == (recording, State.STORED)
     assert [segment.size_bytes for segment in receipt.segments] == [150]
     here.intake.erased(here.intake.intend_erase(receipt))
-    gone = here.intake.standing(claim)
+    gone = here.intake.receipt_for(claim)
     assert gone is not None
     assert (gone.state, gone.segments) == (State.ERASED, ())
     assert here.intake.camera(CAMERA) is not None
