@@ -13,7 +13,8 @@ from device_sim.usb.faults import Kind, Script
 from device_sim.usb.ptp import FOLDER, MP4, UNDEFINED
 
 HOSTILE_NAMES = (
-    "..", ".", "../../../../tmp/x", "/etc/passwd", "a\nb", "-rf", "x" * 254, "\u202egpj.exe", "\ud800lone", "nul", "NUL",
+    "..", ".", "../../../../tmp/x", "/etc/passwd", "a\nb", "-rf", "x" * 254, "\u202egpj.exe",
+    "\ud800lone", "nul", "NUL",
     "cafe\u0301", "caf\u00e9", "a/b", "a\\b", " ", "recording.json ", "RECORDING.JSON",
 )  # fmt: skip
 ENDLESS_FROM = 0x40000000

@@ -29,7 +29,9 @@ class Approach:
         )
 
     def volume(self, volume: Volume) -> Docked:
-        """Return a card that is mounted, or a folder that stands for one, with a reader of its own."""
+        """Return a card that is mounted, or a folder that stands for one, with a reader
+        of its own.
+        """
         if volume.filesystem == UNREADABLE:
             return mounted(volume, _unreadable)
         door = self._door if volume.filesystem != "folder" else None

@@ -18,7 +18,9 @@ class ListedObjects(Protocol):
     """The card that the object was listed on."""
 
     def handle_of(self, file: CardFile) -> int:
-        """Return the handle of a file in this session. The session is held. CardFileChangedError."""
+        """Return the handle of a file in this session. The session
+        is held. CardFileChangedError.
+        """
 
     def must_be(self, file: CardFile) -> None:
         """CardFileChangedError unless the file still is as it was listed."""

@@ -193,7 +193,7 @@ def backoffice(
 ) -> Iterator[BackOffice]:
     """An office an hour after its ceremony, with its pages."""
     pages = {"packages": folder / "packages"} | dict(web or {})
-    with office(folder, people, clock=clock, web=pages, **changes) as here:
+    with office(folder, people, clock=clock, engine=None, web=pages, **changes) as here:
         here.clock.pass_time(3600)
         made = build_application(here.vault, here.clock)
         back = BackOffice(here, made, build_app(made))

@@ -90,7 +90,8 @@ class LogKey:
     def content(self) -> bytes:
         name = self.verifier.name
         digest = key_hash(name, self.verifier.public).hex()
-        return f"PRIVATE+KEY+{name}+{digest}+{base64.b64encode(_ED25519 + self._seed).decode()}\n".encode()
+        seed = base64.b64encode(_ED25519 + self._seed).decode()
+        return f"PRIVATE+KEY+{name}+{digest}+{seed}\n".encode()
 
     def sign(self, text: str) -> bytes:
         """The signed note of a text that ends with a line feed."""

@@ -378,24 +378,3 @@ def _check_playback(bag_name: str, names: Sequence[str]) -> list[str]:
         "   C2SP tlog-checkpoint).",
         "",
     ]
-
-
-# --- a package that waits to be fetched -----------------------------------------------------------
-
-
-def written_bytes(folder: Path) -> int:
-    """How much of the package in this folder is written so far."""
-    return max((path.stat().st_size for path in folder.glob("*") if path.is_file()), default=0)
-
-
-def read_package(path: Path) -> Iterator[bytes]:
-    """A package, block by block: it is encrypted to its receiver. Raises StorageFailed."""
-    with storage_errors(f"reading {path.name}"), path.open("rb") as file:
-        while block := file.read(1 << 20):
-            yield block
-
-
-def discard_packages(folder: Path) -> None:
-    """Remove what waited in this folder to be fetched."""
-    for path in folder.glob("overdracht-*"):
-        remove_file(path)

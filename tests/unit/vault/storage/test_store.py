@@ -1,4 +1,6 @@
-"""What every engine owes, held against the files and against the memory; and a whole vault on each."""
+"""What every engine owes, held against the files and against the memory; and a whole
+vault on each.
+"""
 
 import mmap
 import os
