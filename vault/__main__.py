@@ -12,7 +12,7 @@ from vault.errors import Failure
 
 COMMANDS = {
     "account": "account.account",
-    "alert": "alert.alert",
+    "alert": "health.alert",
     "approve": "retention.approve_sweep",
     "archive": "retention.archive_recording",
     "assign": "assignments.assign",
@@ -24,7 +24,7 @@ COMMANDS = {
     "clock": "retention.clock",
     "confirm": "catalogue.confirm_catalogue",
     "delete": "retention.delete",
-    "doctor": "doctor.show_doctor",
+    "doctor": "health.show_doctor",
     "drill": "backup.run_drill",
     "due": "retention.soon_due",
     "figures": "account.show_figures",

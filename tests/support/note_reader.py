@@ -51,6 +51,22 @@ def read_note(note: bytes, encoded_key: str) -> Head:
     if split < 0 or not text.endswith("\n"):
         raise NotANote("no blank line before the signatures, or no newline at the end")
     body, lines = text[: split + 1], text[split + 2 :].split("\n")[:-1]
+    if not _is_signed(body, lines, encoded_key):
+        raise NotANote("not signed by this key")
+    first = body.split("\n")[:-1]
+    if len(first) < 3 or not first[0] or "" in first:
+        raise NotANote("origin, size and root, and no empty line")
+    size = first[1]
+    if not size.isascii() or not size.isdigit() or (size != "0" and size.startswith("0")):
+        raise NotANote("the size is decimal without leading zeros")
+    root = base64.b64decode(first[2], validate=True)
+    if len(root) != 32:
+        raise NotANote("a root of 32 bytes")
+    return Head(first[0], int(size), root, first[3:])
+
+
+def _is_signed(body: str, lines: list[str], encoded_key: str) -> bool:
+    """Whether one of the signature lines is of this key. A line of it that is false is refused."""
     name, identifier, public = read_key(encoded_key)
     signed = False
     for line in lines:
@@ -64,21 +80,7 @@ def read_note(note: bytes, encoded_key: str) -> Head:
             except InvalidSignature:
                 raise NotANote("a signature by a known key that does not verify") from None
             signed = True
-    if not signed:
-        raise NotANote("not signed by this key")
-    first = body.split("\n")[:-1]
-    if len(first) < 3 or not first[0] or "" in first:
-        raise NotANote("origin, size and root, and no empty line")
-    if (
-        not first[1].isascii()
-        or not first[1].isdigit()
-        or (first[1] != "0" and first[1].startswith("0"))
-    ):
-        raise NotANote("the size is decimal without leading zeros")
-    root = base64.b64decode(first[2], validate=True)
-    if len(root) != 32:
-        raise NotANote("a root of 32 bytes")
-    return Head(first[0], int(first[1]), root, first[3:])
+    return signed
 
 
 def tree_root(leaves: list[bytes]) -> bytes:

@@ -181,28 +181,8 @@ def _check_recordings(
 ) -> Iterator[str]:
     for recording in world.shift.recordings:
         rows = [row for row in catalogue.rows if row.identity == recording.identity]
-        owned = [
-            row
-            for row in rows
-            if row.proven and not held[row.id] and not _opens_as(world, row, recording)
-        ]
         changed = _gone_from(card_root / "RECORDINGS" / recording.name, recording)
-        if changed and not owned:
-            why = [
-                fault
-                for row in rows
-                for fault in (*held[row.id], *_opens_as(world, row, recording))
-            ]
-            yield (
-                f"I1 {recording.name} is neither intact on the card ({changed[0]}) nor in the "
-                f"vault ({why or 'no row'})"
-            )
-        if changed and not any(row.state in ("erasing", "erased") for row in owned):
-            yield f"I2 {recording.name} is erased in part ({changed[0]}) and no row of it says so"
-        if any(row.state == "erased" for row in owned) and len(changed) < len(recording.files):
-            yield f"I2 {recording.name} is called erased and still stands on the card"
-        if len([row for row in rows if row.proven]) > 1:
-            yield f"I1 {recording.name} was stored and proven twice"
+        yield from _check_recording(world, recording, rows, held, changed)
     known = {recording.identity for recording in world.shift.recordings}
     yield from (
         f"I1 row {row.id} is of no recording of the card"
@@ -211,6 +191,30 @@ def _check_recordings(
     )
     if (card_root / "DEVICE" / "device.json").read_bytes() != world.shift.device:
         yield "I2 the card's device.json was changed"
+
+
+def _check_recording(
+    world: World,
+    recording: ReferenceRecording,
+    rows: list[Row],
+    held: dict[str, list[str]],
+    changed: list[str],
+) -> Iterator[str]:
+    """Hold one recording of the shift against its rows; `changed`: its files that left the card."""
+    faults = {row.id: [*held[row.id], *_opens_as(world, row, recording)] for row in rows}
+    owned = [row for row in rows if row.proven and not faults[row.id]]
+    if changed and not owned:
+        why = [fault for row in rows for fault in faults[row.id]]
+        yield (
+            f"I1 {recording.name} is neither intact on the card ({changed[0]}) nor in the "
+            f"vault ({why or 'no row'})"
+        )
+    if changed and not any(row.state in ("erasing", "erased") for row in owned):
+        yield f"I2 {recording.name} is erased in part ({changed[0]}) and no row of it says so"
+    if any(row.state == "erased" for row in owned) and len(changed) < len(recording.files):
+        yield f"I2 {recording.name} is called erased and still stands on the card"
+    if len([row for row in rows if row.proven]) > 1:
+        yield f"I1 {recording.name} was stored and proven twice"
 
 
 def _gone_from(folder: Path, recording: ReferenceRecording) -> list[str]:

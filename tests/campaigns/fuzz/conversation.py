@@ -406,35 +406,21 @@ class Wire:
                     + dataset,
                     *pieces[1:],
                 ]
-            case 1:
-                return [content[:at]]
-            case 2:
-                return [_patched(content, at, order.value, 1)]
-            case 3:
-                return [_patched(content, at, order.value, 2)]
-            case 4:
-                return [_patched(content, at, order.value, 4)]
+            case 1 | 2 | 3 | 4 | 8 | 11 | 12 | 14:
+                return _altered(content, at, order)
             case 5:
                 return []
             case 6:
                 return [*pieces, *pieces[:MORE_MAX]]
             case 7:
                 return [b"", *pieces]
-            case 8:
-                return [content[:at], content[at:]]
             case 9:
                 return [_error(order.value), *pieces]
             case 10:
                 return [*pieces, _error(order.value)]
-            case 11:
-                return [content + order.value.to_bytes(4, "little") * (order.at % 400)]
-            case 12:
-                return [content[:12], content[12:]]
             case 13:
                 self.gone = True
                 return []
-            case 14:
-                return [_longer(content, order.value % 100)]
             case 15:
                 before = self._coming.pop() if self._coming else b""
                 return [before + content] if isinstance(before, bytes) else [before, *pieces]
@@ -532,6 +518,22 @@ def _error(value: int) -> usb.core.USBError:
     number = _ERRNOS[value % len(_ERRNOS)]
     kind = usb.core.USBTimeoutError if number == errno.ETIMEDOUT else usb.core.USBError
     return kind("a fault", -1, number or None)
+
+
+def _altered(content: bytes, at: int, order: Sabotage) -> list[bytes | usb.core.USBError]:
+    """Cut, patch or lengthen what one transfer gives."""
+    match order.act:
+        case 1:
+            return [content[:at]]
+        case 2 | 3 | 4:
+            return [_patched(content, at, order.value, {2: 1, 3: 2, 4: 4}[order.act])]
+        case 8:
+            return [content[:at], content[at:]]
+        case 11:
+            return [content + order.value.to_bytes(4, "little") * (order.at % 400)]
+        case 12:
+            return [content[:12], content[12:]]
+    return [_longer(content, order.value % 100)]
 
 
 def _patched(content: bytes, at: int, value: int, width: int) -> bytes:
