@@ -7,6 +7,8 @@ becomes a page that says what to do.
 
 import contextlib
 import hmac
+import importlib
+import pkgutil
 from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from importlib.resources import files
@@ -28,26 +30,12 @@ from vault.clock import MachineClock
 from vault.custody.people import actor
 from vault.errors import Failure, Reaction, UnknownPerson, VaultError
 from vault.vault import Vault
+from vault.web import pages
 from vault.web.challenges import Challenges
 from vault.web.headers import SecurityHeaders
 from vault.web.live_viewings import LiveViewings
 from vault.web.menu import menu
 from vault.web.packages import Packages
-from vault.web.pages import (
-    accounts,
-    cameras,
-    cases,
-    handovers,
-    home,
-    log_and_figures,
-    persons,
-    playback,
-    recordings,
-    reports,
-    retention,
-    sign_in,
-    viewings,
-)
 from vault.web.request import Application, NotFound, PageRequest, permitted
 from vault.web.routing import Route
 from vault.web.sessions import Sessions
@@ -60,21 +48,11 @@ log = structlog.get_logger()
 COOKIE = "dock-vault"
 LANGUAGE = "language"
 BODY_MAX_BYTES = 128 * 1024
-MODULES = (
-    sign_in,
-    home,
-    accounts,
-    reports,
-    cameras,
-    recordings,
-    cases,
-    viewings,
-    playback,
-    retention,
-    handovers,
-    persons,
-    log_and_figures,
+MODULES = tuple(
+    importlib.import_module(f"{pages.__name__}.{module.name}")
+    for module in pkgutil.iter_modules(pages.__path__)
 )
+"""Every module of `pages`: a page that is put there is served."""
 ROUTES: tuple[Route, ...] = tuple(route for module in MODULES for route in module.routes.found)
 
 
